@@ -30,7 +30,7 @@ struct http_header {
 struct http_peer {
 	bool tls;
 	void *x509;         /* X509 * of a client certificate that the TLS layer verified against client-ca, or NULL */
-	const void *user;   /* in-process calls: struct user_info * (client/user.h) that stands in for authentication */
+	const struct user_info *user; /* in-process calls: stands in for authentication */
 	struct str address; /* "10.0.0.1:4711" */
 };
 

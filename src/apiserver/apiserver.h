@@ -1,0 +1,43 @@
+/*
+ * apiserver.h: the Kubernetes API over one store, as an HTTP handler. Knows no socket: a transport (http/server.h, or an
+ * in-process client) calls apiserver_handler()->handle on any loop; answers come on that loop.
+ *
+ * Pipeline (pipeline.c): request info -> authenticate -> limit -> authorize -> route -> decode -> default -> mutating
+ * admission -> validate -> validating admission -> commit -> respond.
+ */
+#ifndef SAMPAN_APISERVER_H
+#define SAMPAN_APISERVER_H
+
+#include "client/user.h"
+#include "http/exchange.h"
+#include "store/store.h"
+
+struct apiserver;
+struct authenticator; /* authn.h */
+struct authorizer;    /* authz.h */
+
+struct apiserver_opts {
+	struct store *store;
+	struct loop *clock;                    /* whose clock gives the time (a simulated loop in the simulator) */
+	const char *service_cluster_ip_range;  /* "10.254.0.0/16", may be two with a comma */
+	int node_port_min, node_port_max;      /* 0 = 30000, 32767 */
+	const char *advertise_address;         /* of the kubernetes endpoints; NULL = none are made */
+	int advertise_port;
+	const char *service_account_issuer;    /* NULL = https://kubernetes.default.svc.cluster.local */
+	struct str service_account_key_pem;    /* signs and verifies service account tokens */
+	struct str ca_pem;                     /* cluster CA: goes into kube-root-ca.crt by its controller */
+	struct str token_auth_csv;             /* --token-auth-file's content; may be empty */
+	bool allow_privileged;
+	struct str kubelet_client_cert_pem, kubelet_client_key_pem; /* towards kubelets (logs, exec, proxy) */
+	const char *const *admission_enable, *const *admission_disable; /* plugin names, NULL-terminated, or NULL */
+	int watch_timeout_s;                   /* 0 = 30–60 min as upstream */
+};
+
+int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, struct err *err);
+void apiserver_free(struct apiserver *s); /* after every loop that used it has stopped */
+struct http_handler *apiserver_handler(struct apiserver *s);
+/* Creates what must exist: namespaces default, kube-system, kube-public, kube-node-lease, the service and endpoints
+ * `kubernetes`, priority classes … Repeats itself as long as it fails; done when all is there. On `loop`. */
+void apiserver_bootstrap(struct apiserver *s, struct loop *loop, void (*done)(void *), void *user_data);
+
+#endif
