@@ -20,6 +20,7 @@ struct object {
 	_Atomic uint32_t refs;
 	const struct schema_resource *resource;
 	uint64_t revision;           /* resourceVersion; 0 in a draft */
+	uint64_t created;            /* the revision that created this key: the store's row; set by the store, else 0 */
 	struct str ns, name, uid;    /* ns is empty for a cluster-scoped object */
 	struct str controller_uid;   /* uid of the owner reference with controller: true; may be empty */
 	struct str_map labels;
@@ -44,7 +45,8 @@ const struct object *object_ref_in(struct arena *a, const struct object *o);
 int object_draft(const struct schema_resource *res, const void *typed, struct object **ret, struct err *err);
 /* From canonical JSON as stored (the store loading, an informer receiving): revision taken from the JSON. */
 int object_parse(const struct schema_resource *res, struct str json, struct object **ret, struct err *err);
-/* The committed object: the draft's bytes with the revision filled in. Any thread. */
+/* The committed object: the draft's bytes with the revision filled in. Any thread. Also takes a committed object, whose
+ * digits it replaces (the last state of a deleted object gets the deletion's revision). */
 struct object *object_commit(const struct object *draft, uint64_t revision);
 
 /* Decodes into resource->type's struct in the arena. A stored object always decodes. */

@@ -39,6 +39,7 @@ struct store_opts {
 /* Loads everything into memory. Blocks; call before the loops run. */
 int store_open(const struct store_opts *opts, struct store **ret, struct err *err);
 void store_close(struct store *s); /* flushes what is lazy, stops the thread; no loop may use it any more */
+void store_abandon(struct store *s); /* as kill -9 would: what is not durable is lost, waiting writes get no done() */
 uint64_t store_revision(struct store *s); /* of the newest commit that readers can see */
 
 /* --- writing --- */
