@@ -1,0 +1,50 @@
+/*
+ * auth.h: who asks, and may they? (authentication and authorization of the request pipeline)
+ *
+ * Authenticators in order: in-process identity, client certificate (CN = user, O = groups), bearer token (static file,
+ * then service account JWT). No credential: system:anonymous. A wrong credential: 401.
+ *
+ * Authorization until RBAC: system:masters everything; node agents (system:nodes) and the components' own users what they
+ * need; other authenticated users discovery and reviews of themselves; everyone /version and the health paths.
+ *
+ * Any I/O thread. Answers are arena-allocated in the exchange.
+ */
+#ifndef SAMPAN_AUTH_H
+#define SAMPAN_AUTH_H
+
+#include "apiserver/apiserver.h"
+#include "apiserver/request.h"
+#include "client/user.h"
+
+struct auth;
+
+struct auth_opts {
+	struct str token_auth_csv;             /* token,user,uid,"group1,group2" lines; may be empty */
+	const char *service_account_issuer;
+	struct str service_account_key_pem;    /* RSA or EC private key: signs and verifies */
+	struct store *store;                   /* bound tokens are checked against the objects they are bound to */
+};
+int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err);
+void auth_free(struct auth *a);
+
+/* Fills *ret (in x->arena). 0, or -EPERM with err 401 Unauthorized. */
+int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret, struct err *err);
+/* A token alone (TokenReview): as above; *ret_aud the audiences it was made for. */
+int authenticate_token(struct auth *a, struct arena *arena, struct str token, int64_t now_ns, struct user_info *ret,
+	struct str_vec *ret_audiences, struct err *err);
+/* 0, or -EACCES with err 403 Forbidden in upstream's words. */
+int authorize(struct auth *a, const struct request_info *info, const struct user_info *user, struct err *err);
+
+/* A bound service account token (TokenRequest): JWT as upstream's, signed RS256 or ES256 by the cluster's key. */
+struct token_claims {
+	struct str ns, service_account, service_account_uid;
+	struct str_vec audiences;              /* empty: the issuer */
+	struct str pod, pod_uid, node, node_uid, secret, secret_uid; /* bound to; may be empty */
+	int64_t issued_s, expires_s;
+};
+struct str token_sign(struct auth *a, struct arena *arena, const struct token_claims *c);
+/* JSON of /openid/v1/jwks and /.well-known/openid-configuration. */
+struct str auth_jwks(struct auth *a);
+struct str auth_openid_configuration(struct auth *a, struct arena *arena);
+
+#endif
