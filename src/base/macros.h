@@ -2,9 +2,9 @@
 #ifndef SAMPAN_MACROS_H
 #define SAMPAN_MACROS_H
 
+#include <sys/param.h> /* MIN, MAX */
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
