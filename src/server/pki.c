@@ -1,5 +1,7 @@
 #include "server/pki.h"
 
+#include "base/file.h"
+
 #include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>

@@ -37,9 +37,4 @@ int pki_issue_client(struct pki *p, struct arena *a, const char *user, const str
 int kubeconfig_write(const char *path, struct str server_url, struct str ca_pem, const struct pki_pair *client,
 	const char *cluster, const char *user, struct err *err);
 
-/* Writes a whole file atomically (temporary file, fsync, rename) with this mode. */
-int file_write(const char *path, struct str content, int mode, struct err *err);
-/* A whole file into the arena; at most max bytes. -ENOENT without err's help when it is not there. */
-int file_read(const char *path, size_t max, struct arena *a, struct str *ret, struct err *err);
-
 #endif

@@ -1,6 +1,7 @@
-#include "server/pki.h"
+#include "base/file.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
