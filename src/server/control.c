@@ -1,0 +1,454 @@
+/*
+ * Threads of the control plane: the main one (signals, bootstrap), one per I/O loop (connections are pinned to one),
+ * the store's commit thread, one for the controllers, one for the scheduler. They share immutable objects and
+ * snapshots only.
+ */
+#include "server/control.h"
+
+#include <arpa/inet.h>
+#include <malloc.h>
+#include <netdb.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "apiserver/apiserver.h"
+#include "base/file.h"
+#include "base/flags.h"
+#include "client/client.h"
+#include "controllers/controllers.h"
+#include "http/server.h"
+#include "scheduler/scheduler.h"
+#include "server/addresses.h"
+#include "server/pki.h"
+#include "server/thread.h"
+#include "store/backend.h"
+
+enum { IO_THREADS_MAX = 4, FILE_MAX = 1 << 20 };
+
+struct control_flags {
+	const char *data_dir, *bind_address, *advertise_address;
+	int secure_port;
+	const char *service_cidr, *node_port_range, *cluster_cidr;
+	const char *token_auth_file, *tls_cert_file, *tls_key_file, *client_ca_file;
+	const char *sa_signing_key_file, *sa_issuer;
+	struct flag_list tls_sans, admission_on, admission_off;
+	const char *controllers;
+	bool allow_privileged;
+	int io_threads;
+	int64_t node_monitor_grace_ms;
+};
+
+struct io_thread {
+	struct loop_thread thread;
+	struct http_server *server;
+};
+
+struct control {
+	const struct control_flags *flags;
+	const char *program;
+	bool with_controllers;
+	struct arena arena;
+	struct pki pki;
+	struct str advertise;       /* address other machines and pods reach us at */
+	struct str ca_pem, client_ca_pem, sa_key_pem;
+	struct pki_pair serving, kubelet_client;
+	SSL_CTX *ssl;
+	struct store *store;
+	struct apiserver *api;
+	struct loop *main_loop;
+	struct io_thread io[IO_THREADS_MAX];
+	int n_io;
+	struct loop_thread controllers_thread, scheduler_thread;
+	struct controllers *controllers;
+	struct scheduler *scheduler;
+};
+
+static int read_flag_file(struct control *c, const char *path, struct str *ret, struct err *err)
+{
+	return path ? file_read(path, FILE_MAX, &c->arena, ret, err) : 0;
+}
+
+/* What the serving certificate is for: every name and address a client may know us by. */
+static int make_serving_cert(struct control *c, struct err *err)
+{
+	struct str names[] = {S("localhost"), S("kubernetes"), S("kubernetes.default"), S("kubernetes.default.svc"),
+		S("kubernetes.default.svc.cluster.local")};
+	struct str_vec dns = {0}, ips = {0};
+	char host[256] = "";
+	struct str service_ip;
+
+	if (c->flags->tls_cert_file) {
+		int r = file_read(c->flags->tls_cert_file, FILE_MAX, &c->arena, &c->serving.cert_pem, err);
+
+		return r < 0 ? r : read_flag_file(c, c->flags->tls_key_file, &c->serving.key_pem, err);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		ARENA_PUSH(&c->arena, &dns, names[i]);
+	if (gethostname(host, sizeof(host) - 1) == 0 && host[0])
+		ARENA_PUSH(&c->arena, &dns, arena_strc(&c->arena, host));
+	addresses_all(&c->arena, &ips);
+	if (!str_vec_has(&ips, c->advertise))
+		ARENA_PUSH(&c->arena, &ips, c->advertise);
+	if (address_in_range(&c->arena, str_c(c->flags->service_cidr), 1, &service_ip) == 0)
+		ARENA_PUSH(&c->arena, &ips, service_ip);
+	for (size_t i = 0; i < c->flags->tls_sans.n; i++) {
+		struct str san = c->flags->tls_sans.v[i];
+
+		ARENA_PUSH(&c->arena, address_is_ip(san) ? &ips : &dns, san);
+	}
+	return pki_issue_server(&c->pki, &c->arena, "kube-apiserver", &dns, &ips, &c->serving, err);
+}
+
+static int load_keys(struct control *c, struct err *err)
+{
+	const struct str masters[] = {S("system:masters")};
+	const struct str_vec groups = {(struct str *)masters, 1};
+	int r = pki_open(c->flags->data_dir, &c->pki, err);
+
+	if (r < 0)
+		return r;
+	c->ca_pem = c->client_ca_pem = c->pki.ca_cert_pem;
+	c->sa_key_pem = c->pki.sa_key_pem;
+	if (c->flags->client_ca_file) {
+		struct str more;
+
+		r = file_read(c->flags->client_ca_file, FILE_MAX, &c->arena, &more, err);
+		if (r < 0)
+			return r;
+		c->client_ca_pem = arena_fmt(&c->arena, STR_FMT "\n" STR_FMT, STR_ARG(c->ca_pem), STR_ARG(more));
+	}
+	r = read_flag_file(c, c->flags->sa_signing_key_file, &c->sa_key_pem, err);
+	if (r == 0)
+		r = make_serving_cert(c, err);
+	if (r == 0)
+		r = pki_issue_client(&c->pki, &c->arena, "kube-apiserver-kubelet-client", &groups, &c->kubelet_client,
+			err);
+	return r;
+}
+
+/* <data-dir>/<file> for a user of the cluster. */
+static int write_kubeconfig(struct control *c, const char *file, const char *user, const char *group, struct err *err)
+{
+	char *path CLEANUP(free_ptr) = xasprintf("%s/%s", c->flags->data_dir, file);
+	bool any = !strcmp(c->flags->bind_address, "0.0.0.0") || !strcmp(c->flags->bind_address, "::");
+	struct str host = any ? c->advertise : str_c(c->flags->bind_address), one = str_c(group);
+	const struct str_vec groups = {&one, group ? 1 : 0};
+	bool v6 = str_chr(host, ':') >= 0;
+	struct str url = arena_fmt(&c->arena, "https://%s" STR_FMT "%s:%d", v6 ? "[" : "", STR_ARG(host), v6 ? "]" : "",
+		http_server_port(c->io[0].server));
+	struct pki_pair pair;
+	int r = pki_issue_client(&c->pki, &c->arena, user, &groups, &pair, err);
+
+	return r < 0 ? r : kubeconfig_write(path, url, c->ca_pem, &pair, "sampan", file[0] == 'a' ? "admin" : user, err);
+}
+
+static int write_kubeconfigs(struct control *c, struct err *err)
+{
+	static const struct {
+		const char *file, *user, *group;
+	} all[] = {
+		{"admin.kubeconfig", "kubernetes-admin", "system:masters"},
+		{"controller-manager.kubeconfig", "system:kube-controller-manager", NULL},
+		{"scheduler.kubeconfig", "system:kube-scheduler", NULL},
+		{"kube-proxy.kubeconfig", "system:kube-proxy", "system:node-proxier"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		int r = write_kubeconfig(c, all[i].file, all[i].user, all[i].group, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int open_store(struct control *c, struct err *err)
+{
+	char *path CLEANUP(free_ptr) = xasprintf("%s/state.db", c->flags->data_dir);
+	struct store_opts opts = {0};
+	int r = backend_sqlite_open(path, &opts.backend, err);
+
+	return r < 0 ? r : store_open(&opts, &c->store, err);
+}
+
+static int parse_port_range(const char *text, int *min, int *max, struct err *err)
+{
+	if (sscanf(text, "%d-%d", min, max) != 2 || *min < 1 || *max > 65535 || *min > *max)
+		return err_bad_request(err, "--service-node-port-range=%s is not a range of ports such as 30000-32767",
+			text);
+	return 0;
+}
+
+/* The list of a flag as a NULL-terminated array of C strings, or NULL. */
+static const char *const *names_of(struct control *c, const struct flag_list *list)
+{
+	const char **v = ARENA_ARRAY(&c->arena, const char *, list->n + 1);
+
+	for (size_t i = 0; i < list->n; i++)
+		v[i] = arena_cstr(&c->arena, list->v[i]);
+	return list->n ? v : NULL;
+}
+
+static int make_apiserver(struct control *c, struct err *err)
+{
+	struct apiserver_opts opts = {
+		.store = c->store,
+		.clock = c->main_loop,
+		.service_cluster_ip_range = c->flags->service_cidr,
+		.advertise_address = arena_cstr(&c->arena, c->advertise),
+		.advertise_port = c->flags->secure_port,
+		.service_account_issuer = c->flags->sa_issuer,
+		.service_account_key_pem = c->sa_key_pem,
+		.ca_pem = c->ca_pem,
+		.allow_privileged = c->flags->allow_privileged,
+		.kubelet_client_cert_pem = c->kubelet_client.cert_pem,
+		.kubelet_client_key_pem = c->kubelet_client.key_pem,
+		.admission_enable = names_of(c, &c->flags->admission_on),
+		.admission_disable = names_of(c, &c->flags->admission_off),
+	};
+	int r = parse_port_range(c->flags->node_port_range, &opts.node_port_min, &opts.node_port_max, err);
+
+	if (r == 0)
+		r = read_flag_file(c, c->flags->token_auth_file, &opts.token_auth_csv, err);
+	return r < 0 ? r : apiserver_new(&opts, &c->api, err);
+}
+
+/* SO_REUSEPORT would let a second server share the port without a word: look first. */
+static int check_port_free(struct control *c, struct err *err)
+{
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *ai;
+	char port[16];
+	int fd, r = 0, on = 1;
+
+	snprintf(port, sizeof(port), "%d", c->flags->secure_port);
+	if (getaddrinfo(c->flags->bind_address, port, &hints, &ai))
+		return err_bad_request(err, "--bind-address=%s is not an IP address", c->flags->bind_address);
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		bind(fd, ai->ai_addr, ai->ai_addrlen) < 0)
+		r = err_errno(err, errno, "cannot listen on %s port %s (--bind-address, --secure-port)",
+			c->flags->bind_address, port);
+	if (fd >= 0)
+		close(fd);
+	freeaddrinfo(ai);
+	return r;
+}
+
+static int start_io(struct control *c, struct err *err)
+{
+	struct tls_server_opts tls = {c->serving.cert_pem, c->serving.key_pem, c->client_ca_pem};
+	struct http_server_opts opts = {
+		.bind_address = c->flags->bind_address,
+		.port = c->flags->secure_port,
+		.reuse_port = true,
+		.handler = apiserver_handler(c->api),
+	};
+	int r = check_port_free(c, err);
+
+	if (r == 0)
+		r = tls_server_ctx(&tls, (void **)&c->ssl, err);
+	opts.ssl_ctx = c->ssl;
+	for (int i = 0; r == 0 && i < c->flags->io_threads; i++) {
+		struct io_thread *io = &c->io[i];
+
+		r = loop_thread_init(&io->thread, err);
+		if (r == 0)
+			r = http_server_new(io->thread.loop, &opts, &io->server, err);
+		if (r < 0)
+			break;
+		c->n_io++;
+		opts.port = http_server_port(io->server);
+	}
+	for (int i = 0; r == 0 && i < c->n_io; i++)
+		r = loop_thread_start(&c->io[i].thread, "io", err);
+	return r;
+}
+
+static struct client *local_client(struct control *c, struct loop *loop, const char *user)
+{
+	struct str groups[3] = {S("system:authenticated")};
+	struct user_info info = {.name = str_c(user), .groups = {groups, 1}};
+
+	if (str_starts(info.name, S("system:serviceaccount:kube-system:"))) {
+		groups[info.groups.n++] = S("system:serviceaccounts");
+		groups[info.groups.n++] = S("system:serviceaccounts:kube-system");
+	}
+	return client_local_new(loop, c->store, apiserver_handler(c->api), &info);
+}
+
+static struct client *controllers_client(void *user_data, const char *user)
+{
+	struct control *c = user_data;
+
+	return local_client(c, c->controllers_thread.loop, user);
+}
+
+static int start_controllers(struct control *c, struct err *err)
+{
+	int r = loop_thread_init(&c->controllers_thread, err);
+
+	if (r == 0)
+		r = loop_thread_init(&c->scheduler_thread, err);
+	if (r < 0)
+		return r;
+	const struct controllers_opts controllers = {
+		.loop = c->controllers_thread.loop,
+		.client_for = controllers_client,
+		.user_data = c,
+		.controllers = c->flags->controllers,
+		.root_ca_pem = c->ca_pem,
+		.cluster_cidr = c->flags->cluster_cidr,
+		.node_monitor_grace_ms = c->flags->node_monitor_grace_ms,
+	};
+	const struct scheduler_opts scheduler = {
+		.loop = c->scheduler_thread.loop,
+		.client = local_client(c, c->scheduler_thread.loop, "system:kube-scheduler"),
+	};
+
+	r = controllers_start(&controllers, &c->controllers, err);
+	if (r == 0)
+		r = scheduler_start(&scheduler, &c->scheduler, err);
+	if (r == 0)
+		r = loop_thread_start(&c->controllers_thread, "controllers", err);
+	if (r == 0)
+		r = loop_thread_start(&c->scheduler_thread, "scheduler", err);
+	return r;
+}
+
+static void bootstrapped(void *user_data)
+{
+	struct control *c = user_data;
+
+	malloc_trim(0); /* what starting up needed */
+	log_info("%s: serving on %s:%d", c->program, c->flags->bind_address, http_server_port(c->io[0].server));
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	struct control *c = handle->data;
+
+	log_info("%s: %s, stopping", c->program, strsignal(signum));
+	loop_stop(c->main_loop);
+}
+
+static void stop(struct control *c)
+{
+	loop_thread_stop(&c->scheduler_thread);
+	loop_thread_stop(&c->controllers_thread);
+	for (int i = 0; i < c->n_io; i++)
+		loop_thread_stop(&c->io[i].thread);
+	/* The loops stand still: what is durable is on disk, so the process ends here without taking everything apart. */
+	if (c->store)
+		store_close(c->store);
+}
+
+static int start(struct control *c, struct err *err)
+{
+	struct err ignored CLEANUP(err_release) = {0};
+	int r;
+
+	if (mkdir(c->flags->data_dir, 0700) < 0 && errno != EEXIST)
+		return err_errno(err, errno, "cannot make --data-dir %s", c->flags->data_dir);
+	c->main_loop = loop_new_uv();
+	c->advertise = c->flags->advertise_address ? str_c(c->flags->advertise_address)
+						   : address_of_machine(&c->arena);
+	r = open_store(c, err); /* first: it holds the lock of the data directory */
+	if (r == 0)
+		r = load_keys(c, err);
+	if (r == 0)
+		r = make_apiserver(c, err);
+	if (r == 0)
+		r = start_io(c, err);
+	if (r == 0)
+		r = write_kubeconfigs(c, err);
+	if (r == 0 && c->with_controllers)
+		r = start_controllers(c, err);
+	return r;
+}
+
+static int run(struct control *c)
+{
+	struct err err CLEANUP(err_release) = {0};
+	uv_signal_t term, interrupt;
+	int r = start(c, &err);
+
+	if (r < 0) {
+		fprintf(stderr, "%s: %s\n", c->program, err_text(&err));
+		stop(c);
+		return 1;
+	}
+	uv_signal_init(loop_uv(c->main_loop), &term);
+	uv_signal_init(loop_uv(c->main_loop), &interrupt);
+	term.data = interrupt.data = c;
+	uv_signal_start(&term, on_signal, SIGTERM);
+	uv_signal_start(&interrupt, on_signal, SIGINT);
+	apiserver_bootstrap(c->api, c->main_loop, bootstrapped, c);
+	loop_run(c->main_loop);
+	stop(c);
+	return 0;
+}
+
+static int program(const char *name, bool with_controllers, int argc, char **argv)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct control_flags f = {
+		.data_dir = "/var/lib/sampan",
+		.bind_address = "0.0.0.0",
+		.secure_port = 6443,
+		.service_cidr = "10.254.0.0/16",
+		.node_port_range = "30000-32767",
+		.allow_privileged = true,
+		.io_threads = MAX(1, MIN(cpus, IO_THREADS_MAX)),
+	};
+	const struct flag flags[] = {
+		{"data-dir", FLAG_STRING, &f.data_dir, "DIR", "where the cluster's state and keys are kept"},
+		{"bind-address", FLAG_STRING, &f.bind_address, "IP", "address to serve on"},
+		{"secure-port", FLAG_INT, &f.secure_port, "PORT", "port to serve HTTPS on; 0: any free one"},
+		{"advertise-address", FLAG_STRING, &f.advertise_address, "IP", "address that pods and machines reach us at"},
+		{"service-cluster-ip-range", FLAG_STRING, &f.service_cidr, "CIDR", "addresses of services"},
+		{"service-node-port-range", FLAG_STRING, &f.node_port_range, "A-B", "ports of NodePort services"},
+		{"token-auth-file", FLAG_STRING, &f.token_auth_file, "FILE", "static tokens: token,user,uid,\"groups\""},
+		{"tls-cert-file", FLAG_STRING, &f.tls_cert_file, "FILE", "serving certificate instead of our own"},
+		{"tls-private-key-file", FLAG_STRING, &f.tls_key_file, "FILE", "its key"},
+		{"tls-san", FLAG_LIST, &f.tls_sans, "NAME,…", "more names and addresses in the serving certificate"},
+		{"client-ca-file", FLAG_STRING, &f.client_ca_file, "FILE", "another CA for client certificates"},
+		{"service-account-signing-key-file", FLAG_STRING, &f.sa_signing_key_file, "FILE", "key of service account tokens"},
+		{"service-account-issuer", FLAG_STRING, &f.sa_issuer, "URL", "issuer of service account tokens"},
+		{"enable-admission-plugins", FLAG_LIST, &f.admission_on, "NAME,…", "plugins besides the default ones"},
+		{"disable-admission-plugins", FLAG_LIST, &f.admission_off, "NAME,…", "default plugins to leave out"},
+		{"allow-privileged", FLAG_BOOL, &f.allow_privileged, NULL, "allow privileged containers"},
+		{"io-threads", FLAG_INT, &f.io_threads, "N", "threads that serve connections, 1 to 4"},
+		{with_controllers ? "controllers" : NULL, FLAG_STRING, &f.controllers, "LIST", "as kube-controller-manager's: *, foo, -foo"},
+		{"cluster-cidr", FLAG_STRING, &f.cluster_cidr, "CIDR", "addresses of pods"},
+		{"node-monitor-grace-period", FLAG_DURATION, &f.node_monitor_grace_ms, "T", "how long a node may be silent"},
+		{NULL},
+	};
+	struct control c = {.flags = &f, .program = name, .with_controllers = with_controllers};
+	int r = flags_parse(flags, name, argc, argv, NULL);
+
+	if (r)
+		return r == FLAGS_HELP ? 0 : 2;
+	if (f.io_threads < 1 || f.io_threads > IO_THREADS_MAX || !f.tls_cert_file != !f.tls_key_file) {
+		fprintf(stderr, "%s: --io-threads is 1 to 4; --tls-cert-file and --tls-private-key-file come together\n",
+			name);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	mallopt(M_ARENA_MAX, 2); /* threads share immutable objects; an arena each only spreads them over more pages */
+	return run(&c);
+}
+
+int control_main(int argc, char **argv)
+{
+	return program("control", true, argc, argv);
+}
+
+int kube_apiserver_main(int argc, char **argv)
+{
+	return program("kube-apiserver", false, argc, argv);
+}
