@@ -1,6 +1,6 @@
 /*
- * query.h: the parameters behind the '?', decoded once per request as Go's url.ParseQuery does: '+' is a
- * space, a pair with a broken escape or a ';' is dropped.
+ * query.h: the parameters behind the '?', decoded once per request as Go's url.ParseQuery does: '+'
+ * is a space, a pair with a broken escape or a ';' is dropped.
  */
 #ifndef SAMPAN_APISERVER_QUERY_H
 #define SAMPAN_APISERVER_QUERY_H
@@ -21,8 +21,8 @@ struct str query_get(const struct query *q, const char *name);
 bool query_has(const struct query *q, const char *name);
 struct str_vec query_all(const struct query *q, struct arena *a, const char *name);
 
-/* As apimachinery's conversion of parameters to bool: absent, "false" and "0" (any case) are false, all else is
- * true, also the empty value. */
+/* As apimachinery's conversion of parameters to bool: absent, "false" and "0" (any case) are false,
+ * all else is true, also the empty value. */
 bool query_bool(const struct query *q, const char *name);
 
 #endif

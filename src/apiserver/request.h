@@ -15,9 +15,9 @@
 struct request_info {
 	bool is_resource;
 	struct str path; /* decoded */
-	/* Resources: get list watch create update patch delete deletecollection, or "proxy" in the old
-	 * form /api/v1/proxy/…; "" for a method that the API does not have. Else the method in lower
-	 * case. */
+	/* Resources: get list watch create update patch delete deletecollection, or "proxy" in the
+	 * old form /api/v1/proxy/…; "" for a method that the API does not have. Else the method in
+	 * lower case. */
 	struct str verb;
 	struct str api_prefix; /* "api" or "apis" */
 	struct str group, version;
@@ -33,8 +33,8 @@ struct request_info {
  * kind and namespace from url, …" for /api/v1/watch alone. */
 int request_info_from(struct http_exchange *x, struct request_info *ret, struct err *err);
 /* The same from the parts, with views into them and `a`. */
-int request_info_parse(struct arena *a, struct str method, struct str path, const struct query *query,
-	struct request_info *ret, struct err *err);
+int request_info_parse(struct arena *a, struct str method, struct str path,
+	const struct query *query, struct request_info *ret, struct err *err);
 
 /* The name that a field selector asks for exactly (metadata.name=x, once); else absent. */
 struct str request_selector_name(struct str field_selector);

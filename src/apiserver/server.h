@@ -1,0 +1,142 @@
+/*
+ * server.h: what the files of the API server share among themselves: the server, one request, and
+ * the functions that answer it.
+ *
+ * A request that only reads lives in its exchange. One that writes has an arena of its own, because
+ * its commit may finish after the peer is gone: then r->x is NULL and the answer goes nowhere.
+ * Everything in a request runs on its exchange's loop.
+ */
+#ifndef SAMPAN_APISERVER_SERVER_H
+#define SAMPAN_APISERVER_SERVER_H
+
+#include "apiserver/admission.h"
+#include "apiserver/apiserver.h"
+#include "apiserver/auth.h"
+#include "apiserver/request.h"
+#include "apiserver/strategy.h"
+#include "loop/loop.h"
+
+struct discovery;
+struct retained;
+struct server_metrics;
+
+struct apiserver {
+	struct http_handler handler;
+	struct apiserver_opts opts; /* strings in `arena` */
+	struct arena arena;
+	struct store *store;
+	struct auth *auth;
+	struct discovery *discovery;
+	struct retained *retained; /* snapshots behind continue tokens */
+	struct server_metrics *metrics;
+	void *kubelet_ssl_ctx; /* towards kubelets, NULL = none */
+};
+
+/* --- what the client wants to see --- */
+
+enum media_type { MEDIA_JSON, MEDIA_YAML };
+enum media_as { AS_OBJECT, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST };
+
+struct media {
+	enum media_type type;
+	enum media_as as;
+	bool v1beta1; /* the Table or PartialObjectMetadata is to be meta.k8s.io/v1beta1 */
+	bool pretty;
+};
+
+/* --- one request --- */
+
+struct request {
+	struct apiserver *s;
+	struct http_exchange *x; /* NULL: the peer is gone */
+	struct loop *loop;
+	struct arena *arena;
+	struct arena own;
+	unsigned refs;
+	int64_t now_ns;
+
+	struct request_info info;
+	struct query query;
+	struct str method, path, raw_query, body, content_type, accept, user_agent;
+	struct user_info user;
+	struct str_vec warnings;
+	struct media out;
+
+	const struct schema_resource *res;     /* as addressed */
+	const struct schema_resource *storage; /* where it is stored */
+	const struct schema_subresource *sub;  /* or NULL */
+	const struct strategy *strategy;       /* of storage, or NULL */
+	struct strategy_ctx ctx;
+	struct write *write; /* see write.h */
+};
+
+struct request *request_ref(struct request *r);
+void request_unref(struct request *r);
+bool request_is_long(const struct request *r); /* watch, log, exec …: not counted against limits */
+void request_warn(struct request *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* --- negotiate.c --- */
+
+/* Reads Accept (and pretty) into r->out. 406 NotAcceptable. */
+int negotiate_output(struct request *r, struct err *err);
+/* What the router refuses before any handler sees it: 406 and 415 in go-restful's words. */
+int negotiate_route(struct request *r, struct err *err);
+/* Content-Type of a body: *ret_yaml. 415. */
+int negotiate_input(struct request *r, bool *ret_yaml, struct err *err);
+
+/* --- respond.c: every answer; does nothing when the peer is gone. Ends the exchange. --- */
+
+void respond_error(struct request *r, struct err *err);
+void respond_text(struct request *r, int code, const char *content_type, struct str body);
+/* JSON made by this program: as JSON or YAML, as the client wants it. */
+void respond_json(struct request *r, int code, struct str json);
+/* One object of r->storage, in the version and form that the client wants. */
+void respond_object(struct request *r, int code, const struct object *o);
+/* The same from a struct of r->storage->type (a dry run). */
+void respond_typed(struct request *r, int code, void *typed);
+/* A struct of another type (Scale, TokenRequest …) that names its own kind. */
+void respond_other(struct request *r, int code, const struct schema_type *type, const void *typed);
+/* Status Success with the details of what was deleted. */
+void respond_deleted(struct request *r, int code, struct str name, struct str uid);
+/* Common headers (Audit-Id, Warning …); before http_start. */
+void respond_headers(struct request *r);
+void status_json(const struct err *err, struct buf *out);
+
+/* --- route.c --- */
+
+void route(struct request *r);
+
+/* --- verbs: each answers, now or later --- */
+
+void handle_create(struct request *r);
+void handle_get(struct request *r);
+void handle_list(struct request *r);
+void handle_watch(struct request *r);
+void handle_update(struct request *r);
+void handle_patch(struct request *r);
+void handle_delete(struct request *r);
+void handle_delete_collection(struct request *r);
+void handle_non_resource(struct request *r);
+
+/* --- common helpers --- */
+
+/* metadata of a struct of res->type. */
+struct meta_v1_object_meta *meta_of(const struct schema_resource *res, void *typed);
+static inline const struct meta_v1_object_meta *meta_of_const(
+	const struct schema_resource *res, const void *typed)
+{
+	return meta_of(res, (void *)typed);
+}
+struct str group_version(struct arena *a, const struct schema_resource *res); /* "apps/v1", "v1" */
+void set_type_meta(const struct schema_resource *res, void *typed, struct arena *a);
+/* A key that may not be stored: 400 "Name parameter invalid: …". */
+int check_key_name(struct str name, struct err *err);
+/* RFC 3339 in UTC, seconds, in the arena. */
+struct str time_text(struct arena *a, int64_t unix_s);
+struct k8s_time time_from_ns(int64_t ns); /* whole seconds */
+struct str uuid_new(struct arena *a, struct loop *loop);
+bool write_is_dry_run(const struct str_vec *dry_run);
+struct admission_attrs request_admission(
+	struct request *r, enum admission_op op, void *obj, const void *old);
+
+#endif
