@@ -173,8 +173,14 @@ int err_forbidden(struct err *err, struct str group, struct str plural, struct s
 	va_start(ap, fmt);
 	why = arena_vfmt(&a, fmt, ap);
 	va_end(ap);
-	r = err_fmt(err, 403, "Forbidden", STR_FMT " \"" STR_FMT "\" is forbidden: " STR_FMT,
-		STR_ARG(qualified(&a, group, plural)), STR_ARG(name), STR_ARG(why));
+	if (!plural.n)
+		r = err_fmt(err, 403, "Forbidden", "forbidden: " STR_FMT, STR_ARG(why));
+	else if (!name.n)
+		r = err_fmt(err, 403, "Forbidden", STR_FMT " is forbidden: " STR_FMT,
+			STR_ARG(qualified(&a, group, plural)), STR_ARG(why));
+	else
+		r = err_fmt(err, 403, "Forbidden", STR_FMT " \"" STR_FMT "\" is forbidden: " STR_FMT,
+			STR_ARG(qualified(&a, group, plural)), STR_ARG(name), STR_ARG(why));
 	err_details(err, group, plural, name, (struct str){0});
 	arena_release(&a);
 	return r;

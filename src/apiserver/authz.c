@@ -1,0 +1,147 @@
+/*
+ * Who may do what before RBAC: a table of the cluster's own identities and what each needs, read top to bottom; the first
+ * row that fits allows. What no row allows is forbidden.
+ */
+#include "apiserver/auth.h"
+
+enum who {
+	ANYONE,             /* also system:anonymous */
+	AUTHENTICATED,
+	GROUP,
+	USER,
+	CONTROLLERS,        /* system:serviceaccount:kube-system:*-controller and the like */
+};
+
+struct rule {
+	enum who who;
+	const char *name;   /* of the group or user */
+	const char *verbs;  /* space-separated, "*" */
+	const char *groups; /* API groups, comma-separated, core is ""; "*" */
+	const char *resources; /* space-separated, "pods/log", "*"; NULL: the row is about paths */
+	const char *paths;  /* space-separated, "/api/…*" */
+};
+
+#define ALL_READ "get list watch"
+#define EVENTS "create patch update"
+
+static const struct rule rules[] = {
+	{GROUP, "system:masters", "*", "*", "*", NULL},
+	{GROUP, "system:masters", "*", NULL, NULL, "*"},
+
+	{ANYONE, NULL, "get", NULL, NULL, "/healthz /livez /readyz /version /version/"},
+	{AUTHENTICATED, NULL, "get", NULL, NULL, "/api /api/* /apis /apis/* /openapi /openapi/*"},
+	{GROUP, "system:serviceaccounts", "get", NULL, NULL, "/.well-known/openid-configuration /openid/v1/jwks*"},
+	{AUTHENTICATED, NULL, "create", "authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews", NULL},
+	{AUTHENTICATED, NULL, "create", "authentication.k8s.io", "selfsubjectreviews", NULL},
+
+	/* the node agent */
+	{GROUP, "system:nodes", "get list watch create update patch", "", "nodes nodes/status", NULL},
+	{GROUP, "system:nodes", ALL_READ, "",
+		"pods services endpoints configmaps secrets persistentvolumeclaims persistentvolumes serviceaccounts namespaces",
+		NULL},
+	{GROUP, "system:nodes", "create delete", "", "pods", NULL},
+	{GROUP, "system:nodes", "update patch", "", "pods/status", NULL},
+	{GROUP, "system:nodes", "create", "", "pods/eviction serviceaccounts/token", NULL},
+	{GROUP, "system:nodes", EVENTS, ",events.k8s.io", "events", NULL},
+	{GROUP, "system:nodes", "get list watch create update patch delete", "coordination.k8s.io", "leases", NULL},
+	{GROUP, "system:nodes", ALL_READ, "discovery.k8s.io", "endpointslices", NULL},
+	{GROUP, "system:nodes", ALL_READ, "node.k8s.io", "runtimeclasses", NULL},
+	{GROUP, "system:nodes", "create", "authentication.k8s.io", "tokenreviews", NULL},
+	{GROUP, "system:nodes", "create", "authorization.k8s.io", "subjectaccessreviews localsubjectaccessreviews", NULL},
+	{GROUP, "system:nodes", "create get list watch", "certificates.k8s.io", "certificatesigningrequests", NULL},
+	{GROUP, "system:nodes", "get list watch create update patch delete", "storage.k8s.io",
+		"csinodes csidrivers volumeattachments storageclasses", NULL},
+
+	{USER, "system:kube-proxy", ALL_READ, "", "nodes services endpoints", NULL},
+	{USER, "system:kube-proxy", ALL_READ, "discovery.k8s.io", "endpointslices", NULL},
+	{USER, "system:kube-proxy", EVENTS, ",events.k8s.io", "events", NULL},
+
+	{USER, "system:kube-scheduler", ALL_READ, "*", "*", NULL},
+	{USER, "system:kube-scheduler", "create", "", "pods/binding bindings", NULL},
+	{USER, "system:kube-scheduler", "delete", "", "pods", NULL},
+	{USER, "system:kube-scheduler", "update patch", "", "pods/status", NULL},
+	{USER, "system:kube-scheduler", EVENTS, ",events.k8s.io", "events", NULL},
+	{USER, "system:kube-scheduler", "create get update patch", "coordination.k8s.io", "leases", NULL},
+
+	{USER, "system:kube-controller-manager", "*", "*", "*", NULL},
+	{CONTROLLERS, NULL, "*", "*", "*", NULL},
+};
+
+/* Whether `list` (words separated by sep) holds the word, or "*"; a word ending in * matches what begins like it. */
+static bool listed(const char *list, char sep, struct str word)
+{
+	struct str rest = str_c(list), one;
+	bool more = true;
+
+	while (more) {
+		more = str_cut(rest, sep, &one, &rest);
+		if (str_eq(one, word) ||
+			(one.n && one.p[one.n - 1] == '*' && str_starts(word, str_sub(one, 0, one.n - 1))))
+			return true;
+	}
+	return false;
+}
+
+static bool is_controller(const struct user_info *user)
+{
+	return str_starts(user->name, S("system:serviceaccount:kube-system:")) &&
+	       (str_ends(user->name, S("-controller")) || str_ends(user->name, S("-collector")) ||
+		       str_ends(user->name, S("-publisher")));
+}
+
+static bool is_who(const struct rule *r, const struct user_info *user)
+{
+	switch (r->who) {
+	case ANYONE:
+		return true;
+	case AUTHENTICATED:
+		return user_in_group(user, S("system:authenticated"));
+	case GROUP:
+		return user_in_group(user, str_c(r->name));
+	case USER:
+		return str_eqc(user->name, r->name);
+	case CONTROLLERS:
+		return is_controller(user);
+	}
+	return false;
+}
+
+static bool allows(const struct rule *r, const struct request_info *info, struct str resource)
+{
+	if (!listed(r->verbs, ' ', info->verb))
+		return false;
+	if (!info->is_resource)
+		return r->paths && listed(r->paths, ' ', info->path);
+	return r->resources && listed(r->groups, ',', info->group) && listed(r->resources, ' ', resource);
+}
+
+int authorize(struct auth *a, const struct request_info *info, const struct user_info *user, struct err *err)
+{
+	struct arena scratch = {0};
+	struct str resource = info->resource;
+	int result;
+
+	if (info->is_resource && info->subresource.n)
+		resource = arena_fmt(&scratch, STR_FMT "/" STR_FMT, STR_ARG(info->resource), STR_ARG(info->subresource));
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		if (is_who(&rules[i], user) && allows(&rules[i], info, resource)) {
+			arena_release(&scratch);
+			return 0;
+		}
+	}
+	if (!info->is_resource)
+		result = err_forbidden(err, S(""), S(""), S(""), "User \"" STR_FMT "\" cannot " STR_FMT " path \"" STR_FMT "\"",
+			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(info->path));
+	else if (info->ns.n)
+		result = err_forbidden(err, info->group, info->resource, info->name,
+			"User \"" STR_FMT "\" cannot " STR_FMT " resource \"" STR_FMT "\" in API group \"" STR_FMT
+			"\" in the namespace \"" STR_FMT "\"",
+			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(resource), STR_ARG(info->group), STR_ARG(info->ns));
+	else
+		result = err_forbidden(err, info->group, info->resource, info->name,
+			"User \"" STR_FMT "\" cannot " STR_FMT " resource \"" STR_FMT "\" in API group \"" STR_FMT
+			"\" at the cluster scope",
+			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(resource), STR_ARG(info->group));
+	arena_release(&scratch);
+	return result;
+}

@@ -1,0 +1,365 @@
+/*
+ * Service account tokens: JSON Web Tokens (RFC 7519) signed with the cluster's key, bound to a service account and maybe to a
+ * pod, node or secret: a token ends with what it is bound to.
+ */
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+
+#include "apiserver/auth_int.h"
+#include "json/value.h"
+#include "json/write.h"
+#include "types.gen.h"
+
+enum { TOKEN_MAX = 16 * 1024, EC_HALF = 32 };
+
+static struct str base64url(struct arena *a, const void *bytes, size_t n)
+{
+	char *text = arena_alloc(a, (n + 2) / 3 * 4 + 1);
+	size_t len = EVP_EncodeBlock((unsigned char *)text, bytes, n);
+
+	while (len && text[len - 1] == '=')
+		len--;
+	for (size_t i = 0; i < len; i++)
+		text[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : text[i];
+	return str_n(text, len);
+}
+
+/* {NULL,0} when it is not base64url */
+static struct str base64url_decode(struct arena *a, struct str s)
+{
+	size_t padded = (s.n + 3) / 4 * 4;
+	char *text = arena_alloc(a, padded + 1);
+	unsigned char *out = arena_alloc(a, padded / 4 * 3 + 1);
+	int n;
+
+	for (size_t i = 0; i < padded; i++) {
+		char c = i < s.n ? s.p[i] : '=';
+
+		if (c == '+' || c == '/' || (i < s.n && c == '='))
+			return (struct str){0};
+		text[i] = c == '-' ? '+' : c == '_' ? '/' : c;
+	}
+	n = EVP_DecodeBlock(out, (unsigned char *)text, padded);
+	return n < 0 ? (struct str){0} : str_n((char *)out, n - (padded - s.n));
+}
+
+static bool ec_point(EVP_PKEY *key, unsigned char point[1 + 2 * EC_HALF])
+{
+	size_t n = 0;
+
+	return EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * EC_HALF, &n) == 1 &&
+	       n == 1 + 2 * EC_HALF;
+}
+
+static struct str rsa_number(struct arena *a, EVP_PKEY *key, const char *name)
+{
+	BIGNUM *bn = NULL;
+	struct str out = {0};
+
+	if (EVP_PKEY_get_bn_param(key, name, &bn) == 1) {
+		unsigned char *bytes = arena_alloc(a, BN_num_bytes(bn));
+
+		out = base64url(a, bytes, BN_bn2bin(bn, bytes));
+	}
+	BN_free(bn);
+	return out;
+}
+
+/* The key id is the hash of the public key, as upstream makes it. */
+static void describe_key(struct auth *a)
+{
+	unsigned char *der = NULL, hash[SHA256_DIGEST_LENGTH], point[1 + 2 * EC_HALF];
+	int n = i2d_PUBKEY(a->key, &der);
+	struct arena *m = &a->arena;
+
+	SHA256(der, n, hash);
+	OPENSSL_free(der);
+	a->key_id = base64url(m, hash, sizeof(hash));
+	if (a->is_ec && ec_point(a->key, point))
+		a->jwks = arena_fmt(m,
+			"{\"keys\":[{\"use\":\"sig\",\"kty\":\"EC\",\"kid\":\"" STR_FMT
+			"\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"x\":\"" STR_FMT "\",\"y\":\"" STR_FMT "\"}]}",
+			STR_ARG(a->key_id), STR_ARG(base64url(m, point + 1, EC_HALF)),
+			STR_ARG(base64url(m, point + 1 + EC_HALF, EC_HALF)));
+	else
+		a->jwks = arena_fmt(m,
+			"{\"keys\":[{\"use\":\"sig\",\"kty\":\"RSA\",\"kid\":\"" STR_FMT
+			"\",\"alg\":\"RS256\",\"n\":\"" STR_FMT "\",\"e\":\"" STR_FMT "\"}]}",
+			STR_ARG(a->key_id), STR_ARG(rsa_number(m, a->key, OSSL_PKEY_PARAM_RSA_N)),
+			STR_ARG(rsa_number(m, a->key, OSSL_PKEY_PARAM_RSA_E)));
+}
+
+int token_keys_open(struct auth *a, struct str pem, struct err *err)
+{
+	BIO *bio;
+	EVP_PKEY *key;
+
+	if (!pem.n)
+		return 0; /* no service account tokens are made or accepted */
+	bio = BIO_new_mem_buf(pem.p, pem.n);
+	key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	BIO_free(bio);
+	if (!key)
+		return err_bad_request(err, "the service account signing key is not a PEM private key");
+	a->key = key;
+	a->is_ec = EVP_PKEY_is_a(key, "EC");
+	if ((a->is_ec && EVP_PKEY_get_bits(key) != 256) || (!a->is_ec && !EVP_PKEY_is_a(key, "RSA")))
+		return err_bad_request(err, "the service account signing key must be RSA or EC P-256");
+	describe_key(a);
+	return 0;
+}
+
+void token_keys_close(struct auth *a)
+{
+	EVP_PKEY_free(a->key);
+	a->key = NULL;
+}
+
+/* DER ECDSA signature <-> the two numbers side by side (RFC 7518 3.4) */
+static struct str ec_raw(struct arena *a, const unsigned char *der, size_t n)
+{
+	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, n);
+	unsigned char *raw = arena_alloc(a, 2 * EC_HALF);
+
+	if (!sig)
+		return (struct str){0};
+	BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, EC_HALF);
+	BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + EC_HALF, EC_HALF);
+	ECDSA_SIG_free(sig);
+	return str_n((char *)raw, 2 * EC_HALF);
+}
+
+static struct str ec_der(struct arena *a, struct str raw)
+{
+	ECDSA_SIG *sig;
+	unsigned char *der = NULL;
+	struct str out = {0};
+	int n;
+
+	if (raw.n != 2 * EC_HALF)
+		return out;
+	sig = ECDSA_SIG_new();
+	ECDSA_SIG_set0(sig, BN_bin2bn((const unsigned char *)raw.p, EC_HALF, NULL),
+		BN_bin2bn((const unsigned char *)raw.p + EC_HALF, EC_HALF, NULL));
+	n = i2d_ECDSA_SIG(sig, &der);
+	if (n > 0)
+		out = arena_str(a, str_n((char *)der, n));
+	OPENSSL_free(der);
+	ECDSA_SIG_free(sig);
+	return out;
+}
+
+static struct str sign(struct auth *a, struct arena *arena, struct str text)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	unsigned char *sig = arena_alloc(arena, EVP_PKEY_get_size(a->key));
+	size_t n = EVP_PKEY_get_size(a->key);
+	bool ok = EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, a->key) == 1 &&
+		  EVP_DigestSign(ctx, sig, &n, (const unsigned char *)text.p, text.n) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	if (!ok)
+		return (struct str){0};
+	return a->is_ec ? ec_raw(arena, sig, n) : str_n((char *)sig, n);
+}
+
+static bool signature_fits(struct auth *a, struct arena *arena, struct str text, struct str sig)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok;
+
+	if (a->is_ec)
+		sig = ec_der(arena, sig);
+	ok = sig.n && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, a->key) == 1 &&
+	     EVP_DigestVerify(ctx, (const unsigned char *)sig.p, sig.n, (const unsigned char *)text.p, text.n) == 1;
+	EVP_MD_CTX_free(ctx);
+	return ok;
+}
+
+static void write_ref(struct buf *b, const char *key, struct str name, struct str uid)
+{
+	if (!name.n)
+		return;
+	buf_fmt(b, ",\"%s\":{\"name\":", key);
+	json_write_string(b, name);
+	buf_add_c(b, ",\"uid\":");
+	json_write_string(b, uid);
+	buf_add_char(b, '}');
+}
+
+static void write_claims(struct auth *a, const struct token_claims *c, struct buf *b)
+{
+	const struct str_vec own = {&a->issuer, 1}, *audiences = c->audiences.n ? &c->audiences : &own;
+	unsigned char id[16];
+
+	RAND_bytes(id, sizeof(id));
+	buf_add_c(b, "{\"aud\":[");
+	for (size_t i = 0; i < audiences->n; i++) {
+		buf_add_c(b, i ? "," : "");
+		json_write_string(b, audiences->v[i]);
+	}
+	buf_fmt(b, "],\"exp\":%lld,\"iat\":%lld,\"iss\":", (long long)c->expires_s, (long long)c->issued_s);
+	json_write_string(b, a->issuer);
+	buf_fmt(b, ",\"jti\":\"%02x%02x%02x%02x-%02x%02x-4%x%02x-%x%x%02x-%02x%02x%02x%02x%02x%02x\"", id[0], id[1], id[2],
+		id[3], id[4], id[5], id[6] & 15, id[7], 8 + (id[8] & 3), id[8] >> 4, id[9], id[10], id[11], id[12], id[13],
+		id[14], id[15]);
+	buf_add_c(b, ",\"kubernetes.io\":{\"namespace\":");
+	json_write_string(b, c->ns);
+	write_ref(b, "node", c->node, c->node_uid);
+	write_ref(b, "pod", c->pod, c->pod_uid);
+	write_ref(b, "secret", c->secret, c->secret_uid);
+	write_ref(b, "serviceaccount", c->service_account, c->service_account_uid);
+	buf_fmt(b, "},\"nbf\":%lld,\"sub\":\"system:serviceaccount:" STR_FMT ":" STR_FMT "\"}", (long long)c->issued_s,
+		STR_ARG(c->ns), STR_ARG(c->service_account));
+}
+
+struct str token_sign(struct auth *a, struct arena *arena, const struct token_claims *c)
+{
+	struct str head, body, text, sig;
+	struct buf b;
+
+	if (!a->key)
+		return (struct str){0};
+	head = arena_fmt(arena, "{\"alg\":\"%s\",\"kid\":\"" STR_FMT "\"}", a->is_ec ? "ES256" : "RS256",
+		STR_ARG(a->key_id));
+	buf_init(&b, TOKEN_MAX);
+	write_claims(a, c, &b);
+	body = base64url(arena, b.p, b.n);
+	head = base64url(arena, head.p, head.n);
+	text = arena_fmt(arena, STR_FMT "." STR_FMT, STR_ARG(head), STR_ARG(body));
+	sig = buf_failed(&b) ? (struct str){0} : sign(a, arena, text);
+	buf_release(&b);
+	if (!sig.n)
+		return sig;
+	sig = base64url(arena, sig.p, sig.n);
+	return arena_fmt(arena, STR_FMT "." STR_FMT, STR_ARG(text), STR_ARG(sig));
+}
+
+static int64_t number(const struct json_value *claims, const char *key)
+{
+	const struct json_value *v = json_getc(claims, key);
+	int64_t n = 0;
+
+	return v && v->kind == JSON_NUMBER && str_to_i64(v->text, &n) == 0 ? n : 0;
+}
+
+/* Whether an object that the token is bound to is still that object. */
+static int check_bound(struct auth *a, const struct json_value *ref, const struct schema_resource *res, struct str ns,
+	const char *what, struct err *err)
+{
+	const struct object *o;
+	bool same;
+
+	if (!ref)
+		return 0;
+	o = store_get(a->store, res, ns, json_get_str(ref, "name"));
+	same = o && str_eq(o->uid, json_get_str(ref, "uid"));
+	object_unref(o);
+	return same ? 0 : err_fmt(err, 401, "Unauthorized", "%s has been deleted", what);
+}
+
+static int check_claims(struct auth *a, const struct json_value *claims, struct str ns, int64_t now_s, struct err *err)
+{
+	const struct json_value *k = json_getc(claims, "kubernetes.io");
+	const struct json_value *account = json_getc(k, "serviceaccount");
+	struct str name = json_get_str(account, "name");
+	int r;
+
+	if (!str_eq(json_get_str(claims, "iss"), a->issuer) || !ns.n || !name.n)
+		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
+	if (number(claims, "exp") <= now_s)
+		return err_fmt(err, 401, "Unauthorized", "service account token has expired");
+	if (number(claims, "nbf") > now_s + 60)
+		return err_fmt(err, 401, "Unauthorized", "service account token is not valid yet");
+	r = check_bound(a, account, &v1_service_account_resource, ns, "service account", err);
+	if (r == 0)
+		r = check_bound(a, json_getc(k, "pod"), &v1_pod_resource, ns, "Pod", err);
+	if (r == 0)
+		r = check_bound(a, json_getc(k, "secret"), &v1_secret_resource, ns, "Secret", err);
+	/* a node besides a pod tells where the pod runs and binds nothing */
+	if (r == 0 && !json_getc(k, "pod"))
+		r = check_bound(a, json_getc(k, "node"), &v1_node_resource, S(""), "Node", err);
+	return r;
+}
+
+static void add_extra(struct arena *arena, struct user_info *u, const char *key, struct str value)
+{
+	struct user_extra e = {.key = str_c(key)};
+
+	if (!value.n)
+		return;
+	ARENA_PUSH(arena, &e.values, value);
+	ARENA_PUSH(arena, &u->extra, e);
+}
+
+static void describe_user(struct arena *arena, const struct json_value *claims, struct user_info *ret)
+{
+	const struct json_value *k = json_getc(claims, "kubernetes.io");
+	const struct json_value *account = json_getc(k, "serviceaccount");
+	struct str ns = json_get_str(k, "namespace"), id = json_get_str(claims, "jti");
+
+	*ret = (struct user_info){.uid = json_get_str(account, "uid")};
+	ret->name = arena_fmt(arena, "system:serviceaccount:" STR_FMT ":" STR_FMT, STR_ARG(ns),
+		STR_ARG(json_get_str(account, "name")));
+	ARENA_PUSH(arena, &ret->groups, S("system:serviceaccounts"));
+	ARENA_PUSH(arena, &ret->groups, arena_fmt(arena, "system:serviceaccounts:" STR_FMT, STR_ARG(ns)));
+	ARENA_PUSH(arena, &ret->groups, S("system:authenticated"));
+	if (id.n)
+		add_extra(arena, ret, "authentication.kubernetes.io/credential-id",
+			arena_fmt(arena, "JTI=" STR_FMT, STR_ARG(id)));
+	add_extra(arena, ret, "authentication.kubernetes.io/node-name", json_get_str(json_getc(k, "node"), "name"));
+	add_extra(arena, ret, "authentication.kubernetes.io/node-uid", json_get_str(json_getc(k, "node"), "uid"));
+	add_extra(arena, ret, "authentication.kubernetes.io/pod-name", json_get_str(json_getc(k, "pod"), "name"));
+	add_extra(arena, ret, "authentication.kubernetes.io/pod-uid", json_get_str(json_getc(k, "pod"), "uid"));
+}
+
+int token_verify(struct auth *a, struct arena *arena, struct str token, int64_t now_ns, struct user_info *ret,
+	struct str_vec *ret_audiences, struct err *err)
+{
+	ssize_t dot = str_rchr(token, '.');
+	struct str head, body, rest, payload, sig;
+	struct json_value *claims = NULL, *audiences;
+	int r;
+
+	if (dot < 0 || token.n > TOKEN_MAX || !a->key)
+		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
+	str_cut(str_sub(token, 0, dot), '.', &head, &body);
+	sig = base64url_decode(arena, str_sub(token, dot + 1, token.n));
+	if (!signature_fits(a, arena, str_sub(token, 0, dot), sig))
+		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
+	str_cut(body, '.', &rest, &head);
+	payload = base64url_decode(arena, rest);
+	if (head.p || json_parse(payload, arena, &claims, NULL) < 0)
+		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
+	r = check_claims(a, claims, json_get_str(json_getc(claims, "kubernetes.io"), "namespace"), now_ns / 1000000000,
+		err);
+	if (r < 0)
+		return r;
+	audiences = json_getc(claims, "aud");
+	*ret_audiences = (struct str_vec){0};
+	for (size_t i = 0; audiences && i < audiences->items.n; i++)
+		ARENA_PUSH(arena, ret_audiences, audiences->items.v[i]->text);
+	describe_user(arena, claims, ret);
+	return 0;
+}
+
+struct str auth_jwks(struct auth *a)
+{
+	return a->jwks.n ? a->jwks : S("{\"keys\":[]}");
+}
+
+struct str auth_openid_configuration(struct auth *a, struct arena *arena)
+{
+	return arena_fmt(arena,
+		"{\"issuer\":\"" STR_FMT "\",\"jwks_uri\":\"" STR_FMT
+		"/openid/v1/jwks\",\"response_types_supported\":[\"id_token\"],\"subject_types_supported\":[\"public\"],"
+		"\"id_token_signing_alg_values_supported\":[\"%s\"]}",
+		STR_ARG(a->issuer), STR_ARG(a->issuer), a->is_ec ? "ES256" : "RS256");
+}
