@@ -1,8 +1,10 @@
 /*
- * controllers.h: the controllers as one part of a process: `kube-controller-manager` runs nothing else, `control` starts
- * them on a loop of their own beside the API server, the simulator on a simulated one.
+ * controllers.h: the controllers as one part of a process: `kube-controller-manager` runs nothing
+ * else, `control` starts them on a loop of their own beside the API server, the simulator on a
+ * simulated one.
  *
- * One thread: the loop's. Nothing runs before the informers have synced; an idle cluster costs nothing.
+ * One thread: the loop's. Nothing runs before the informers have synced; an idle cluster costs
+ * nothing.
  */
 #ifndef SAMPAN_CONTROLLERS_H
 #define SAMPAN_CONTROLLERS_H
@@ -13,14 +15,18 @@ struct controllers;
 
 struct controllers_opts {
 	struct loop *loop;
-	/* A client for `user`, owned by the controllers from then on. Called first for "system:kube-controller-manager":
-	 * that client keeps all snapshots. Then once per controller for the user that it writes as
-	 * ("system:serviceaccount:kube-system:replicaset-controller"): NULL = write with the first one. */
+	/* A client for `user`, owned by the controllers from then on. Called first for
+	 * "system:kube-controller-manager": that client keeps all snapshots. Then once per
+	 * controller for the user that it writes as
+	 * ("system:serviceaccount:kube-system:replicaset-controller"): NULL = write with the first
+	 * one. */
 	struct client *(*client_for)(void *user_data, const char *user);
 	void *user_data;
-	const char *controllers;  /* as --controllers: "*", "foo", "-foo" with commas; NULL = "*" */
-	struct str root_ca_pem;   /* what root-ca-certificate-publisher publishes; empty: it does not run */
-	const char *cluster_cidr; /* pod addresses of the nodes; NULL = 10.244.0.0/16; up to two (dual stack) */
+	const char *controllers; /* as --controllers: "*", "foo", "-foo" with commas; NULL = "*" */
+	struct str root_ca_pem;  /* what root-ca-certificate-publisher publishes; empty: it does not
+				    run */
+	const char *cluster_cidr; /* pod addresses of the nodes; NULL = 10.244.0.0/16; up to two
+				     (dual stack) */
 	int node_cidr_mask_ipv4, node_cidr_mask_ipv6; /* 0 = 24, 64 */
 	int64_t node_monitor_grace_ms;                /* 0 = 40 s as upstream */
 	int64_t node_startup_grace_ms;                /* 0 = 60 s */
@@ -29,7 +35,8 @@ struct controllers_opts {
 };
 
 /* Copies what it needs of opts. -EINVAL when `controllers` or `cluster_cidr` do not parse. */
-int controllers_start(const struct controllers_opts *opts, struct controllers **ret, struct err *err);
+int controllers_start(
+	const struct controllers_opts *opts, struct controllers **ret, struct err *err);
 bool controllers_synced(const struct controllers *c);
 /* Frees its clients, too; no call of theirs comes back afterwards. */
 void controllers_stop(struct controllers *c);

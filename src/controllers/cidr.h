@@ -1,0 +1,25 @@
+/* cidr.h: address ranges of nodes. Pure. */
+#ifndef SAMPAN_CONTROLLERS_CIDR_H
+#define SAMPAN_CONTROLLERS_CIDR_H
+
+#include "base/base.h"
+
+enum { CIDRS_MAX = 2 };
+
+struct cidr {
+	int family; /* AF_INET, AF_INET6 */
+	uint8_t addr[16];
+	int bits;
+};
+
+int cidr_parse(struct str s, struct cidr *ret); /* 0 or -EINVAL */
+/* "10.244.0.0/16" or two of different families with a comma; the number, or -EINVAL. */
+int cidrs_parse(struct str s, struct cidr ret[CIDRS_MAX], struct err *err);
+/* The index-th range of `bits` in c; index < cidr_count(). */
+struct cidr cidr_sub(const struct cidr *c, int bits, uint32_t index);
+uint32_t cidr_count(const struct cidr *c, int bits); /* at most 65536, as upstream */
+/* Which sub-range of c the range s is; -1 when s is not one. */
+int64_t cidr_index(const struct cidr *c, const struct cidr *s, int bits);
+struct str cidr_format(const struct cidr *c, struct arena *a);
+
+#endif

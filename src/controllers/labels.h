@@ -1,0 +1,12 @@
+/* labels.h: whether labels fit a selector, as decoded from an object. Pure. */
+#ifndef SAMPAN_CONTROLLERS_LABELS_H
+#define SAMPAN_CONTROLLERS_LABELS_H
+
+#include "types.gen.h"
+
+/* meta/v1 LabelSelector: NULL selects nothing, an empty one everything. An unknown operator selects
+ * nothing. */
+bool label_selector_matches(const struct meta_v1_label_selector *s, const struct str_map *labels);
+bool label_selector_empty(const struct meta_v1_label_selector *s);
+
+#endif

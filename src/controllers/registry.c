@@ -1,0 +1,10 @@
+/* registry.c: the list of controllers. */
+#include "controllers/planner.h"
+
+extern const struct planner replicaset_planner, replicationcontroller_planner;
+
+const struct planner *const planners[] = {
+	&replicaset_planner,
+	&replicationcontroller_planner,
+	NULL,
+};
