@@ -33,12 +33,14 @@ enum field_error_type {
 	FIELD_NOT_FOUND,     /* FieldValueNotFound     "Not found" */
 	FIELD_INTERNAL,      /* InternalError          "Internal error" */
 	FIELD_TYPE_INVALID,  /* FieldValueTypeInvalid  "Invalid value" */
+	FIELD_TOO_FEW,       /* FieldValueTooFew       "Too few" */
+	FIELD_TOO_SHORT,     /* FieldValueTooShort     "Too short" */
 };
 
 struct field_error {
 	enum field_error_type type;
 	struct str path;
-	struct str value;  /* as the message shows it: quoted string, number, JSON; may be empty */
+	struct str value;  /* as the message shows it: quoted string, number, JSON; {NULL,0}: not shown */
 	struct str detail;
 };
 
@@ -57,15 +59,24 @@ void field_invalid_int(struct field_errors *e, const struct field_path *p, int64
 void field_invalid_raw(struct field_errors *e, const struct field_path *p, struct str text, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 void field_not_supported(struct field_errors *e, const struct field_path *p, struct str value,
-	const char *const *supported); /* sorted by the function, NULL-terminated */
+	const char *const *supported); /* NULL-terminated, shown in this order: upstream's are sorted mostly */
 void field_duplicate(struct field_errors *e, const struct field_path *p, struct str value);
 void field_forbidden(struct field_errors *e, const struct field_path *p, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void field_too_long(struct field_errors *e, const struct field_path *p, size_t max_bytes);
 void field_too_many(struct field_errors *e, const struct field_path *p, size_t count, size_t max);
 void field_not_found(struct field_errors *e, const struct field_path *p, struct str value);
-/* Any type, any text. */
+void field_duplicate_raw(struct field_errors *e, const struct field_path *p, struct str text);
+void field_not_supported_vec(struct field_errors *e, const struct field_path *p, struct str value,
+	struct str_vec supported);
+/* Any type, any text; `value` as in struct field_error: already quoted. */
 void field_add(struct field_errors *e, enum field_error_type type, const struct field_path *p, struct str value,
 	const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* Drops what was added since `n` (errors->n then): a check that is tried and taken back. */
+void field_errors_truncate(struct field_errors *e, size_t n);
+/* "path: Invalid value: …: detail", as Go's Error() */
+struct str field_error_text(struct arena *a, const struct field_error *e);
+/* Go's %q */
+struct str go_quote(struct arena *a, struct str s);
 
 /* 422 Invalid: '<Kind>.<group> "<name>" is invalid: [<errors>]' with causes; -EINVAL. No errors: 0. */
 int field_errors_status(const struct field_errors *e, struct str group, struct str kind, struct str name,
