@@ -1,6 +1,7 @@
 /* The name checkers and the wording of field errors. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <cmocka.h>
 
 #include "apiserver/validation/names.h"
