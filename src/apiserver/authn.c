@@ -65,7 +65,9 @@ static int parse_tokens(struct auth *auth, struct str csv, struct err *err)
 		if (!csv_field(a, &line, &t.token) || !csv_field(a, &line, &t.user.name) ||
 			!csv_field(a, &line, &t.user.uid) || !t.token.n || !t.user.name.n)
 			return err_bad_request(err,
-				"token file: line %d must have at least 3 columns (token, user name, user uid)", n);
+				"token file: line %d must have at least 3 columns (token, user "
+				"name, user uid)",
+				n);
 		if (csv_field(a, &line, &groups))
 			split_groups(a, groups, &t.user.groups);
 		ARENA_PUSH(a, &t.user.groups, S("system:authenticated"));
@@ -80,8 +82,9 @@ int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 	int r = parse_tokens(a, opts->token_auth_csv, err);
 
 	a->store = opts->store;
-	a->issuer = arena_strc(&a->arena, opts->service_account_issuer ? opts->service_account_issuer
-								       : "https://kubernetes.default.svc.cluster.local");
+	a->issuer = arena_strc(&a->arena, opts->service_account_issuer
+						  ? opts->service_account_issuer
+						  : "https://kubernetes.default.svc.cluster.local");
 	if (r == 0)
 		r = token_keys_open(a, opts->service_account_key_pem, err);
 	if (r < 0) {
@@ -139,8 +142,8 @@ static bool same_secret(struct str a, struct str b)
 	return !differ;
 }
 
-int authenticate_token(struct auth *a, struct arena *arena, struct str token, int64_t now_ns, struct user_info *ret,
-	struct str_vec *ret_audiences, struct err *err)
+int authenticate_token(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
+	struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
 {
 	for (size_t i = 0; i < a->tokens.n; i++) {
 		if (!same_secret(a->tokens.v[i].token, token))
@@ -158,8 +161,9 @@ static int unauthorized(struct err *err)
 	return err_fmt(err, 401, "Unauthorized", "Unauthorized");
 }
 
-/* The token of "Authorization: Bearer …", or of the WebSocket subprotocol base64url.bearer.authorization.k8s.io.…;
- * absent when the client sent none (any other scheme counts as none). */
+/* The token of "Authorization: Bearer …", or of the WebSocket subprotocol
+ * base64url.bearer.authorization.k8s.io.…; absent when the client sent none (any other scheme
+ * counts as none). */
 static struct str bearer(struct http_exchange *x)
 {
 	struct str h = http_get_header(x, "Authorization"), scheme, rest;
@@ -169,7 +173,8 @@ static struct str bearer(struct http_exchange *x)
 	return str_ieq(scheme, S("Bearer")) ? str_trim(rest) : (struct str){0};
 }
 
-int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret, struct err *err)
+int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret,
+	struct err *err)
 {
 	struct str token;
 	struct str_vec audiences = {0};

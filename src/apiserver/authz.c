@@ -1,24 +1,24 @@
 /*
- * Who may do what before RBAC: a table of the cluster's own identities and what each needs, read top to bottom; the first
- * row that fits allows. What no row allows is forbidden.
+ * Who may do what before RBAC: a table of the cluster's own identities and what each needs, read
+ * top to bottom; the first row that fits allows. What no row allows is forbidden.
  */
 #include "apiserver/auth.h"
 
 enum who {
-	ANYONE,             /* also system:anonymous */
+	ANYONE, /* also system:anonymous */
 	AUTHENTICATED,
 	GROUP,
 	USER,
-	CONTROLLERS,        /* system:serviceaccount:kube-system:*-controller and the like */
+	CONTROLLERS, /* system:serviceaccount:kube-system:*-controller and the like */
 };
 
 struct rule {
 	enum who who;
-	const char *name;   /* of the group or user */
-	const char *verbs;  /* space-separated, "*" */
-	const char *groups; /* API groups, comma-separated, core is ""; "*" */
+	const char *name;      /* of the group or user */
+	const char *verbs;     /* space-separated, "*" */
+	const char *groups;    /* API groups, comma-separated, core is ""; "*" */
 	const char *resources; /* space-separated, "pods/log", "*"; NULL: the row is about paths */
-	const char *paths;  /* space-separated, "/api/…*" */
+	const char *paths;     /* space-separated, "/api/…*" */
 };
 
 #define ALL_READ "get list watch"
@@ -30,25 +30,32 @@ static const struct rule rules[] = {
 
 	{ANYONE, NULL, "get", NULL, NULL, "/healthz /livez /readyz /version /version/"},
 	{AUTHENTICATED, NULL, "get", NULL, NULL, "/api /api/* /apis /apis/* /openapi /openapi/*"},
-	{GROUP, "system:serviceaccounts", "get", NULL, NULL, "/.well-known/openid-configuration /openid/v1/jwks*"},
-	{AUTHENTICATED, NULL, "create", "authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews", NULL},
+	{GROUP, "system:serviceaccounts", "get", NULL, NULL,
+		"/.well-known/openid-configuration /openid/v1/jwks*"},
+	{AUTHENTICATED, NULL, "create", "authorization.k8s.io",
+		"selfsubjectaccessreviews selfsubjectrulesreviews", NULL},
 	{AUTHENTICATED, NULL, "create", "authentication.k8s.io", "selfsubjectreviews", NULL},
 
 	/* the node agent */
-	{GROUP, "system:nodes", "get list watch create update patch", "", "nodes nodes/status", NULL},
+	{GROUP, "system:nodes", "get list watch create update patch", "", "nodes nodes/status",
+		NULL},
 	{GROUP, "system:nodes", ALL_READ, "",
-		"pods services endpoints configmaps secrets persistentvolumeclaims persistentvolumes serviceaccounts namespaces",
+		"pods services endpoints configmaps secrets persistentvolumeclaims "
+		"persistentvolumes serviceaccounts namespaces",
 		NULL},
 	{GROUP, "system:nodes", "create delete", "", "pods", NULL},
 	{GROUP, "system:nodes", "update patch", "", "pods/status", NULL},
 	{GROUP, "system:nodes", "create", "", "pods/eviction serviceaccounts/token", NULL},
 	{GROUP, "system:nodes", EVENTS, ",events.k8s.io", "events", NULL},
-	{GROUP, "system:nodes", "get list watch create update patch delete", "coordination.k8s.io", "leases", NULL},
+	{GROUP, "system:nodes", "get list watch create update patch delete", "coordination.k8s.io",
+		"leases", NULL},
 	{GROUP, "system:nodes", ALL_READ, "discovery.k8s.io", "endpointslices", NULL},
 	{GROUP, "system:nodes", ALL_READ, "node.k8s.io", "runtimeclasses", NULL},
 	{GROUP, "system:nodes", "create", "authentication.k8s.io", "tokenreviews", NULL},
-	{GROUP, "system:nodes", "create", "authorization.k8s.io", "subjectaccessreviews localsubjectaccessreviews", NULL},
-	{GROUP, "system:nodes", "create get list watch", "certificates.k8s.io", "certificatesigningrequests", NULL},
+	{GROUP, "system:nodes", "create", "authorization.k8s.io",
+		"subjectaccessreviews localsubjectaccessreviews", NULL},
+	{GROUP, "system:nodes", "create get list watch", "certificates.k8s.io",
+		"certificatesigningrequests", NULL},
 	{GROUP, "system:nodes", "get list watch create update patch delete", "storage.k8s.io",
 		"csinodes csidrivers volumeattachments storageclasses", NULL},
 
@@ -61,13 +68,15 @@ static const struct rule rules[] = {
 	{USER, "system:kube-scheduler", "delete", "", "pods", NULL},
 	{USER, "system:kube-scheduler", "update patch", "", "pods/status", NULL},
 	{USER, "system:kube-scheduler", EVENTS, ",events.k8s.io", "events", NULL},
-	{USER, "system:kube-scheduler", "create get update patch", "coordination.k8s.io", "leases", NULL},
+	{USER, "system:kube-scheduler", "create get update patch", "coordination.k8s.io", "leases",
+		NULL},
 
 	{USER, "system:kube-controller-manager", "*", "*", "*", NULL},
 	{CONTROLLERS, NULL, "*", "*", "*", NULL},
 };
 
-/* Whether `list` (words separated by sep) holds the word, or "*"; a word ending in * matches what begins like it. */
+/* Whether `list` (words separated by sep) holds the word, or "*"; a word ending in * matches what
+ * begins like it. */
 static bool listed(const char *list, char sep, struct str word)
 {
 	struct str rest = str_c(list), one;
@@ -75,8 +84,8 @@ static bool listed(const char *list, char sep, struct str word)
 
 	while (more) {
 		more = str_cut(rest, sep, &one, &rest);
-		if (str_eq(one, word) ||
-			(one.n && one.p[one.n - 1] == '*' && str_starts(word, str_sub(one, 0, one.n - 1))))
+		if (str_eq(one, word) || (one.n && one.p[one.n - 1] == '*' &&
+						 str_starts(word, str_sub(one, 0, one.n - 1))))
 			return true;
 	}
 	return false;
@@ -112,17 +121,20 @@ static bool allows(const struct rule *r, const struct request_info *info, struct
 		return false;
 	if (!info->is_resource)
 		return r->paths && listed(r->paths, ' ', info->path);
-	return r->resources && listed(r->groups, ',', info->group) && listed(r->resources, ' ', resource);
+	return r->resources && listed(r->groups, ',', info->group) &&
+	       listed(r->resources, ' ', resource);
 }
 
-int authorize(struct auth *a, const struct request_info *info, const struct user_info *user, struct err *err)
+int authorize(struct auth *a, const struct request_info *info, const struct user_info *user,
+	struct err *err)
 {
 	struct arena scratch = {0};
 	struct str resource = info->resource;
 	int result;
 
 	if (info->is_resource && info->subresource.n)
-		resource = arena_fmt(&scratch, STR_FMT "/" STR_FMT, STR_ARG(info->resource), STR_ARG(info->subresource));
+		resource = arena_fmt(&scratch, STR_FMT "/" STR_FMT, STR_ARG(info->resource),
+			STR_ARG(info->subresource));
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		if (is_who(&rules[i], user) && allows(&rules[i], info, resource)) {
 			arena_release(&scratch);
@@ -130,18 +142,21 @@ int authorize(struct auth *a, const struct request_info *info, const struct user
 		}
 	}
 	if (!info->is_resource)
-		result = err_forbidden(err, S(""), S(""), S(""), "User \"" STR_FMT "\" cannot " STR_FMT " path \"" STR_FMT "\"",
+		result = err_forbidden(err, S(""), S(""), S(""),
+			"User \"" STR_FMT "\" cannot " STR_FMT " path \"" STR_FMT "\"",
 			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(info->path));
 	else if (info->ns.n)
 		result = err_forbidden(err, info->group, info->resource, info->name,
-			"User \"" STR_FMT "\" cannot " STR_FMT " resource \"" STR_FMT "\" in API group \"" STR_FMT
-			"\" in the namespace \"" STR_FMT "\"",
-			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(resource), STR_ARG(info->group), STR_ARG(info->ns));
+			"User \"" STR_FMT "\" cannot " STR_FMT " resource \"" STR_FMT
+			"\" in API group \"" STR_FMT "\" in the namespace \"" STR_FMT "\"",
+			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(resource),
+			STR_ARG(info->group), STR_ARG(info->ns));
 	else
 		result = err_forbidden(err, info->group, info->resource, info->name,
-			"User \"" STR_FMT "\" cannot " STR_FMT " resource \"" STR_FMT "\" in API group \"" STR_FMT
-			"\" at the cluster scope",
-			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(resource), STR_ARG(info->group));
+			"User \"" STR_FMT "\" cannot " STR_FMT " resource \"" STR_FMT
+			"\" in API group \"" STR_FMT "\" at the cluster scope",
+			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(resource),
+			STR_ARG(info->group));
 	arena_release(&scratch);
 	return result;
 }

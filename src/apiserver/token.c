@@ -1,6 +1,6 @@
 /*
- * Service account tokens: JSON Web Tokens (RFC 7519) signed with the cluster's key, bound to a service account and maybe to a
- * pod, node or secret: a token ends with what it is bound to.
+ * Service account tokens: JSON Web Tokens (RFC 7519) signed with the cluster's key, bound to a
+ * service account and maybe to a pod, node or secret: a token ends with what it is bound to.
  */
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
@@ -54,7 +54,8 @@ static bool ec_point(EVP_PKEY *key, unsigned char point[1 + 2 * EC_HALF])
 {
 	size_t n = 0;
 
-	return EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * EC_HALF, &n) == 1 &&
+	return EVP_PKEY_get_octet_string_param(
+		       key, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * EC_HALF, &n) == 1 &&
 	       n == 1 + 2 * EC_HALF;
 }
 
@@ -85,7 +86,8 @@ static void describe_key(struct auth *a)
 	if (a->is_ec && ec_point(a->key, point))
 		a->jwks = arena_fmt(m,
 			"{\"keys\":[{\"use\":\"sig\",\"kty\":\"EC\",\"kid\":\"" STR_FMT
-			"\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"x\":\"" STR_FMT "\",\"y\":\"" STR_FMT "\"}]}",
+			"\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"x\":\"" STR_FMT
+			"\",\"y\":\"" STR_FMT "\"}]}",
 			STR_ARG(a->key_id), STR_ARG(base64url(m, point + 1, EC_HALF)),
 			STR_ARG(base64url(m, point + 1 + EC_HALF, EC_HALF)));
 	else
@@ -107,11 +109,14 @@ int token_keys_open(struct auth *a, struct str pem, struct err *err)
 	key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
 	BIO_free(bio);
 	if (!key)
-		return err_bad_request(err, "the service account signing key is not a PEM private key");
+		return err_bad_request(
+			err, "the service account signing key is not a PEM private key");
 	a->key = key;
 	a->is_ec = EVP_PKEY_is_a(key, "EC");
-	if ((a->is_ec && EVP_PKEY_get_bits(key) != 256) || (!a->is_ec && !EVP_PKEY_is_a(key, "RSA")))
-		return err_bad_request(err, "the service account signing key must be RSA or EC P-256");
+	if ((a->is_ec && EVP_PKEY_get_bits(key) != 256) ||
+		(!a->is_ec && !EVP_PKEY_is_a(key, "RSA")))
+		return err_bad_request(
+			err, "the service account signing key must be RSA or EC P-256");
 	describe_key(a);
 	return 0;
 }
@@ -178,7 +183,8 @@ static bool signature_fits(struct auth *a, struct arena *arena, struct str text,
 	if (a->is_ec)
 		sig = ec_der(arena, sig);
 	ok = sig.n && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, a->key) == 1 &&
-	     EVP_DigestVerify(ctx, (const unsigned char *)sig.p, sig.n, (const unsigned char *)text.p, text.n) == 1;
+	     EVP_DigestVerify(ctx, (const unsigned char *)sig.p, sig.n,
+		     (const unsigned char *)text.p, text.n) == 1;
 	EVP_MD_CTX_free(ctx);
 	return ok;
 }
@@ -196,7 +202,8 @@ static void write_ref(struct buf *b, const char *key, struct str name, struct st
 
 static void write_claims(struct auth *a, const struct token_claims *c, struct buf *b)
 {
-	const struct str_vec own = {&a->issuer, 1}, *audiences = c->audiences.n ? &c->audiences : &own;
+	const struct str_vec own = {&a->issuer, 1},
+			     *audiences = c->audiences.n ? &c->audiences : &own;
 	unsigned char id[16];
 
 	RAND_bytes(id, sizeof(id));
@@ -205,19 +212,21 @@ static void write_claims(struct auth *a, const struct token_claims *c, struct bu
 		buf_add_c(b, i ? "," : "");
 		json_write_string(b, audiences->v[i]);
 	}
-	buf_fmt(b, "],\"exp\":%lld,\"iat\":%lld,\"iss\":", (long long)c->expires_s, (long long)c->issued_s);
+	buf_fmt(b, "],\"exp\":%lld,\"iat\":%lld,\"iss\":", (long long)c->expires_s,
+		(long long)c->issued_s);
 	json_write_string(b, a->issuer);
-	buf_fmt(b, ",\"jti\":\"%02x%02x%02x%02x-%02x%02x-4%x%02x-%x%x%02x-%02x%02x%02x%02x%02x%02x\"", id[0], id[1], id[2],
-		id[3], id[4], id[5], id[6] & 15, id[7], 8 + (id[8] & 3), id[8] >> 4, id[9], id[10], id[11], id[12], id[13],
-		id[14], id[15]);
+	buf_fmt(b,
+		",\"jti\":\"%02x%02x%02x%02x-%02x%02x-4%x%02x-%x%x%02x-%02x%02x%02x%02x%02x%02x\"",
+		id[0], id[1], id[2], id[3], id[4], id[5], id[6] & 15, id[7], 8 + (id[8] & 3),
+		id[8] >> 4, id[9], id[10], id[11], id[12], id[13], id[14], id[15]);
 	buf_add_c(b, ",\"kubernetes.io\":{\"namespace\":");
 	json_write_string(b, c->ns);
 	write_ref(b, "node", c->node, c->node_uid);
 	write_ref(b, "pod", c->pod, c->pod_uid);
 	write_ref(b, "secret", c->secret, c->secret_uid);
 	write_ref(b, "serviceaccount", c->service_account, c->service_account_uid);
-	buf_fmt(b, "},\"nbf\":%lld,\"sub\":\"system:serviceaccount:" STR_FMT ":" STR_FMT "\"}", (long long)c->issued_s,
-		STR_ARG(c->ns), STR_ARG(c->service_account));
+	buf_fmt(b, "},\"nbf\":%lld,\"sub\":\"system:serviceaccount:" STR_FMT ":" STR_FMT "\"}",
+		(long long)c->issued_s, STR_ARG(c->ns), STR_ARG(c->service_account));
 }
 
 struct str token_sign(struct auth *a, struct arena *arena, const struct token_claims *c)
@@ -227,8 +236,8 @@ struct str token_sign(struct auth *a, struct arena *arena, const struct token_cl
 
 	if (!a->key)
 		return (struct str){0};
-	head = arena_fmt(arena, "{\"alg\":\"%s\",\"kid\":\"" STR_FMT "\"}", a->is_ec ? "ES256" : "RS256",
-		STR_ARG(a->key_id));
+	head = arena_fmt(arena, "{\"alg\":\"%s\",\"kid\":\"" STR_FMT "\"}",
+		a->is_ec ? "ES256" : "RS256", STR_ARG(a->key_id));
 	buf_init(&b, TOKEN_MAX);
 	write_claims(a, c, &b);
 	body = base64url(arena, b.p, b.n);
@@ -251,8 +260,8 @@ static int64_t number(const struct json_value *claims, const char *key)
 }
 
 /* Whether an object that the token is bound to is still that object. */
-static int check_bound(struct auth *a, const struct json_value *ref, const struct schema_resource *res, struct str ns,
-	const char *what, struct err *err)
+static int check_bound(struct auth *a, const struct json_value *ref,
+	const struct schema_resource *res, struct str ns, const char *what, struct err *err)
 {
 	const struct object *o;
 	bool same;
@@ -265,7 +274,8 @@ static int check_bound(struct auth *a, const struct json_value *ref, const struc
 	return same ? 0 : err_fmt(err, 401, "Unauthorized", "%s has been deleted", what);
 }
 
-static int check_claims(struct auth *a, const struct json_value *claims, struct str ns, int64_t now_s, struct err *err)
+static int check_claims(struct auth *a, const struct json_value *claims, struct str ns,
+	int64_t now_s, struct err *err)
 {
 	const struct json_value *k = json_getc(claims, "kubernetes.io");
 	const struct json_value *account = json_getc(k, "serviceaccount");
@@ -299,7 +309,8 @@ static void add_extra(struct arena *arena, struct user_info *u, const char *key,
 	ARENA_PUSH(arena, &u->extra, e);
 }
 
-static void describe_user(struct arena *arena, const struct json_value *claims, struct user_info *ret)
+static void describe_user(
+	struct arena *arena, const struct json_value *claims, struct user_info *ret)
 {
 	const struct json_value *k = json_getc(claims, "kubernetes.io");
 	const struct json_value *account = json_getc(k, "serviceaccount");
@@ -309,19 +320,24 @@ static void describe_user(struct arena *arena, const struct json_value *claims, 
 	ret->name = arena_fmt(arena, "system:serviceaccount:" STR_FMT ":" STR_FMT, STR_ARG(ns),
 		STR_ARG(json_get_str(account, "name")));
 	ARENA_PUSH(arena, &ret->groups, S("system:serviceaccounts"));
-	ARENA_PUSH(arena, &ret->groups, arena_fmt(arena, "system:serviceaccounts:" STR_FMT, STR_ARG(ns)));
+	ARENA_PUSH(arena, &ret->groups,
+		arena_fmt(arena, "system:serviceaccounts:" STR_FMT, STR_ARG(ns)));
 	ARENA_PUSH(arena, &ret->groups, S("system:authenticated"));
 	if (id.n)
 		add_extra(arena, ret, "authentication.kubernetes.io/credential-id",
 			arena_fmt(arena, "JTI=" STR_FMT, STR_ARG(id)));
-	add_extra(arena, ret, "authentication.kubernetes.io/node-name", json_get_str(json_getc(k, "node"), "name"));
-	add_extra(arena, ret, "authentication.kubernetes.io/node-uid", json_get_str(json_getc(k, "node"), "uid"));
-	add_extra(arena, ret, "authentication.kubernetes.io/pod-name", json_get_str(json_getc(k, "pod"), "name"));
-	add_extra(arena, ret, "authentication.kubernetes.io/pod-uid", json_get_str(json_getc(k, "pod"), "uid"));
+	add_extra(arena, ret, "authentication.kubernetes.io/node-name",
+		json_get_str(json_getc(k, "node"), "name"));
+	add_extra(arena, ret, "authentication.kubernetes.io/node-uid",
+		json_get_str(json_getc(k, "node"), "uid"));
+	add_extra(arena, ret, "authentication.kubernetes.io/pod-name",
+		json_get_str(json_getc(k, "pod"), "name"));
+	add_extra(arena, ret, "authentication.kubernetes.io/pod-uid",
+		json_get_str(json_getc(k, "pod"), "uid"));
 }
 
-int token_verify(struct auth *a, struct arena *arena, struct str token, int64_t now_ns, struct user_info *ret,
-	struct str_vec *ret_audiences, struct err *err)
+int token_verify(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
+	struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
 {
 	ssize_t dot = str_rchr(token, '.');
 	struct str head, body, rest, payload, sig;
@@ -338,8 +354,8 @@ int token_verify(struct auth *a, struct arena *arena, struct str token, int64_t 
 	payload = base64url_decode(arena, rest);
 	if (head.p || json_parse(payload, arena, &claims, NULL) < 0)
 		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
-	r = check_claims(a, claims, json_get_str(json_getc(claims, "kubernetes.io"), "namespace"), now_ns / 1000000000,
-		err);
+	r = check_claims(a, claims, json_get_str(json_getc(claims, "kubernetes.io"), "namespace"),
+		now_ns / 1000000000, err);
 	if (r < 0)
 		return r;
 	audiences = json_getc(claims, "aud");
@@ -359,7 +375,9 @@ struct str auth_openid_configuration(struct auth *a, struct arena *arena)
 {
 	return arena_fmt(arena,
 		"{\"issuer\":\"" STR_FMT "\",\"jwks_uri\":\"" STR_FMT
-		"/openid/v1/jwks\",\"response_types_supported\":[\"id_token\"],\"subject_types_supported\":[\"public\"],"
+		"/openid/v1/"
+		"jwks\",\"response_types_supported\":[\"id_token\"],\"subject_types_supported\":["
+		"\"public\"],"
 		"\"id_token_signing_alg_values_supported\":[\"%s\"]}",
 		STR_ARG(a->issuer), STR_ARG(a->issuer), a->is_ec ? "ES256" : "RS256");
 }

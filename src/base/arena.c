@@ -36,7 +36,8 @@ static void *alloc_slow(struct arena *a, size_t size)
 	size_t want = a->chunks ? MIN(a->chunks->size * 2, (size_t)CHUNK_MAX) : CHUNK_MIN;
 	struct arena_chunk *c;
 
-	if (size > want / 2) { /* a block of its own, behind the current chunk, which stays in use */
+	if (size >
+		want / 2) { /* a block of its own, behind the current chunk, which stays in use */
 		c = xmalloc(sizeof(*c) + size);
 		c->size = a->chunks ? a->chunks->size : CHUNK_MIN;
 		if (a->chunks) {

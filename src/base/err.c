@@ -70,7 +70,8 @@ int err_errno(struct err *err, int errnum, const char *fmt, ...)
 	return -errnum;
 }
 
-void err_details(struct err *err, struct str group, struct str kind, struct str name, struct str uid)
+void err_details(
+	struct err *err, struct str group, struct str kind, struct str name, struct str uid)
 {
 	if (!err)
 		return;
@@ -116,7 +117,8 @@ const char *err_text(const struct err *err)
 /* 'pods', or 'deployments.apps' for a group */
 static struct str qualified(struct arena *a, struct str group, struct str plural)
 {
-	return group.n ? arena_fmt(a, STR_FMT "." STR_FMT, STR_ARG(plural), STR_ARG(group)) : plural;
+	return group.n ? arena_fmt(a, STR_FMT "." STR_FMT, STR_ARG(plural), STR_ARG(group))
+		       : plural;
 }
 
 int err_not_found(struct err *err, struct str group, struct str plural, struct str name)
@@ -141,10 +143,12 @@ int err_already_exists(struct err *err, struct str group, struct str plural, str
 	return r;
 }
 
-int err_conflict(struct err *err, struct str group, struct str plural, struct str name, const char *why)
+int err_conflict(
+	struct err *err, struct str group, struct str plural, struct str name, const char *why)
 {
 	struct arena a = {0};
-	int r = err_fmt(err, 409, "Conflict", "Operation cannot be fulfilled on " STR_FMT " \"" STR_FMT "\": %s",
+	int r = err_fmt(err, 409, "Conflict",
+		"Operation cannot be fulfilled on " STR_FMT " \"" STR_FMT "\": %s",
 		STR_ARG(qualified(&a, group, plural)), STR_ARG(name), why);
 
 	err_details(err, group, plural, name, (struct str){0});
@@ -163,7 +167,8 @@ int err_bad_request(struct err *err, const char *fmt, ...)
 	return r;
 }
 
-int err_forbidden(struct err *err, struct str group, struct str plural, struct str name, const char *fmt, ...)
+int err_forbidden(
+	struct err *err, struct str group, struct str plural, struct str name, const char *fmt, ...)
 {
 	struct arena a = {0};
 	va_list ap;
@@ -179,7 +184,8 @@ int err_forbidden(struct err *err, struct str group, struct str plural, struct s
 		r = err_fmt(err, 403, "Forbidden", STR_FMT " is forbidden: " STR_FMT,
 			STR_ARG(qualified(&a, group, plural)), STR_ARG(why));
 	else
-		r = err_fmt(err, 403, "Forbidden", STR_FMT " \"" STR_FMT "\" is forbidden: " STR_FMT,
+		r = err_fmt(err, 403, "Forbidden",
+			STR_FMT " \"" STR_FMT "\" is forbidden: " STR_FMT,
 			STR_ARG(qualified(&a, group, plural)), STR_ARG(name), STR_ARG(why));
 	err_details(err, group, plural, name, (struct str){0});
 	arena_release(&a);

@@ -106,7 +106,8 @@ static int unknown(const struct flag *flags, const char *program, struct str nam
 
 static int bad_value(const char *program, const struct flag *f, const char *value, const char *want)
 {
-	fprintf(stderr, "%s: invalid argument \"%s\" for --%s: want %s\n", program, value, f->name, want);
+	fprintf(stderr, "%s: invalid argument \"%s\" for --%s: want %s\n", program, value, f->name,
+		want);
 	return -EINVAL;
 }
 
@@ -138,7 +139,8 @@ static int set(const char *program, const struct flag *f, const char *value)
 			return bad_value(program, f, value, "true or false");
 		return 0;
 	case FLAG_INT:
-		if (str_to_i64(str_c(value), &number) < 0 || number > INT32_MAX || number < INT32_MIN)
+		if (str_to_i64(str_c(value), &number) < 0 || number > INT32_MAX ||
+			number < INT32_MIN)
 			return bad_value(program, f, value, "a number");
 		*(int *)f->to = number;
 		return 0;
@@ -164,9 +166,12 @@ void flags_usage(const struct flag *flags, const char *program)
 	printf("usage: %s [flags]\n", program);
 	for (; flags->name; flags++)
 		if (flags->type != FLAG_RETIRED)
-			printf("  --%s%s%s\n        %s\n", flags->name, flags->value_name ? " " : "",
-				flags->value_name ? flags->value_name : "", flags->help ? flags->help : "");
-	printf("  -v, --v LEVEL\n        how much to log: 0 (what matters) to 4 and more (everything)\n");
+			printf("  --%s%s%s\n        %s\n", flags->name,
+				flags->value_name ? " " : "",
+				flags->value_name ? flags->value_name : "",
+				flags->help ? flags->help : "");
+	printf("  -v, --v LEVEL\n        how much to log: 0 (what matters) to 4 and more "
+	       "(everything)\n");
 }
 
 /* One flag at argv[*i], which may use argv[*i + 1] as its value. */
@@ -186,7 +191,8 @@ static int parse_flag(const struct flag *flags, const char *program, int argc, c
 	if (!f)
 		return unknown(flags, program, name);
 	if (!has_value) {
-		if (f->type == FLAG_BOOL || (f->type == FLAG_RETIRED && !(*i + 1 < argc && argv[*i + 1][0] != '-'))) {
+		if (f->type == FLAG_BOOL ||
+			(f->type == FLAG_RETIRED && !(*i + 1 < argc && argv[*i + 1][0] != '-'))) {
 			value = S("true");
 		} else if (*i + 1 < argc) {
 			value = str_c(argv[++*i]);
@@ -201,7 +207,8 @@ static int parse_flag(const struct flag *flags, const char *program, int argc, c
 	return r;
 }
 
-int flags_parse(const struct flag *flags, const char *program, int argc, char **argv, struct flag_args *rest)
+int flags_parse(const struct flag *flags, const char *program, int argc, char **argv,
+	struct flag_args *rest)
 {
 	int n = 0;
 

@@ -13,7 +13,8 @@ static struct str address_text(struct arena *a, const struct sockaddr *sa)
 	if (sa && sa->sa_family == AF_INET)
 		inet_ntop(AF_INET, &((const struct sockaddr_in *)sa)->sin_addr, text, sizeof(text));
 	else if (sa && sa->sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)sa)->sin6_addr, text, sizeof(text));
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)sa)->sin6_addr, text,
+			sizeof(text));
 	return text[0] ? arena_strc(a, text) : (struct str){0};
 }
 
@@ -28,7 +29,8 @@ static bool default_interface(char name[IF_NAMESIZE])
 	if (!f)
 		return false;
 	while (!found && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%63s %lx %*x %*x %*d %*d %*d %lx", iface, &destination, &mask) == 3 &&
+		if (sscanf(line, "%63s %lx %*x %*x %*d %*d %*d %lx", iface, &destination, &mask) ==
+				3 &&
 			destination == 0 && mask == 0) {
 			snprintf(name, IF_NAMESIZE, "%.15s", iface);
 			found = true;
@@ -49,8 +51,8 @@ struct str address_of_machine(struct arena *a)
 		return S("127.0.0.1");
 	default_interface(iface);
 	for (struct ifaddrs *i = all; i && !exact; i = i->ifa_next) {
-		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || (i->ifa_flags & IFF_LOOPBACK) ||
-			!(i->ifa_flags & IFF_UP))
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
+			(i->ifa_flags & IFF_LOOPBACK) || !(i->ifa_flags & IFF_UP))
 			continue;
 		exact = !strcmp(i->ifa_name, iface);
 		if (!found.n || exact)

@@ -1,7 +1,7 @@
 /*
- * Threads of the control plane: the main one (signals, bootstrap), one per I/O loop (connections are pinned to one),
- * the store's commit thread, one for the controllers, one for the scheduler. They share immutable objects and
- * snapshots only.
+ * Threads of the control plane: the main one (signals, bootstrap), one per I/O loop (connections
+ * are pinned to one), the store's commit thread, one for the controllers, one for the scheduler.
+ * They share immutable objects and snapshots only.
  */
 #include "server/control.h"
 
@@ -54,7 +54,7 @@ struct control {
 	bool with_controllers;
 	struct arena arena;
 	struct pki pki;
-	struct str advertise;       /* address other machines and pods reach us at */
+	struct str advertise; /* address other machines and pods reach us at */
 	struct str ca_pem, client_ca_pem, sa_key_pem;
 	struct pki_pair serving, kubelet_client;
 	SSL_CTX *ssl;
@@ -76,16 +76,18 @@ static int read_flag_file(struct control *c, const char *path, struct str *ret, 
 /* What the serving certificate is for: every name and address a client may know us by. */
 static int make_serving_cert(struct control *c, struct err *err)
 {
-	struct str names[] = {S("localhost"), S("kubernetes"), S("kubernetes.default"), S("kubernetes.default.svc"),
-		S("kubernetes.default.svc.cluster.local")};
+	struct str names[] = {S("localhost"), S("kubernetes"), S("kubernetes.default"),
+		S("kubernetes.default.svc"), S("kubernetes.default.svc.cluster.local")};
 	struct str_vec dns = {0}, ips = {0};
 	char host[256] = "";
 	struct str service_ip;
 
 	if (c->flags->tls_cert_file) {
-		int r = file_read(c->flags->tls_cert_file, FILE_MAX, &c->arena, &c->serving.cert_pem, err);
+		int r = file_read(
+			c->flags->tls_cert_file, FILE_MAX, &c->arena, &c->serving.cert_pem, err);
 
-		return r < 0 ? r : read_flag_file(c, c->flags->tls_key_file, &c->serving.key_pem, err);
+		return r < 0 ? r
+			     : read_flag_file(c, c->flags->tls_key_file, &c->serving.key_pem, err);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		ARENA_PUSH(&c->arena, &dns, names[i]);
@@ -120,31 +122,36 @@ static int load_keys(struct control *c, struct err *err)
 		r = file_read(c->flags->client_ca_file, FILE_MAX, &c->arena, &more, err);
 		if (r < 0)
 			return r;
-		c->client_ca_pem = arena_fmt(&c->arena, STR_FMT "\n" STR_FMT, STR_ARG(c->ca_pem), STR_ARG(more));
+		c->client_ca_pem = arena_fmt(
+			&c->arena, STR_FMT "\n" STR_FMT, STR_ARG(c->ca_pem), STR_ARG(more));
 	}
 	r = read_flag_file(c, c->flags->sa_signing_key_file, &c->sa_key_pem, err);
 	if (r == 0)
 		r = make_serving_cert(c, err);
 	if (r == 0)
-		r = pki_issue_client(&c->pki, &c->arena, "kube-apiserver-kubelet-client", &groups, &c->kubelet_client,
-			err);
+		r = pki_issue_client(&c->pki, &c->arena, "kube-apiserver-kubelet-client", &groups,
+			&c->kubelet_client, err);
 	return r;
 }
 
 /* <data-dir>/<file> for a user of the cluster. */
-static int write_kubeconfig(struct control *c, const char *file, const char *user, const char *group, struct err *err)
+static int write_kubeconfig(
+	struct control *c, const char *file, const char *user, const char *group, struct err *err)
 {
 	char *path CLEANUP(free_ptr) = xasprintf("%s/%s", c->flags->data_dir, file);
-	bool any = !strcmp(c->flags->bind_address, "0.0.0.0") || !strcmp(c->flags->bind_address, "::");
+	bool any =
+		!strcmp(c->flags->bind_address, "0.0.0.0") || !strcmp(c->flags->bind_address, "::");
 	struct str host = any ? c->advertise : str_c(c->flags->bind_address), one = str_c(group);
 	const struct str_vec groups = {&one, group ? 1 : 0};
 	bool v6 = str_chr(host, ':') >= 0;
-	struct str url = arena_fmt(&c->arena, "https://%s" STR_FMT "%s:%d", v6 ? "[" : "", STR_ARG(host), v6 ? "]" : "",
-		http_server_port(c->io[0].server));
+	struct str url = arena_fmt(&c->arena, "https://%s" STR_FMT "%s:%d", v6 ? "[" : "",
+		STR_ARG(host), v6 ? "]" : "", http_server_port(c->io[0].server));
 	struct pki_pair pair;
 	int r = pki_issue_client(&c->pki, &c->arena, user, &groups, &pair, err);
 
-	return r < 0 ? r : kubeconfig_write(path, url, c->ca_pem, &pair, "sampan", file[0] == 'a' ? "admin" : user, err);
+	return r < 0 ? r
+		     : kubeconfig_write(path, url, c->ca_pem, &pair, "sampan",
+			       file[0] == 'a' ? "admin" : user, err);
 }
 
 static int write_kubeconfigs(struct control *c, struct err *err)
@@ -179,7 +186,8 @@ static int open_store(struct control *c, struct err *err)
 static int parse_port_range(const char *text, int *min, int *max, struct err *err)
 {
 	if (sscanf(text, "%d-%d", min, max) != 2 || *min < 1 || *max > 65535 || *min > *max)
-		return err_bad_request(err, "--service-node-port-range=%s is not a range of ports such as 30000-32767",
+		return err_bad_request(err,
+			"--service-node-port-range=%s is not a range of ports such as 30000-32767",
 			text);
 	return 0;
 }
@@ -211,7 +219,8 @@ static int make_apiserver(struct control *c, struct err *err)
 		.admission_enable = names_of(c, &c->flags->admission_on),
 		.admission_disable = names_of(c, &c->flags->admission_off),
 	};
-	int r = parse_port_range(c->flags->node_port_range, &opts.node_port_min, &opts.node_port_max, err);
+	int r = parse_port_range(
+		c->flags->node_port_range, &opts.node_port_min, &opts.node_port_max, err);
 
 	if (r == 0)
 		r = read_flag_file(c, c->flags->token_auth_file, &opts.token_auth_csv, err);
@@ -221,17 +230,21 @@ static int make_apiserver(struct control *c, struct err *err)
 /* SO_REUSEPORT would let a second server share the port without a word: look first. */
 static int check_port_free(struct control *c, struct err *err)
 {
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *ai;
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE,
+				.ai_socktype = SOCK_STREAM},
+			*ai;
 	char port[16];
 	int fd, r = 0, on = 1;
 
 	snprintf(port, sizeof(port), "%d", c->flags->secure_port);
 	if (getaddrinfo(c->flags->bind_address, port, &hints, &ai))
-		return err_bad_request(err, "--bind-address=%s is not an IP address", c->flags->bind_address);
+		return err_bad_request(
+			err, "--bind-address=%s is not an IP address", c->flags->bind_address);
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 		bind(fd, ai->ai_addr, ai->ai_addrlen) < 0)
-		r = err_errno(err, errno, "cannot listen on %s port %s (--bind-address, --secure-port)",
+		r = err_errno(err, errno,
+			"cannot listen on %s port %s (--bind-address, --secure-port)",
 			c->flags->bind_address, port);
 	if (fd >= 0)
 		close(fd);
@@ -325,7 +338,8 @@ static void bootstrapped(void *user_data)
 	struct control *c = user_data;
 
 	malloc_trim(0); /* what starting up needed */
-	log_info("%s: serving on %s:%d", c->program, c->flags->bind_address, http_server_port(c->io[0].server));
+	log_info("%s: serving on %s:%d", c->program, c->flags->bind_address,
+		http_server_port(c->io[0].server));
 }
 
 static void on_signal(uv_signal_t *handle, int signum)
@@ -342,7 +356,8 @@ static void stop(struct control *c)
 	loop_thread_stop(&c->controllers_thread);
 	for (int i = 0; i < c->n_io; i++)
 		loop_thread_stop(&c->io[i].thread);
-	/* The loops stand still: what is durable is on disk, so the process ends here without taking everything apart. */
+	/* The loops stand still: what is durable is on disk, so the process ends here without
+	 * taking everything apart. */
 	if (c->store)
 		store_close(c->store);
 }
@@ -406,26 +421,43 @@ static int program(const char *name, bool with_controllers, int argc, char **arg
 		.io_threads = MAX(1, MIN(cpus, IO_THREADS_MAX)),
 	};
 	const struct flag flags[] = {
-		{"data-dir", FLAG_STRING, &f.data_dir, "DIR", "where the cluster's state and keys are kept"},
+		{"data-dir", FLAG_STRING, &f.data_dir, "DIR",
+			"where the cluster's state and keys are kept"},
 		{"bind-address", FLAG_STRING, &f.bind_address, "IP", "address to serve on"},
-		{"secure-port", FLAG_INT, &f.secure_port, "PORT", "port to serve HTTPS on; 0: any free one"},
-		{"advertise-address", FLAG_STRING, &f.advertise_address, "IP", "address that pods and machines reach us at"},
-		{"service-cluster-ip-range", FLAG_STRING, &f.service_cidr, "CIDR", "addresses of services"},
-		{"service-node-port-range", FLAG_STRING, &f.node_port_range, "A-B", "ports of NodePort services"},
-		{"token-auth-file", FLAG_STRING, &f.token_auth_file, "FILE", "static tokens: token,user,uid,\"groups\""},
-		{"tls-cert-file", FLAG_STRING, &f.tls_cert_file, "FILE", "serving certificate instead of our own"},
+		{"secure-port", FLAG_INT, &f.secure_port, "PORT",
+			"port to serve HTTPS on; 0: any free one"},
+		{"advertise-address", FLAG_STRING, &f.advertise_address, "IP",
+			"address that pods and machines reach us at"},
+		{"service-cluster-ip-range", FLAG_STRING, &f.service_cidr, "CIDR",
+			"addresses of services"},
+		{"service-node-port-range", FLAG_STRING, &f.node_port_range, "A-B",
+			"ports of NodePort services"},
+		{"token-auth-file", FLAG_STRING, &f.token_auth_file, "FILE",
+			"static tokens: token,user,uid,\"groups\""},
+		{"tls-cert-file", FLAG_STRING, &f.tls_cert_file, "FILE",
+			"serving certificate instead of our own"},
 		{"tls-private-key-file", FLAG_STRING, &f.tls_key_file, "FILE", "its key"},
-		{"tls-san", FLAG_LIST, &f.tls_sans, "NAME,…", "more names and addresses in the serving certificate"},
-		{"client-ca-file", FLAG_STRING, &f.client_ca_file, "FILE", "another CA for client certificates"},
-		{"service-account-signing-key-file", FLAG_STRING, &f.sa_signing_key_file, "FILE", "key of service account tokens"},
-		{"service-account-issuer", FLAG_STRING, &f.sa_issuer, "URL", "issuer of service account tokens"},
-		{"enable-admission-plugins", FLAG_LIST, &f.admission_on, "NAME,…", "plugins besides the default ones"},
-		{"disable-admission-plugins", FLAG_LIST, &f.admission_off, "NAME,…", "default plugins to leave out"},
-		{"allow-privileged", FLAG_BOOL, &f.allow_privileged, NULL, "allow privileged containers"},
-		{"io-threads", FLAG_INT, &f.io_threads, "N", "threads that serve connections, 1 to 4"},
-		{with_controllers ? "controllers" : NULL, FLAG_STRING, &f.controllers, "LIST", "as kube-controller-manager's: *, foo, -foo"},
+		{"tls-san", FLAG_LIST, &f.tls_sans, "NAME,…",
+			"more names and addresses in the serving certificate"},
+		{"client-ca-file", FLAG_STRING, &f.client_ca_file, "FILE",
+			"another CA for client certificates"},
+		{"service-account-signing-key-file", FLAG_STRING, &f.sa_signing_key_file, "FILE",
+			"key of service account tokens"},
+		{"service-account-issuer", FLAG_STRING, &f.sa_issuer, "URL",
+			"issuer of service account tokens"},
+		{"enable-admission-plugins", FLAG_LIST, &f.admission_on, "NAME,…",
+			"plugins besides the default ones"},
+		{"disable-admission-plugins", FLAG_LIST, &f.admission_off, "NAME,…",
+			"default plugins to leave out"},
+		{"allow-privileged", FLAG_BOOL, &f.allow_privileged, NULL,
+			"allow privileged containers"},
+		{"io-threads", FLAG_INT, &f.io_threads, "N",
+			"threads that serve connections, 1 to 4"},
+		{with_controllers ? "controllers" : NULL, FLAG_STRING, &f.controllers, "LIST",
+			"as kube-controller-manager's: *, foo, -foo"},
 		{"cluster-cidr", FLAG_STRING, &f.cluster_cidr, "CIDR", "addresses of pods"},
-		{"node-monitor-grace-period", FLAG_DURATION, &f.node_monitor_grace_ms, "T", "how long a node may be silent"},
+		{"node-monitor-grace-period", FLAG_DURATION, &f.node_monitor_grace_ms, "T",
+			"how long a node may be silent"},
 		{NULL},
 	};
 	struct control c = {.flags = &f, .program = name, .with_controllers = with_controllers};
@@ -433,13 +465,17 @@ static int program(const char *name, bool with_controllers, int argc, char **arg
 
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
-	if (f.io_threads < 1 || f.io_threads > IO_THREADS_MAX || !f.tls_cert_file != !f.tls_key_file) {
-		fprintf(stderr, "%s: --io-threads is 1 to 4; --tls-cert-file and --tls-private-key-file come together\n",
+	if (f.io_threads < 1 || f.io_threads > IO_THREADS_MAX ||
+		!f.tls_cert_file != !f.tls_key_file) {
+		fprintf(stderr,
+			"%s: --io-threads is 1 to 4; --tls-cert-file and --tls-private-key-file "
+			"come together\n",
 			name);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	mallopt(M_ARENA_MAX, 2); /* threads share immutable objects; an arena each only spreads them over more pages */
+	mallopt(M_ARENA_MAX, 2); /* threads share immutable objects; an arena each only spreads them
+				    over more pages */
 	return run(&c);
 }
 

@@ -72,8 +72,8 @@ struct cert_spec {
 	const char *common_name;
 	const struct str_vec *organizations; /* may be NULL */
 	bool is_ca;
-	const char *usage;                   /* extended key usage; NULL none */
-	const char *alt_names;               /* "DNS:a,IP:b"; NULL none */
+	const char *usage;     /* extended key usage; NULL none */
+	const char *alt_names; /* "DNS:a,IP:b"; NULL none */
 };
 
 static bool set_names(X509 *cert, const struct cert_spec *spec)
@@ -83,15 +83,17 @@ static bool set_names(X509 *cert, const struct cert_spec *spec)
 	for (size_t i = 0; spec->organizations && i < spec->organizations->n; i++) {
 		struct str o = spec->organizations->v[i];
 
-		if (!X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const unsigned char *)o.p, o.n, -1, 0))
+		if (!X509_NAME_add_entry_by_txt(
+			    name, "O", MBSTRING_UTF8, (const unsigned char *)o.p, o.n, -1, 0))
 			return false;
 	}
-	return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)spec->common_name, -1, -1,
-		0);
+	return X509_NAME_add_entry_by_txt(
+		name, "CN", MBSTRING_UTF8, (const unsigned char *)spec->common_name, -1, -1, 0);
 }
 
 /* issuer NULL: signs itself */
-static X509 *make_cert(const struct cert_spec *spec, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
+static X509 *make_cert(
+	const struct cert_spec *spec, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
 {
 	X509 *cert = X509_new();
 	uint64_t serial;
@@ -99,9 +101,11 @@ static X509 *make_cert(const struct cert_spec *spec, EVP_PKEY *key, X509 *issuer
 	if (!cert || RAND_bytes((unsigned char *)&serial, sizeof(serial)) != 1)
 		goto fail;
 	X509_set_version(cert, 2);
-	if (!ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert), serial >> 1) || !set_names(cert, spec))
+	if (!ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert), serial >> 1) ||
+		!set_names(cert, spec))
 		goto fail;
-	X509_gmtime_adj(X509_getm_notBefore(cert), -3600); /* clocks of other machines may be behind */
+	X509_gmtime_adj(
+		X509_getm_notBefore(cert), -3600); /* clocks of other machines may be behind */
 	X509_gmtime_adj(X509_getm_notAfter(cert), 86400L * DAYS);
 	X509_set_pubkey(cert, key);
 	X509_set_issuer_name(cert, X509_get_subject_name(issuer ? issuer : cert));
@@ -113,7 +117,8 @@ static X509 *make_cert(const struct cert_spec *spec, EVP_PKEY *key, X509 *issuer
 		!add_extension(cert, issuer ? issuer : cert, NID_subject_key_identifier, "hash") ||
 		(issuer && !add_extension(cert, issuer, NID_authority_key_identifier, "keyid")) ||
 		(spec->usage && !add_extension(cert, issuer, NID_ext_key_usage, spec->usage)) ||
-		(spec->alt_names && !add_extension(cert, issuer, NID_subject_alt_name, spec->alt_names)) ||
+		(spec->alt_names &&
+			!add_extension(cert, issuer, NID_subject_alt_name, spec->alt_names)) ||
 		!X509_sign(cert, issuer ? issuer_key : key, EVP_sha256()))
 		goto fail;
 	return cert;
@@ -131,7 +136,8 @@ static int make_ca(struct pki *p, const char *cert_path, const char *key_path, s
 	p->ca_cert = p->ca_key ? make_cert(&spec, p->ca_key, NULL, NULL) : NULL;
 	if (!p->ca_cert)
 		return crypto_error(err, "cannot make the cluster CA");
-	/* the key first: a certificate without its key would be found and refused at the next start */
+	/* the key first: a certificate without its key would be found and refused at the next start
+	 */
 	r = file_write(key_path, key_pem(&p->arena, p->ca_key), 0600, err);
 	if (r == 0)
 		r = file_write(cert_path, cert_pem(&p->arena, p->ca_cert), 0644, err);
@@ -208,7 +214,8 @@ void pki_release(struct pki *p)
 	*p = (struct pki){0};
 }
 
-static int issue(struct pki *p, struct arena *a, const struct cert_spec *spec, struct pki_pair *ret, struct err *err)
+static int issue(struct pki *p, struct arena *a, const struct cert_spec *spec, struct pki_pair *ret,
+	struct err *err)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = key ? make_cert(spec, key, p->ca_cert, p->ca_key) : NULL;
@@ -223,8 +230,8 @@ static int issue(struct pki *p, struct arena *a, const struct cert_spec *spec, s
 	return r;
 }
 
-int pki_issue_server(struct pki *p, struct arena *a, const char *common_name, const struct str_vec *dns,
-	const struct str_vec *ips, struct pki_pair *ret, struct err *err)
+int pki_issue_server(struct pki *p, struct arena *a, const char *common_name,
+	const struct str_vec *dns, const struct str_vec *ips, struct pki_pair *ret, struct err *err)
 {
 	struct buf names;
 	int r;
@@ -235,7 +242,9 @@ int pki_issue_server(struct pki *p, struct arena *a, const char *common_name, co
 	for (size_t i = 0; i < ips->n; i++)
 		buf_fmt(&names, "%sIP:" STR_FMT, names.n ? "," : "", STR_ARG(ips->v[i]));
 	r = issue(p, a,
-		&(struct cert_spec){.common_name = common_name, .usage = "serverAuth,clientAuth", .alt_names = names.p},
+		&(struct cert_spec){.common_name = common_name,
+			.usage = "serverAuth,clientAuth",
+			.alt_names = names.p},
 		ret, err);
 	buf_release(&names);
 	return r;
@@ -244,7 +253,8 @@ int pki_issue_server(struct pki *p, struct arena *a, const char *common_name, co
 int pki_issue_client(struct pki *p, struct arena *a, const char *user, const struct str_vec *groups,
 	struct pki_pair *ret, struct err *err)
 {
-	const struct cert_spec spec = {.common_name = user, .organizations = groups, .usage = "clientAuth"};
+	const struct cert_spec spec = {
+		.common_name = user, .organizations = groups, .usage = "clientAuth"};
 
 	return issue(p, a, &spec, ret, err);
 }
@@ -257,23 +267,28 @@ static void add_base64(struct buf *b, struct str s)
 		b->n += EVP_EncodeBlock((unsigned char *)to, (const unsigned char *)s.p, s.n);
 }
 
-int kubeconfig_write(const char *path, struct str server_url, struct str ca_pem, const struct pki_pair *client,
-	const char *cluster, const char *user, struct err *err)
+int kubeconfig_write(const char *path, struct str server_url, struct str ca_pem,
+	const struct pki_pair *client, const char *cluster, const char *user, struct err *err)
 {
 	struct buf b;
 	int r;
 
 	buf_init(&b, 256 * 1024);
-	buf_fmt(&b, "apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n    server: " STR_FMT
-		"\n    certificate-authority-data: ", cluster, STR_ARG(server_url));
+	buf_fmt(&b,
+		"apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n    "
+		"server: " STR_FMT "\n    certificate-authority-data: ",
+		cluster, STR_ARG(server_url));
 	add_base64(&b, ca_pem);
 	buf_fmt(&b, "\nusers:\n- name: %s\n  user:\n    client-certificate-data: ", user);
 	add_base64(&b, client->cert_pem);
 	buf_add_c(&b, "\n    client-key-data: ");
 	add_base64(&b, client->key_pem);
-	buf_fmt(&b, "\ncontexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\ncurrent-context: %s\n", cluster,
-		cluster, user, cluster);
-	r = buf_failed(&b) ? err_errno(err, EFBIG, "%s", path) : file_write(path, buf_str(&b), 0600, err);
+	buf_fmt(&b,
+		"\ncontexts:\n- name: %s\n  context:\n    cluster: %s\n    user: "
+		"%s\ncurrent-context: %s\n",
+		cluster, cluster, user, cluster);
+	r = buf_failed(&b) ? err_errno(err, EFBIG, "%s", path)
+			   : file_write(path, buf_str(&b), 0600, err);
 	buf_release(&b);
 	return r;
 }

@@ -4,6 +4,8 @@
 
 #include "apiserver/admission.h"
 
-extern const struct admission_plugin admission_namespace_lifecycle;
+extern const struct admission_plugin admission_namespace_lifecycle, admission_service_account,
+	admission_taint_nodes_by_condition, admission_priority, admission_default_toleration_seconds,
+	admission_runtime_class;
 
 #endif

@@ -110,11 +110,15 @@ static void flags(void **state)
 	int64_t wait = 0;
 	struct flag_list list = {0};
 	struct flag_args rest;
-	const struct flag table[] = {{"on", FLAG_BOOL, &on, NULL, "on"}, {"port", FLAG_INT, &port, "PORT", "port"},
-		{"name", FLAG_STRING, &name, "NAME", "name"}, {"wait", FLAG_DURATION, &wait, "T", "wait"},
+	const struct flag table[] = {{"on", FLAG_BOOL, &on, NULL, "on"},
+		{"port", FLAG_INT, &port, "PORT", "port"},
+		{"name", FLAG_STRING, &name, "NAME", "name"},
+		{"wait", FLAG_DURATION, &wait, "T", "wait"},
 		{"list", FLAG_LIST, &list, "A,B", "list"}, {NULL}};
-	char *good[] = {"p", "--on", "a", "--port=7", "--name", "x", "--wait=1m30s", "--list=a,b", "--list", "c", "--", "-b"};
-	char *unknown_flag[] = {"p", "--prot=7"}, *no_number[] = {"p", "--port", "x"}, *no_value[] = {"p", "--name"};
+	char *good[] = {"p", "--on", "a", "--port=7", "--name", "x", "--wait=1m30s", "--list=a,b",
+		"--list", "c", "--", "-b"};
+	char *unknown_flag[] = {"p", "--prot=7"}, *no_number[] = {"p", "--port", "x"},
+	     *no_value[] = {"p", "--name"};
 
 	assert_int_equal(flags_parse(table, "p", ARRAY_SIZE(good), good, &rest), 0);
 	assert_true(on);
