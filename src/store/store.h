@@ -1,9 +1,11 @@
 /*
- * store.h: the state of a cluster: a durable backend, the current objects as snapshots, and the recent events.
+ * store.h: the state of a cluster: a durable backend, the current objects as snapshots, and the
+ * recent events.
  *
- * One writer thread commits; any thread submits writes, takes snapshots and watches. One monotonic 64-bit revision over
- * all resources is the resourceVersion. A write is acknowledged after it is durable (kinds marked lazy: from memory,
- * flushed within seconds; revisions never go back over a crash).
+ * One writer thread commits; any thread submits writes, takes snapshots and watches. One monotonic
+ * 64-bit revision over all resources is the resourceVersion. A write is acknowledged after it is
+ * durable (kinds marked lazy: from memory, flushed within seconds; revisions never go back over a
+ * crash).
  *
  *     struct store_write w = {.op = STORE_CREATE, .draft = draft, .loop = loop, .done = created};
  *     store_submit(store, &w);                      // created(&w) runs on `loop`
@@ -20,6 +22,7 @@
 #include "base/base.h"
 #include "loop/loop.h"
 #include "schema/schema.h"
+#include "store/tree.h"
 
 struct store;
 struct snapshot;
@@ -32,14 +35,16 @@ struct store_opts {
 	struct store_backend *backend; /* taken over */
 	size_t history_events_max;     /* per resource; 0 = 4096 */
 	size_t queue_max;              /* writes waiting; 0 = 8192; above: -EAGAIN, 429 */
-	struct loop *sim_loop;         /* NULL: the store starts its own commit thread. A simulated loop: everything
-	                                  happens on it, deterministically. */
+	struct loop *sim_loop; /* NULL: the store starts its own commit thread. A simulated loop:
+				  everything happens on it, deterministically. */
 };
 
 /* Loads everything into memory. Blocks; call before the loops run. */
 int store_open(const struct store_opts *opts, struct store **ret, struct err *err);
-void store_close(struct store *s); /* flushes what is lazy, stops the thread; no loop may use it any more */
-void store_abandon(struct store *s); /* as kill -9 would: what is not durable is lost, waiting writes get no done() */
+void store_close(
+	struct store *s); /* flushes what is lazy, stops the thread; no loop may use it any more */
+void store_abandon(struct store *s);      /* as kill -9 would: what is not durable is lost, waiting
+					     writes get no done() */
 uint64_t store_revision(struct store *s); /* of the newest commit that readers can see */
 
 /* --- writing --- */
@@ -49,18 +54,21 @@ enum store_op { STORE_CREATE, STORE_UPDATE, STORE_DELETE };
 struct store_write {
 	enum store_op op;
 	const struct schema_resource *resource;
-	struct str ns, name;         /* of the key; must live until done */
-	struct object *draft;        /* CREATE and UPDATE; a reference the store takes over. DELETE: may hold the last
-	                                state to publish with the event (else the stored one) */
-	uint64_t expect_revision;    /* UPDATE and DELETE: the object must still be at it; 0 = whatever it is, but there */
-	struct loop *loop;           /* where done runs */
+	struct str ns, name; /* of the key; must live until done */
+	struct object
+		*draft; /* CREATE and UPDATE; a reference the store takes over. DELETE: may hold the
+			   last state to publish with the event (else the stored one) */
+	uint64_t expect_revision; /* UPDATE and DELETE: the object must still be at it; 0 = whatever
+				     it is, but there */
+	struct loop *loop;        /* where done runs */
 	void (*done)(struct store_write *w);
 
 	/* results */
-	int result;                  /* 0; -EEXIST (CREATE), -ENOENT, -EBUSY (revision moved on), -EAGAIN (queue full),
-	                                -ENOSPC, -EIO */
-	const struct object *object; /* committed (for DELETE: as deleted, with the deletion's revision); on -EEXIST and
-	                                -EBUSY the one that is there. A reference the caller owns; may be NULL */
+	int result; /* 0; -EEXIST (CREATE), -ENOENT, -EBUSY (revision moved on), -EAGAIN (queue
+		       full), -ENOSPC, -EIO */
+	const struct object *object; /* committed (for DELETE: as deleted, with the deletion's
+					revision); on -EEXIST and -EBUSY the one that is there. A
+					reference the caller owns; may be NULL */
 	/* private */
 	struct loop_task task;
 	struct store_write *next;
@@ -71,7 +79,8 @@ void store_submit(struct store *s, struct store_write *w);
 
 /* --- reading --- */
 
-/* The newest state of one resource; never blocks on a commit. Any thread; the caller owns a reference. */
+/* The newest state of one resource; never blocks on a commit. Any thread; the caller owns a
+ * reference. */
 struct snapshot *store_snapshot(struct store *s, const struct schema_resource *res);
 struct snapshot *snapshot_ref(struct snapshot *s);
 struct snapshot *snapshot_unref(struct snapshot *s);
@@ -80,26 +89,26 @@ size_t snapshot_count(const struct snapshot *s);
 /* Borrowed from the snapshot; object_ref it to keep it longer. */
 const struct object *snapshot_get(const struct snapshot *s, struct str ns, struct str name);
 /* One object of the newest state, a reference the caller owns, or NULL. */
-const struct object *store_get(struct store *s, const struct schema_resource *res, struct str ns, struct str name);
+const struct object *store_get(
+	struct store *s, const struct schema_resource *res, struct str ns, struct str name);
 
 struct snapshot_iter {
 	const struct snapshot *s;
-	struct str ns;     /* only this namespace when not empty */
-	void *stack[16];   /* private */
-	uint16_t at[16];
-	int depth;
+	struct str ns;         /* only this namespace when not empty */
+	struct tree_iter path; /* private */
 };
-/* In order of (namespace, name). `after_ns`/`after_name`: starts behind that key (a continue token); empty = at the
- * beginning. */
-void snapshot_iter_init(struct snapshot_iter *it, const struct snapshot *s, struct str ns, struct str after_ns,
-	struct str after_name);
+/* In order of (namespace, name). `after_ns`/`after_name`: starts behind that key (a continue
+ * token); empty = at the beginning. */
+void snapshot_iter_init(struct snapshot_iter *it, const struct snapshot *s, struct str ns,
+	struct str after_ns, struct str after_name);
 const struct object *snapshot_next(struct snapshot_iter *it);
 
 /* --- building snapshots outside a store (an informer over HTTPS keeps its own) --- */
 struct snapshot *snapshot_new(const struct schema_resource *res);
 /* New snapshots; the old one stays valid. o is referenced. */
 struct snapshot *snapshot_with(struct snapshot *s, const struct object *o, uint64_t revision);
-struct snapshot *snapshot_without(struct snapshot *s, struct str ns, struct str name, uint64_t revision);
+struct snapshot *snapshot_without(
+	struct snapshot *s, struct str ns, struct str name, uint64_t revision);
 
 /* --- watching --- */
 
@@ -115,15 +124,19 @@ struct store_event {
 /* A position in one resource's events. One thread: the loop's. */
 struct store_watch;
 
-/* Events with a revision above `after`. -ESTALE when the history no longer goes back that far (410 Expired); -ERANGE
- * when `after` lies in the future. `wake` is posted to loop (at most once at a time) when there is something to read
- * after store_watch_next() returned 0. */
-int store_watch_open(struct store *s, const struct schema_resource *res, uint64_t after, struct loop *loop,
-	void (*wake)(struct store_watch *w, void *user_data), void *user_data, struct store_watch **ret);
-/* 1 and an event (borrowed until the next call), 0 when there is none now, -ESTALE when this watcher was too slow and
- * the history has gone on without it. */
+/* Events with a revision above `after`. -ESTALE when the history no longer goes back that far (410
+ * Expired); -ERANGE when `after` lies in the future. After opening, call store_watch_next() until
+ * it returns 0; from then on `wake` runs on `loop` once when there is something to read, and again
+ * after each time that next() returned 0. A wake may close any watch, its own too. All watches are
+ * closed before the store. */
+int store_watch_open(struct store *s, const struct schema_resource *res, uint64_t after,
+	struct loop *loop, void (*wake)(struct store_watch *w, void *user_data), void *user_data,
+	struct store_watch **ret);
+/* 1 and an event (borrowed until the next call), 0 when there is none now, -ESTALE when this
+ * watcher was too slow and the history has gone on without it. */
 int store_watch_next(struct store_watch *w, struct store_event *ret);
-/* Up to which revision everything was seen (for bookmarks): when next() returned 0, the store's revision. */
+/* Up to which revision everything was seen (for bookmarks): when next() returned 0, the store's
+ * revision. */
 uint64_t store_watch_revision(const struct store_watch *w);
 void store_watch_close(struct store_watch *w);
 
