@@ -1,0 +1,8 @@
+/* programs.h: what programs.def names. */
+#ifndef SAMPAN_PROGRAMS_H
+#define SAMPAN_PROGRAMS_H
+
+#include "server/control.h"
+#include "server/supervisor.h"
+
+#endif

@@ -1,0 +1,44 @@
+#include "server/server_flags.h"
+
+#include <ctype.h>
+#include <unistd.h>
+
+struct server_flags server_flags_default(void)
+{
+	return (struct server_flags){.data_dir = "/var/lib/sampan", .bind_address = "0.0.0.0", .secure_port = 6443};
+}
+
+void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_MAX])
+{
+	const struct flag flags[] = {
+		{"data-dir", FLAG_STRING, &f->data_dir, "DIR", "where everything is kept"},
+		{"bind-address", FLAG_STRING, &f->bind_address, "IP", "address that the API is served on"},
+		{"secure-port", FLAG_INT, &f->secure_port, "PORT", "its port"},
+		{"node-name", FLAG_STRING, &f->node_name, "NAME", "this machine's name in the cluster; default: its host name"},
+		{"node-ip", FLAG_STRING, &f->node_ip, "IP", "this machine's address; default: that of the default route"},
+		{"service-cluster-ip-range", FLAG_STRING, &f->service_cidr, "CIDR", "addresses of services"},
+		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR", "addresses of pods"},
+		{"registry-mirror", FLAG_STRING, &f->registry_mirror, "HOST=URL,…", "where to pull a registry's images from"},
+		{"container-runtime-endpoint", FLAG_STRING, &f->runtime_endpoint, "SOCKET",
+			"a CRI runtime instead of the built-in one"},
+		{"control-only", FLAG_BOOL, &f->control_only, NULL, "run no node agent on this machine"},
+		{"verbosity", FLAG_STRING, &f->verbosity, "LEVEL", "how much control and node log"},
+		{NULL},
+	};
+
+	_Static_assert(ARRAY_SIZE(flags) <= SERVER_FLAGS_MAX, "too many flags");
+	memcpy(table, flags, sizeof(flags));
+}
+
+void server_flags_finish(struct server_flags *f, struct arena *a)
+{
+	char host[254] = "";
+
+	if (f->node_name)
+		return;
+	if (gethostname(host, sizeof(host) - 1) < 0 || !host[0])
+		strcpy(host, "localhost");
+	for (char *p = host; *p; p++) /* node names are DNS names */
+		*p = *p == '_' ? '-' : tolower((unsigned char)*p);
+	f->node_name = arena_cstr(a, str_c(host));
+}

@@ -1,0 +1,21 @@
+/* server_flags.h: the flags that `sampan server` and `sampan up` share. */
+#ifndef SAMPAN_SERVER_FLAGS_H
+#define SAMPAN_SERVER_FLAGS_H
+
+#include "base/flags.h"
+
+struct server_flags {
+	const char *data_dir, *bind_address, *node_name, *node_ip, *service_cidr, *cluster_cidr, *registry_mirror;
+	const char *runtime_endpoint, *verbosity;
+	int secure_port;
+	bool control_only;
+};
+
+enum { SERVER_FLAGS_MAX = 16 };
+
+struct server_flags server_flags_default(void);
+void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_MAX]);
+/* Fills what was not given and depends on the machine: the node's name. */
+void server_flags_finish(struct server_flags *f, struct arena *a);
+
+#endif

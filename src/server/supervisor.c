@@ -1,0 +1,225 @@
+/*
+ * `sampan server`: control plane and node agent of one machine under one supervisor. It holds <data-dir>/server.lock as long as
+ * it lives (the file holds its pid), which is how `up`, `down` and `status` find it.
+ */
+#include "server/supervisor.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/flags.h"
+#include "base/notify.h"
+#include "server/child.h"
+#include "server/lockfile.h"
+#include "server/pki.h"
+#include "server/server_flags.h"
+
+struct server {
+	const struct server_flags *flags;
+	struct loop *loop;
+	struct arena arena;
+	char *notify; /* NOTIFY_SOCKET of whoever started us */
+	struct child control, node;
+	bool with_node, node_started, told;
+};
+
+static char *path_in(struct server *s, const char *name)
+{
+	return arena_cstr(&s->arena, arena_fmt(&s->arena, "%s/%s", s->flags->data_dir, name));
+}
+
+static void add_arg(struct server *s, struct child *c, const char *name, const char *value)
+{
+	size_t n = 0;
+
+	while (c->args[n])
+		n++;
+	assert(n + 1 < CHILD_ARGS_MAX);
+	c->args[n] = value ? arena_cstr(&s->arena, arena_fmt(&s->arena, "%s=%s", name, value))
+			   : arena_cstr(&s->arena, str_c(name));
+}
+
+static void tell_ready(struct server *s)
+{
+	if (s->told)
+		return;
+	s->told = true;
+	if (s->notify) {
+		setenv("NOTIFY_SOCKET", s->notify, 1);
+		notify_supervisor("READY=1");
+	}
+}
+
+static void on_node_ready(struct child *c)
+{
+	log_info("node ready");
+	tell_ready(c->user_data);
+}
+
+/* The node agent's own credential: user system:node:<name>, group system:nodes. */
+static int write_node_kubeconfig(struct server *s, const char *path, struct err *err)
+{
+	const struct str nodes[] = {S("system:nodes")};
+	const struct str_vec groups = {(struct str *)nodes, 1};
+	struct str user = arena_fmt(&s->arena, "system:node:%s", s->flags->node_name);
+	struct pki_pair pair;
+	struct pki pki;
+	int r = pki_open(s->flags->data_dir, &pki, err);
+
+	if (r < 0)
+		return r;
+	r = pki_issue_client(&pki, &s->arena, user.p, &groups, &pair, err);
+	if (r == 0)
+		r = kubeconfig_write(path, arena_fmt(&s->arena, "https://127.0.0.1:%d", s->flags->secure_port),
+			pki.ca_cert_pem, &pair, "sampan", user.p, err);
+	pki_release(&pki);
+	return r;
+}
+
+static int start_node(struct server *s, struct err *err)
+{
+	struct child *c = &s->node;
+	char *kubeconfig = path_in(s, "node.kubeconfig");
+	int r = write_node_kubeconfig(s, kubeconfig, err);
+
+	if (r < 0)
+		return r;
+	c->name = "node";
+	c->log_path = path_in(s, "log/node.log");
+	c->on_ready = on_node_ready;
+	c->user_data = s;
+	add_arg(s, c, "sampan", NULL);
+	add_arg(s, c, "node", NULL);
+	add_arg(s, c, "--kubeconfig", kubeconfig);
+	add_arg(s, c, "--data-dir", path_in(s, "node"));
+	add_arg(s, c, "--node-name", s->flags->node_name);
+	if (s->flags->node_ip)
+		add_arg(s, c, "--node-ip", s->flags->node_ip);
+	if (s->flags->registry_mirror)
+		add_arg(s, c, "--registry-mirror", s->flags->registry_mirror);
+	if (s->flags->runtime_endpoint)
+		add_arg(s, c, "--container-runtime-endpoint", s->flags->runtime_endpoint);
+	if (s->flags->verbosity)
+		add_arg(s, c, "--v", s->flags->verbosity);
+	return child_start(c, s->loop, err);
+}
+
+static void on_control_ready(struct child *c)
+{
+	struct server *s = c->user_data;
+	struct err err CLEANUP(err_release) = {0};
+
+	if (!s->with_node) {
+		tell_ready(s);
+		return;
+	}
+	if (s->node_started)
+		return;
+	if (start_node(s, &err) < 0)
+		log_error("node: %s", err_text(&err));
+	else
+		s->node_started = true;
+}
+
+static int start_control(struct server *s, struct err *err)
+{
+	struct child *c = &s->control;
+	char port[16];
+
+	snprintf(port, sizeof(port), "%d", s->flags->secure_port);
+	c->name = "control";
+	c->log_path = path_in(s, "log/control.log");
+	c->on_ready = on_control_ready;
+	c->user_data = s;
+	add_arg(s, c, "sampan", NULL);
+	add_arg(s, c, "control", NULL);
+	add_arg(s, c, "--data-dir", s->flags->data_dir);
+	add_arg(s, c, "--bind-address", s->flags->bind_address);
+	add_arg(s, c, "--secure-port", port);
+	if (s->flags->node_ip)
+		add_arg(s, c, "--advertise-address", s->flags->node_ip);
+	if (s->flags->service_cidr)
+		add_arg(s, c, "--service-cluster-ip-range", s->flags->service_cidr);
+	if (s->flags->cluster_cidr)
+		add_arg(s, c, "--cluster-cidr", s->flags->cluster_cidr);
+	if (s->flags->verbosity)
+		add_arg(s, c, "--v", s->flags->verbosity);
+	return child_start(c, s->loop, err);
+}
+
+static void on_control_stopped(struct child *c)
+{
+	loop_stop(((struct server *)c->user_data)->loop);
+}
+
+static void on_node_stopped(struct child *c)
+{
+	struct server *s = c->user_data;
+
+	s->control.on_stopped = on_control_stopped;
+	child_stop(&s->control);
+}
+
+static void on_signal(uv_signal_t *h, int signum)
+{
+	struct server *s = h->data;
+
+	uv_signal_stop(h);
+	log_info("%s: stopping", strsignal(signum));
+	s->node.on_stopped = on_node_stopped;
+	if (s->node_started)
+		child_stop(&s->node); /* first: it may still write its last states */
+	else
+		on_node_stopped(&s->node);
+}
+
+static int make_dirs(struct server *s, struct err *err)
+{
+	const char *dirs[] = {s->flags->data_dir, path_in(s, "log"), path_in(s, "node")};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (mkdir(dirs[i], 0700) < 0 && errno != EEXIST)
+			return err_errno(err, errno, "cannot make %s", dirs[i]);
+	return 0;
+}
+
+int server_main(int argc, char **argv)
+{
+	struct server_flags f = server_flags_default();
+	struct flag flags[SERVER_FLAGS_MAX];
+	struct server s = {.flags = &f, .node.user_data = &s};
+	struct err err CLEANUP(err_release) = {0};
+	uv_signal_t term, interrupt;
+	int r, lock = -1;
+
+	server_flags_table(&f, flags);
+	r = flags_parse(flags, argv[0], argc, argv, NULL);
+	if (r)
+		return r == FLAGS_HELP ? 0 : 2;
+	server_flags_finish(&f, &s.arena);
+	s.with_node = !f.control_only;
+	s.notify = getenv("NOTIFY_SOCKET") ? xstrdup(getenv("NOTIFY_SOCKET")) : NULL;
+	s.loop = loop_new_uv();
+	r = make_dirs(&s, &err);
+	if (r == 0)
+		r = lock = lockfile_take(path_in(&s, "server.lock"), &err);
+	if (r >= 0)
+		r = start_control(&s, &err);
+	if (r < 0) {
+		fprintf(stderr, "%s: %s\n", argv[0], err_text(&err));
+		return 1;
+	}
+	uv_signal_init(loop_uv(s.loop), &term);
+	uv_signal_init(loop_uv(s.loop), &interrupt);
+	term.data = interrupt.data = &s;
+	uv_signal_start(&term, on_signal, SIGTERM);
+	uv_signal_start(&interrupt, on_signal, SIGINT);
+	loop_run(s.loop);
+	close(lock);
+	return 0;
+}
