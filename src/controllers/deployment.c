@@ -86,7 +86,7 @@ static int reconcile(struct view *v, struct plan_key key, struct plan *p, struct
 	struct rollout r = {.v = v, .p = p, .object = o, .d = object_decode(o, v->arena)};
 	r.was = r.d->status;
 	r.annotations_was = r.d->metadata.annotations;
-	if (!r.d->spec.selector || label_selector_empty(r.d->spec.selector)) {
+	if (!r.d->spec.selector || selector_is_empty(r.d->spec.selector)) {
 		plan_event(p, o, "Warning", "SelectingAll",
 			"This deployment is selecting all pods. A non-empty selector is required.");
 		r.d->status.observed_generation = r.d->metadata.generation;
@@ -149,8 +149,8 @@ static void set_keys(
 	while ((deployment = snapshot_next(&it))) {
 		struct apps_v1_deployment *d = object_decode(deployment, v->arena);
 
-		if (!label_selector_empty(d->spec.selector) &&
-			label_selector_matches(d->spec.selector, &o->labels))
+		if (!selector_is_empty(d->spec.selector) &&
+			selector_fits(d->spec.selector, &o->labels))
 			enqueue(user_data, deployment->ns, deployment->name);
 	}
 }

@@ -16,7 +16,7 @@ static bool requirement_matches(
 	return false;
 }
 
-bool label_selector_matches(const struct meta_v1_label_selector *s, const struct str_map *labels)
+bool selector_fits(const struct meta_v1_label_selector *s, const struct str_map *labels)
 {
 	if (!s)
 		return false;
@@ -32,7 +32,7 @@ bool label_selector_matches(const struct meta_v1_label_selector *s, const struct
 	return true;
 }
 
-bool label_selector_empty(const struct meta_v1_label_selector *s)
+bool selector_is_empty(const struct meta_v1_label_selector *s)
 {
 	return s->match_labels.n == 0 && s->match_expressions.n == 0;
 }

@@ -1,11 +1,19 @@
 /* registry.c: the list of controllers. */
 #include "controllers/planner.h"
 
-extern const struct planner replicaset_planner, replicationcontroller_planner, deployment_planner;
+extern const struct planner deployment_planner, endpoints_planner, endpointslice_planner,
+	nodeipam_planner, replicaset_planner, replicationcontroller_planner, rootca_planner,
+	serviceaccount_planner;
 
 const struct planner *const planners[] = {
 	&deployment_planner,
+	&endpoints_planner,
+	&endpointslice_planner,
+	&nodeipam_planner,
+	&nodeipam_planner,
 	&replicaset_planner,
 	&replicationcontroller_planner,
+	&rootca_planner,
+	&serviceaccount_planner,
 	NULL,
 };

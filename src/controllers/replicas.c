@@ -116,7 +116,7 @@ static int32_t count_terminating(struct view *v, const struct replicas *r)
 
 	for (size_t i = 0; i < pods.n; i++)
 		n += pods.v[i]->deletion_ms != 0 && !pod_finished(pods.v[i]) &&
-		     label_selector_matches(r->rs->spec.selector, &pods.v[i]->labels);
+		     selector_fits(r->rs->spec.selector, &pods.v[i]->labels);
 	return n;
 }
 
@@ -233,7 +233,7 @@ void replicas_pod_keys(struct view *v, const struct store_event *ev,
 	while ((set = snapshot_next(&it))) {
 		struct meta_v1_label_selector s = selector_of(set, v->arena);
 
-		if (!label_selector_empty(&s) && label_selector_matches(&s, &o->labels))
+		if (!selector_is_empty(&s) && selector_fits(&s, &o->labels))
 			enqueue(user_data, set->ns, set->name);
 	}
 }

@@ -143,7 +143,7 @@ struct object_vec claim(struct view *v, struct plan *p, const struct schema_reso
 	for (size_t i = 0; i < mine.n; i++) {
 		if (wanted && !wanted(mine.v[i]))
 			continue;
-		if (label_selector_matches(selector, &mine.v[i]->labels))
+		if (selector_fits(selector, &mine.v[i]->labels))
 			ARENA_PUSH(v->arena, &claimed, mine.v[i]);
 		else if (owner->deletion_ms == 0)
 			plan_release(p, mine.v[i], owner->uid);
@@ -154,7 +154,7 @@ struct object_vec claim(struct view *v, struct plan *p, const struct schema_reso
 		const struct object *o = orphans.v[i];
 
 		if (o->deletion_ms || (wanted && !wanted(o)) ||
-			!label_selector_matches(selector, &o->labels))
+			!selector_fits(selector, &o->labels))
 			continue;
 		plan_adopt(p, o, ref);
 		ARENA_PUSH(v->arena, &claimed, o);
