@@ -25,7 +25,7 @@
 #include "scheduler/scheduler.h"
 #include "server/addresses.h"
 #include "server/pki.h"
-#include "server/thread.h"
+#include "loop/thread.h"
 #include "store/backend.h"
 
 enum { IO_THREADS_MAX = 4, FILE_MAX = 1 << 20 };

@@ -43,13 +43,16 @@ static int notify_socket(void)
 }
 
 /* The server, detached from this terminal, with its output in a log file. */
-static pid_t launch(char **argv, const char *log_path)
+static pid_t launch(int argc, char **argv, const char *log_path)
 {
+	char **args = xcalloc(argc + 2, sizeof(*args));
 	pid_t pid = fork();
 	int in, out;
 
-	if (pid)
+	if (pid) {
+		free(args);
 		return pid;
+	}
 	setsid();
 	in = open("/dev/null", O_RDONLY);
 	out = open(log_path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
@@ -58,10 +61,10 @@ static pid_t launch(char **argv, const char *log_path)
 	dup2(in, 0);
 	dup2(out, 1);
 	dup2(out, 2);
-	argv[0] = "server";
-	argv--; /* main() found "up" behind the program's name, so there is a word before it */
-	argv[0] = "sampan";
-	execv("/proc/self/exe", argv);
+	args[0] = "sampan";
+	args[1] = "server";
+	memcpy(args + 2, argv + 1, argc * sizeof(*argv)); /* with the NULL at its end */
+	execv("/proc/self/exe", args);
 	_exit(127);
 }
 
@@ -143,7 +146,7 @@ int up_main(int argc, char **argv)
 		return 1;
 	}
 	fd = notify_socket();
-	pid = fd < 0 ? -1 : launch(argv, log);
+	pid = fd < 0 ? -1 : launch(argc, argv, log);
 	if (pid < 0) {
 		fprintf(stderr, "up: cannot start the server: %s\n", strerror(errno));
 		return 1;

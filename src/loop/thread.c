@@ -1,4 +1,4 @@
-#include "server/thread.h"
+#include "loop/thread.h"
 
 #include <signal.h>
 

@@ -1,6 +1,6 @@
 /* thread.h: a loop with a thread of its own. */
-#ifndef SAMPAN_THREAD_H
-#define SAMPAN_THREAD_H
+#ifndef SAMPAN_LOOP_THREAD_H
+#define SAMPAN_LOOP_THREAD_H
 
 #include <pthread.h>
 
