@@ -4,7 +4,7 @@
 schemagen.py --out DIR FILE...     The format of the files is explained in schema/README.md, what comes out of it in
 src/schema/schema.h. Nothing is checked here that the C compiler checks anyway.
 """
-import argparse, json, pathlib, re, shlex, sys
+import argparse, json, pathlib, re, sys
 
 VERBS = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 # schema name: (kind, C type by value, C type of a list, Go's name)
@@ -87,13 +87,10 @@ class Field:
     pass
 
 
-def words_of(line, where):
+def words_of(line):
     """The words of a line and the description behind ' -- '. default= takes JSON that may hold blanks in quotes."""
     line, _, doc = line.partition(" -- ")
-    try:
-        return [w for w in re.findall(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', line)], doc.strip() or None
-    except ValueError as e:
-        die(where, e)
+    return re.findall(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', line), doc.strip() or None
 
 
 def parse(path):
@@ -102,7 +99,7 @@ def parse(path):
         where = f"{path}:{n}"
         if not line.strip() or line.startswith("#"):
             continue
-        w, doc = words_of(line, where)
+        w, doc = words_of(line)
         if line[0] == "\t":
             if isinstance(block, Type):
                 block.lines.append((where, w, doc))
@@ -190,21 +187,22 @@ class Schema:
             self.resolve(owner, inner, where, f)
             f.enums = f.enums or owner.aliases[name][2]
             return go
-        if name == "TypeMeta":
-            owner = self.by_ref["meta_v1"]
         f.type = owner.types.get(name) or die(where, f"no type {expr}")
         f.kind = "MESSAGE"
         return f.type.go
 
-    def fields(self, t, outer, depth=0):
+    def fields(self, t, outer, embedded=""):
         """Fields of a type, the inlined ones in place. outer: numbers of the embedding fields, a byte each."""
         out = []
         for where, w, doc in t.lines:
             if w[0] == "inline":
                 number = int(w[2]) if len(w) > 2 else 0
-                inner = self.by_ref["meta_v1"].types["TypeMeta"] if w[1] == "TypeMeta" else self.find_type(t.api, w[1], where)
-                typemeta = w[1] == "TypeMeta"
-                out += [self.unnumbered(f) if typemeta else f for f in self.fields(inner, outer << 8 | number, depth + 1)]
+                inner = self.find_type(t.api, "meta_v1.TypeMeta" if w[1] == "TypeMeta" else w[1], where)
+                inner_fields = self.fields(inner, outer << 8 | number, embedded + inner.name + ".")
+                if len(w) == 2:  # kind and apiVersion do not stand in the protobuf message
+                    for f in inner_fields:
+                        f.number = 0
+                out += inner_fields
                 continue
             f = Field()
             f.json, f.c, f.doc, f.where = w[0], member(w[0]), doc, where
@@ -212,7 +210,8 @@ class Schema:
             f.go = self.resolve(t.api, w[1], where, f)
             f.number = outer << 8 | int(w[2])
             f.flags, f.keys, f.merge_key, f.list_type, f.default = [], [], None, "NONE", None
-            if depth and outer:
+            f.embedded = embedded.rstrip(".") or None
+            if outer:
                 f.flags.append("INLINE")
             self.attributes(f, w[3:])
             if f.optional:
@@ -223,11 +222,6 @@ class Schema:
                 f.flags.append("OMITEMPTY")
             out.append(f)
         return out
-
-    @staticmethod
-    def unnumbered(f):
-        f.number = 0  # kind and apiVersion do not stand in the protobuf message
-        return f
 
     @staticmethod
     def attributes(f, words):
@@ -332,6 +326,7 @@ def write_field(p, t, f):
              "list_keys": strings(f.keys) if f.keys else None,
              "merge_key": cstr(f.merge_key) if f.merge_key else None,
              "go_type": cstr(f.go) if f.go != default_go(f) else None,
+             "embedded": cstr(f.embedded) if f.embedded else None,
              "description": cstr(f.doc) if f.doc else None}
     extra = ", ".join(f".{k} = {v}" for k, v in extra.items() if v)
     extra = f"&(const struct schema_extra){{{extra}}}" if extra else "NULL"
@@ -343,6 +338,8 @@ def write_field(p, t, f):
 
 def write_type(p, t):
     n = len(t.fields)
+    if n > 64:
+        die(t.name, "more than 64 fields: the decoder's set of seen ones is too small")
     if n:
         p(f"static const struct schema_field {t.c}_fields[] = {{")
         for f in t.fields:

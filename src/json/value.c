@@ -234,7 +234,7 @@ void json_write_sorted(const struct json_value *v, struct buf *b)
 
 struct str json_text(const struct json_value *v, struct arena *a)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, SIZE_MAX / 2);
 	json_write(v, &b);

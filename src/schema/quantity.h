@@ -38,6 +38,10 @@ static inline int quantity_cmp(const struct quantity *a, const struct quantity *
 void quantity_add(struct quantity *a, const struct quantity *b);
 void quantity_sub(struct quantity *a, const struct quantity *b);
 
+/* The text that upstream answers with for a text it was given: mostly the canonical form, but an
+ * already "good enough" one is kept ("1.500" stays). The same view, or a copy in the arena. */
+int quantity_normalize(struct str text, struct arena *a, struct str *ret, struct err *err);
+
 /* For a decoded member, which always parses; absent or broken is zero. */
 struct quantity quantity_of(struct str text);
 static inline int64_t quantity_value_of(struct str text)

@@ -121,8 +121,10 @@ struct schema_extra {
 	const char *const *enums;     /* NULL-terminated */
 	const char *const *list_keys; /* x-kubernetes-list-map-keys, NULL-terminated */
 	const char *merge_key;        /* x-kubernetes-patch-merge-key */
-	const char *go_type; /* Go's name of the whole type where kind and shape do not give it:
-				"v1.Protocol" */
+	const char *go_type;  /* Go's name of the whole type where kind and shape do not give it:
+				 "v1.Protocol" */
+	const char *embedded; /* names of the embedded Go structs it comes from:
+				 "RuleWithOperations.Rule" */
 	const char *description;
 };
 
@@ -211,6 +213,12 @@ const struct schema_resource *schema_resource_by_kind(
 	struct str group, struct str version, struct str kind);
 const struct schema_type *schema_type_by_name(struct str openapi_name);
 const struct schema_field *schema_field_find(const struct schema_type *t, struct str json_name);
+
+/* How a field lies in memory, for code that walks any struct: a list is {T *v; size_t n}, a map a
+ * list of pairs (struct str, then the value). */
+size_t schema_value_size(const struct schema_field *f); /* of one value, item or map value */
+size_t schema_pair_size(const struct schema_field *f);  /* of a map's pair */
+bool schema_is_boxed(const struct schema_field *f);     /* the member is a pointer to one value */
 
 /* --- the walker --- */
 
