@@ -130,7 +130,7 @@ bool json_next_key(struct json_reader *r, struct str *ret_key)
 	r->first = false;
 	if (r->p >= r->end || *r->p != '"')
 		return fail_between(r, "looking for beginning of object key string");
-	if (!json_string(r, ret_key))
+	if (!json_read_string(r, ret_key))
 		return false;
 	skip_blanks(r);
 	if (r->p >= r->end || *r->p != ':')
@@ -330,7 +330,7 @@ static const char *check_escape(struct json_reader *r, const char *p)
 	return p + 5;
 }
 
-bool json_string(struct json_reader *r, struct str *ret)
+bool json_read_string(struct json_reader *r, struct str *ret)
 {
 	const char *start = r->p + 1, *p = start;
 	size_t broken = 0, n;
@@ -382,7 +382,7 @@ static bool need_digit(struct json_reader *r, const char *p, const char *context
 	return false;
 }
 
-bool json_number(struct json_reader *r, struct str *ret)
+bool json_read_number(struct json_reader *r, struct str *ret)
 {
 	const char *p = r->p;
 
@@ -413,7 +413,7 @@ bool json_number(struct json_reader *r, struct str *ret)
 	return true;
 }
 
-bool json_word(struct json_reader *r, char *ret)
+bool json_read_word(struct json_reader *r, char *ret)
 {
 	const char *word;
 
@@ -439,15 +439,15 @@ static bool skip_scalar(struct json_reader *r, char c)
 {
 	switch (c) {
 	case '"':
-		return json_string(r, NULL);
+		return json_read_string(r, NULL);
 	case 't':
 	case 'f':
 	case 'n':
-		return json_word(r, NULL);
+		return json_read_word(r, NULL);
 	case 0:
 		return false;
 	}
-	return json_number(r, NULL);
+	return json_read_number(r, NULL);
 }
 
 /* Without recursion: a bit per open bracket says whether it is an object's. */

@@ -10,7 +10,7 @@
  *     json_reader_init(&r, text, arena);
  *     if (json_peek(&r) == '{' && json_enter(&r, '{'))
  *             while (json_next_key(&r, &key))
- *                     json_skip(&r, NULL);            // or json_string(), json_enter(), …
+ *                     json_skip(&r, NULL);            // or json_read_string(), json_enter(), …
  *     if (!json_finish(&r))
  *             return err_bad_request(err, "%s", r.error);
  */
@@ -45,11 +45,11 @@ bool json_enter(struct json_reader *r, char open);
 bool json_next_key(struct json_reader *r, struct str *ret_key);
 /* Inside an array: true when another value comes; false at its end (then left) or when failed. */
 bool json_next_item(struct json_reader *r);
-bool json_string(struct json_reader *r, struct str *ret);
+bool json_read_string(struct json_reader *r, struct str *ret);
 /* The literal's text: checked for the grammar, not converted. */
-bool json_number(struct json_reader *r, struct str *ret);
+bool json_read_number(struct json_reader *r, struct str *ret);
 /* true, false, null: *ret (may be NULL) gets the first letter. */
-bool json_word(struct json_reader *r, char *ret);
+bool json_read_word(struct json_reader *r, char *ret);
 
 /* Checks and passes over any value; *ret (may be NULL) gets its text. Needs no json_peek(). */
 bool json_skip(struct json_reader *r, struct str *ret);

@@ -84,19 +84,19 @@ static struct json_value *parse_one(struct json_reader *r, char c)
 		break;
 	case '"':
 		v->kind = JSON_STRING;
-		json_string(r, &v->text);
+		json_read_string(r, &v->text);
 		break;
 	case 't':
 	case 'f':
 		v->kind = JSON_BOOL;
-		v->boolean = json_word(r, &word) && word == 't';
+		v->boolean = json_read_word(r, &word) && word == 't';
 		break;
 	case 'n':
-		json_word(r, NULL);
+		json_read_word(r, NULL);
 		break;
 	default:
 		v->kind = JSON_NUMBER;
-		json_number(r, &v->text);
+		json_read_number(r, &v->text);
 	}
 	return v;
 }

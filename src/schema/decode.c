@@ -187,7 +187,7 @@ static void decode_message(
 static void decode_value(struct decoder *d, const struct schema_field *f, char c, void *dst)
 {
 	if (c == 'n') {
-		if (json_word(&d->r, NULL))
+		if (json_read_word(&d->r, NULL))
 			decode_scalar_null(f, dst);
 	} else if (f->kind == SCHEMA_MESSAGE) {
 		decode_message(d, f->type, c, dst, NULL);
@@ -203,7 +203,7 @@ static void decode_one(struct decoder *d, const struct schema_field *f, char c, 
 	if (!(f->flags & SCHEMA_OPTIONAL)) {
 		decode_value(d, f, c, at);
 	} else if (c == 'n') {
-		if (json_word(&d->r, NULL))
+		if (json_read_word(&d->r, NULL))
 			memset(at, 0, schema_is_boxed(f) ? sizeof(void *) : schema_value_size(f));
 	} else if (schema_is_boxed(f)) {
 		if (!*box)
@@ -309,7 +309,7 @@ static void decode_field(struct decoder *d, const struct schema_field *f, void *
 	if (f->shape == SCHEMA_ONE) {
 		decode_one(d, f, c, at);
 	} else if (c == 'n') {
-		if (json_word(&d->r, NULL))
+		if (json_read_word(&d->r, NULL))
 			*(struct any_vec *)at = (struct any_vec){0};
 	} else if (f->shape == SCHEMA_LIST && c == '[') {
 		decode_list(d, f, at);
@@ -425,7 +425,7 @@ int schema_decode_json(const struct schema_type *type, struct str json, struct a
 	json_reader_init(&d.r, json, a);
 	c = json_peek(&d.r);
 	if (c == 'n')
-		json_word(&d.r, NULL);
+		json_read_word(&d.r, NULL);
 	else if (c)
 		decode_message(&d, type, c, v, NULL);
 	if (d.stopped) { /* the rest has not been read: a syntax error there would count more */

@@ -34,7 +34,7 @@ static void decode_int(struct decoder *d, const struct schema_field *f, char c, 
 		wrong(d, f, c);
 		return;
 	}
-	if (!json_number(&d->r, &literal))
+	if (!json_read_number(&d->r, &literal))
 		return;
 	if (!int_in_range(literal, wide, &v))
 		wrong_number(d, literal, decode_go_type(d, f, true), false);
@@ -53,7 +53,7 @@ static void decode_double(struct decoder *d, const struct schema_field *f, char 
 		wrong(d, f, c);
 		return;
 	}
-	if (!json_number(&d->r, &literal))
+	if (!json_read_number(&d->r, &literal))
 		return;
 	v = strtod(arena_cstr(d->a, literal), NULL);
 	if (isinf(v))
@@ -70,7 +70,7 @@ static void decode_bytes(struct decoder *d, const struct schema_field *f, char c
 	struct buf b CLEANUP(buf_release) = {0};
 
 	if (c == '"') {
-		if (!json_string(&d->r, &s))
+		if (!json_read_string(&d->r, &s))
 			return;
 		bad = base64_decode(s, d->a, dst);
 		if (bad)
@@ -130,7 +130,7 @@ static void decode_time(struct decoder *d, const struct schema_field *f, char c,
 		decode_mismatch(d, true, decode_value_name(c), "string");
 		return;
 	}
-	if (json_string(&d->r, &s) &&
+	if (json_read_string(&d->r, &s) &&
 		k8s_time_parse(s, f->kind == SCHEMA_MICRO_TIME, dst, &err) < 0)
 		decode_stop(d, "%s", err_text(&err));
 }
@@ -143,10 +143,10 @@ static void decode_int_or_string(struct decoder *d, char c, struct int_or_string
 	*dst = (struct int_or_string){0};
 	if (c == '"') {
 		dst->is_string = true;
-		json_string(&d->r, &dst->s);
+		json_read_string(&d->r, &dst->s);
 	} else if (c != '-' && !(c >= '0' && c <= '9')) {
 		decode_mismatch(d, true, decode_value_name(c), "int32");
-	} else if (json_number(&d->r, &literal)) {
+	} else if (json_read_number(&d->r, &literal)) {
 		if (int_in_range(literal, false, &v))
 			dst->i = (int32_t)v;
 		else
@@ -184,7 +184,7 @@ void decode_scalar(struct decoder *d, const struct schema_field *f, char c, void
 	case SCHEMA_BOOL:
 		if (c != 't' && c != 'f')
 			wrong(d, f, c);
-		else if (json_word(&d->r, &word))
+		else if (json_read_word(&d->r, &word))
 			*(bool *)dst = word == 't';
 		break;
 	case SCHEMA_INT32:
@@ -199,7 +199,7 @@ void decode_scalar(struct decoder *d, const struct schema_field *f, char c, void
 		if (c != '"')
 			wrong(d, f, c);
 		else
-			json_string(&d->r, dst);
+			json_read_string(&d->r, dst);
 		break;
 	case SCHEMA_BYTES:
 		decode_bytes(d, f, c, dst);
