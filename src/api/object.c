@@ -1,15 +1,16 @@
 /*
  * object.c: the block of a stored object.
  *
- * One allocation: the struct, then the pairs of the labels, the field values, then the JSON, which every string of the
- * header points into (label keys and values with escapes and values of fields that are no strings get a copy behind it).
- * All positions are found in one pass over the metadata of the text that is stored, so a draft, a parsed object and a
- * committed one are built alike.
+ * One allocation: the struct, then the pairs of the labels, the field values, then the JSON, which
+ * every string of the header points into (label keys and values with escapes and values of fields
+ * that are no strings get a copy behind it). All positions are found in one pass over the metadata
+ * of the text that is stored, so a draft, a parsed object and a committed one are built alike.
  */
 #include "api/object.h"
 
+#include <stdio.h>
+
 #include "json/reader.h"
-#include "json/value.h"
 #include "schema/time.h"
 #include "types.gen.h"
 
@@ -117,12 +118,12 @@ static void read_metadata(struct json_reader *r, struct facts *f)
 		return;
 	while (json_next_key(r, &key)) {
 		char c = json_peek(r);
-		struct str *to = str_eqc(key, "name")			? &f->name
-				 : str_eqc(key, "namespace")		? &f->ns
-				 : str_eqc(key, "uid")			? &f->uid
-				 : str_eqc(key, "resourceVersion")	? &f->rv
-				 : str_eqc(key, "deletionTimestamp")	? &f->deletion
-									: NULL;
+		struct str *to = str_eqc(key, "name")                ? &f->name
+				 : str_eqc(key, "namespace")         ? &f->ns
+				 : str_eqc(key, "uid")               ? &f->uid
+				 : str_eqc(key, "resourceVersion")   ? &f->rv
+				 : str_eqc(key, "deletionTimestamp") ? &f->deletion
+								     : NULL;
 
 		if (to == &f->rv)
 			f->metadata_rv = r->p + 1;
@@ -143,41 +144,10 @@ static void read_metadata(struct json_reader *r, struct facts *f)
 	}
 }
 
-/* The value at a path of names below the object that r stands before: "spec.nodeName". */
-static struct str read_path(struct json_reader *r, struct str path)
-{
-	struct str head, rest, key, value = {0};
-	bool more = str_cut(path, '.', &head, &rest);
-
-	if (json_peek(r) != '{' || !json_enter(r, '{'))
-		return value;
-	while (json_next_key(r, &key)) {
-		if (!str_eq(key, head)) {
-			json_skip(r, NULL);
-			continue;
-		}
-		if (more)
-			return read_path(r, rest);
-		if (json_peek(r) == '"')
-			json_read_string(r, &value);
-		else
-			json_skip(r, &value);
-		return value;
-	}
-	return value;
-}
-
-static struct str find_path(struct str json, struct str path, struct arena *a)
-{
-	struct json_reader r;
-
-	json_reader_init(&r, json, a);
-	return read_path(&r, path);
-}
-
 /* The top level: where items begin, and the metadata. */
 static int read_facts(struct str json, struct facts *f, struct err *err)
 {
+	bool kind_first = false;
 	struct json_reader r;
 	struct str key;
 
@@ -185,18 +155,18 @@ static int read_facts(struct str json, struct facts *f, struct err *err)
 	if (json_peek(&r) != '{')
 		return err_bad_request(err, "%s", r.failed ? r.error : "an object is expected");
 	json_enter(&r, '{');
-	while (json_next_key(&r, &key)) {
+	for (int i = 0; json_next_key(&r, &key); i++) {
 		if (str_eqc(key, "metadata"))
 			read_metadata(&r, f);
 		else
 			json_skip(&r, NULL);
-		if (str_eqc(key, "apiVersion") && r.p < r.end)
-			f->item = *r.p == ',' ? r.p + 1 : r.p;
+		kind_first |= i == 0 && str_eqc(key, "kind");
+		if (i == 1 && kind_first && str_eqc(key, "apiVersion") && r.p < r.end &&
+			*r.p == ',')
+			f->item = r.p + 1;
 	}
 	if (!json_finish(&r))
 		return err_bad_request(err, "%s", r.error);
-	if (!f->metadata_rv || !f->item)
-		return err_bad_request(err, "no apiVersion or metadata.resourceVersion");
 	return 0;
 }
 
@@ -229,6 +199,14 @@ static struct str placed(struct builder *b, struct str s)
 	return str_n(p, s.n);
 }
 
+/* Field selectors whose name is not the path of the field. */
+static const struct {
+	const char *name, *path, *fallback;
+} aliases[] = {
+	{"status.successful", "status.succeeded", NULL},
+	{"source", "source.component", "reportingComponent"},
+};
+
 static size_t n_selectable(const struct schema_resource *res)
 {
 	size_t n = 0;
@@ -236,6 +214,56 @@ static size_t n_selectable(const struct schema_resource *res)
 	while (res->selectable && res->selectable[n])
 		n++;
 	return n;
+}
+
+/* The text of the field at a path in a struct; a number or bool that is absent has its zero. */
+static struct str value_at(
+	const struct schema_type *t, const char *v, struct str path, struct arena *a)
+{
+	const struct schema_field *f;
+	struct str head;
+
+	do {
+		bool more = str_cut(path, '.', &head, &path);
+
+		f = schema_field_find(t, head);
+		assert(f && f->shape == SCHEMA_ONE && more == (f->kind == SCHEMA_MESSAGE));
+		v = v ? v + f->offset : NULL;
+		if (v && schema_is_boxed(f))
+			v = *(const char *const *)v;
+		t = f->type;
+	} while (t);
+	if (f->kind == SCHEMA_BOOL)
+		return v && *(const bool *)v ? S("true") : S("false");
+	if (f->kind == SCHEMA_INT32 || f->kind == SCHEMA_INT64)
+		return arena_fmt(a, "%lld",
+			!v                        ? 0LL
+			: f->kind == SCHEMA_INT32 ? *(const int32_t *)v
+						  : (long long)*(const int64_t *)v);
+	assert(f->kind == SCHEMA_STRING);
+	return v ? *(const struct str *)v : (struct str){0};
+}
+
+static struct str *selectable_values(
+	const struct schema_resource *res, const void *typed, struct arena *a)
+{
+	size_t n = n_selectable(res);
+	struct str *values = ARENA_ARRAY(a, struct str, n + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *path = res->selectable[i], *fallback = NULL;
+
+		for (size_t k = 0; k < ARRAY_SIZE(aliases); k++)
+			if (strcmp(aliases[k].name, path) == 0) {
+				path = aliases[k].path;
+				fallback = aliases[k].fallback;
+				break;
+			}
+		values[i] = value_at(res->type, typed, str_c(path), a);
+		if (values[i].n == 0 && fallback)
+			values[i] = value_at(res->type, typed, str_c(fallback), a);
+	}
+	return values;
 }
 
 static size_t copy_size(const struct builder *b, struct str s)
@@ -250,24 +278,25 @@ static int64_t time_ms(struct str text)
 	return text.n && k8s_time_parse(text, false, &t, NULL) == 0 ? k8s_time_ms(&t) : 0;
 }
 
-static struct object *build(const struct schema_resource *res, struct str json, const struct facts *f, struct arena *a)
+static struct object *build(const struct schema_resource *res, struct str json,
+	const struct facts *f, const struct str *values)
 {
 	size_t n_fields = n_selectable(res), pairs, fields, copies = 0;
 	struct builder b = {.from = json.p, .from_n = json.n};
-	struct str *values = ARENA_ARRAY(a, struct str, n_fields + 1);
 	struct object *o;
 
-	for (size_t i = 0; i < n_fields; i++) {
-		values[i] = find_path(json, str_c(res->selectable[i]), a);
+	for (size_t i = 0; i < n_fields; i++)
 		copies += copy_size(&b, values[i]);
-	}
 	for (size_t i = 0; i < f->labels.n; i++)
 		copies += copy_size(&b, f->labels.v[i].key) + copy_size(&b, f->labels.v[i].value);
-	copies += copy_size(&b, f->name) + copy_size(&b, f->ns) + copy_size(&b, f->uid) + copy_size(&b, f->controller_uid);
+	copies += copy_size(&b, f->name) + copy_size(&b, f->ns) + copy_size(&b, f->uid) +
+		  copy_size(&b, f->controller_uid);
 	pairs = f->labels.n * sizeof(struct str_pair);
 	fields = n_fields * sizeof(struct str);
 	o = xmalloc(sizeof(*o) + pairs + fields + json.n + 1 + copies);
-	*o = (struct object){.refs = 1, .resource = res};
+	*o = (struct object){.refs = 1,
+		.resource = res,
+		.size = sizeof(*o) + pairs + fields + json.n + 1 + copies};
 	o->labels = (struct str_map){(struct str_pair *)(o + 1), f->labels.n};
 	o->fields = (struct str *)((char *)(o + 1) + pairs);
 	b.to = (char *)(o + 1) + pairs + fields;
@@ -278,8 +307,8 @@ static struct object *build(const struct schema_resource *res, struct str json, 
 	for (size_t i = 0; i < n_fields; i++)
 		o->fields[i] = placed(&b, values[i]);
 	for (size_t i = 0; i < f->labels.n; i++)
-		o->labels.v[i] =
-			(struct str_pair){placed(&b, f->labels.v[i].key), placed(&b, f->labels.v[i].value)};
+		o->labels.v[i] = (struct str_pair){
+			placed(&b, f->labels.v[i].key), placed(&b, f->labels.v[i].value)};
 	o->ns = placed(&b, f->ns);
 	o->name = placed(&b, f->name);
 	o->uid = placed(&b, f->uid);
@@ -295,9 +324,10 @@ static struct object *build(const struct schema_resource *res, struct str json, 
 
 /* --- drafts --- */
 
-/* Writes the struct with the resource's own kind and apiVersion and an empty resourceVersion, whatever it says: on a
- * shallow copy, since metadata is a member of the struct. */
-static int write_draft(const struct schema_resource *res, const void *typed, struct arena *a, struct buf *out)
+/* Writes the struct with the resource's own kind and apiVersion and this resourceVersion, whatever
+ * it says: on a shallow copy, since metadata is a member of the struct. */
+static int write_canonical(const struct schema_resource *res, const void *typed,
+	struct str revision, struct arena *a, struct buf *out, struct err *err)
 {
 	const struct schema_field *kind = schema_field_find(res->type, S("kind"));
 	const struct schema_field *version = schema_field_find(res->type, S("apiVersion"));
@@ -310,51 +340,50 @@ static int write_draft(const struct schema_resource *res, const void *typed, str
 	*(struct str *)(copy + version->offset) =
 		*res->group ? arena_fmt(a, "%s/%s", res->group, res->version) : str_c(res->version);
 	meta = (struct meta_v1_object_meta *)(copy + metadata->offset);
-	meta->resource_version = S("0"); /* written, so that there is a place for it; see strip_revision() */
+	meta->resource_version = revision;
 	schema_encode_json(res->type, copy, out);
-	return buf_failed(out) ? -E2BIG : 0;
+	if (!buf_failed(out))
+		return 0;
+	err_fmt(err, 413, "RequestEntityTooLarge", "the object is larger than %d bytes",
+		OBJECT_JSON_MAX);
+	return -E2BIG;
 }
 
-/* Takes the stand-in digit out: `"resourceVersion":"0"` becomes `"resourceVersion":""`. */
-static int strip_revision(struct buf *json, struct facts *f, struct err *err)
-{
-	int r = read_facts(buf_str(json), f, err);
-	size_t at;
-
-	if (r < 0)
-		return r;
-	at = f->metadata_rv - json->p;
-	memmove(json->p + at, json->p + at + 1, json->n - at); /* with the NUL */
-	json->n--;
-	arena_release(f->a);
-	*f = (struct facts){.a = f->a};
-	return read_facts(buf_str(json), f, err);
-}
-
-int object_draft(const struct schema_resource *res, const void *typed, struct object **ret, struct err *err)
+int object_draft(
+	const struct schema_resource *res, const void *typed, struct object **ret, struct err *err)
 {
 	struct buf json CLEANUP(buf_release) = {0};
 	struct arena scratch CLEANUP(arena_release) = {0};
 	struct facts f = {.a = &scratch};
+	size_t at;
 	int r;
 
 	res = res->storage_resource;
 	buf_init(&json, OBJECT_JSON_MAX);
-	if (write_draft(res, typed, &scratch, &json) < 0) {
-		err_fmt(err, 413, "RequestEntityTooLarge", "the object is larger than %d bytes", OBJECT_JSON_MAX);
-		return -E2BIG;
-	}
-	r = strip_revision(&json, &f, err);
+	/* An empty resourceVersion would not be written at all, so a digit holds its place until
+	 * here. */
+	r = write_canonical(res, typed, S("0"), &scratch, &json, err);
 	if (r < 0)
 		return r;
-	*ret = build(res, buf_str(&json), &f, &scratch);
+	r = read_facts(buf_str(&json), &f, err);
+	assert(r == 0 && f.metadata_rv && f.item);
+	at = f.metadata_rv - json.p;
+	memmove(json.p + at, json.p + at + 1, json.n - at); /* with the NUL */
+	json.n--;
+	f = (struct facts){.a = &scratch};
+	r = read_facts(buf_str(&json), &f, err);
+	assert(r == 0);
+	*ret = build(res, buf_str(&json), &f, selectable_values(res, typed, &scratch));
 	return 0;
 }
 
-int object_parse(const struct schema_resource *res, struct str json, struct object **ret, struct err *err)
+int object_parse(
+	const struct schema_resource *res, struct str json, struct object **ret, struct err *err)
 {
+	struct buf rewritten CLEANUP(buf_release) = {0};
 	struct arena scratch CLEANUP(arena_release) = {0};
 	struct facts f = {.a = &scratch};
+	void *typed = NULL;
 	uint64_t revision;
 	int r = read_facts(json, &f, err);
 
@@ -362,28 +391,72 @@ int object_parse(const struct schema_resource *res, struct str json, struct obje
 		return r;
 	if (str_to_u64(f.rv, &revision) < 0)
 		return err_bad_request(err, "metadata.resourceVersion is no number");
-	*ret = build(res, json, &f, &scratch);
+	if (!f.item || n_selectable(res)) {
+		r = schema_decode_json(res->type, json, &scratch, NULL, &typed, err);
+		if (r < 0)
+			return r;
+	}
+	if (!f.item) { /* an item of a list, or not written by us: kind and apiVersion must stand
+			  first */
+		buf_init(&rewritten, OBJECT_JSON_MAX);
+		r = write_canonical(res, typed, f.rv, &scratch, &rewritten, err);
+		if (r < 0)
+			return r;
+		json = buf_str(&rewritten);
+		f = (struct facts){.a = &scratch};
+		r = read_facts(json, &f, err);
+		assert(r == 0 && f.item);
+	}
+	*ret = build(res, json, &f, typed ? selectable_values(res, typed, &scratch) : NULL);
 	(*ret)->revision = revision;
 	return 0;
 }
 
+/* Where a string of the old block lies in the new one: what follows the revision has moved. */
+static struct str moved(
+	struct str s, const struct object *from, const struct object *to, ssize_t shift)
+{
+	const char *revision = from->json.p + from->rv_at;
+
+	if (!s.p || s.p < (const char *)from || s.p >= (const char *)from + from->size)
+		return s; /* absent or a constant */
+	return str_n(
+		(const char *)to + (s.p - (const char *)from) + (s.p > revision ? shift : 0), s.n);
+}
+
 struct object *object_commit(const struct object *draft, uint64_t revision)
 {
-	struct arena scratch CLEANUP(arena_release) = {0};
-	struct buf json CLEANUP(buf_release) = {0};
-	struct facts f = {.a = &scratch};
+	size_t head = (draft->json.p - (const char *)draft) + draft->rv_at, n, old = 0;
+	const char *rest = draft->json.p + draft->rv_at;
+	size_t n_fields = n_selectable(draft->resource);
+	char digits[24];
 	struct object *o;
-	int r;
+	ssize_t shift;
 
-	buf_init(&json, OBJECT_JSON_MAX + 32);
-	buf_reserve(&json, draft->json.n + 24);
-	buf_add(&json, draft->json.p, draft->rv_at);
-	buf_add_u64(&json, revision);
-	buf_add(&json, draft->json.p + draft->rv_at, draft->json.n - draft->rv_at);
-	r = read_facts(buf_str(&json), &f, NULL);
-	assert(r == 0 && !buf_failed(&json)); /* the draft was read, too */
-	o = build(draft->resource, buf_str(&json), &f, &scratch);
+	while (rest[old] != '"')
+		old++;
+	n = (size_t)sprintf(digits, "%llu", (unsigned long long)revision);
+	shift = (ssize_t)n - (ssize_t)old;
+	o = xmalloc(draft->size + shift);
+	memcpy((char *)o, draft, head);
+	memcpy((char *)o + head, digits, n);
+	memcpy((char *)o + head + n, rest + old, draft->size - head - old);
+	atomic_init(&o->refs, 1);
+	o->size = draft->size + shift;
 	o->revision = revision;
+	o->json = str_n((char *)o + (draft->json.p - (const char *)draft), draft->json.n + shift);
+	o->ns = moved(draft->ns, draft, o, shift);
+	o->name = moved(draft->name, draft, o, shift);
+	o->uid = moved(draft->uid, draft, o, shift);
+	o->controller_uid = moved(draft->controller_uid, draft, o, shift);
+	o->labels.v = (struct str_pair *)(o + 1);
+	for (size_t i = 0; i < o->labels.n; i++) {
+		o->labels.v[i].key = moved(draft->labels.v[i].key, draft, o, shift);
+		o->labels.v[i].value = moved(draft->labels.v[i].value, draft, o, shift);
+	}
+	o->fields = (struct str *)(o->labels.v + o->labels.n);
+	for (size_t i = 0; i < n_fields; i++)
+		o->fields[i] = moved(draft->fields[i], draft, o, shift);
 	return o;
 }
 
@@ -409,7 +482,8 @@ struct meta_v1_object_meta *object_meta(const struct object *o, struct arena *a)
 	json_peek(&r);
 	json_enter(&r, '{');
 	while (json_next_key(&r, &key))
-		if (json_skip(&r, str_eqc(key, "metadata") ? &text : NULL) && str_eqc(key, "metadata"))
+		if (json_skip(&r, str_eqc(key, "metadata") ? &text : NULL) &&
+			str_eqc(key, "metadata"))
 			break;
 	ok = schema_decode_json(&meta_v1_object_meta_schema, text, a, NULL, &v, NULL);
 	assert(ok == 0);

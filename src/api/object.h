@@ -38,6 +38,7 @@ struct object {
 	uint32_t item_at; /* offset in json of what follows `{"kind":…,"apiVersion":…,`: an item of
 			     a list is
 			     '{' + json + item_at */
+	uint32_t size;    /* of the block */
 	struct str json;
 };
 
