@@ -30,6 +30,7 @@ struct http_header {
 struct http_peer {
 	bool tls;
 	void *x509;         /* X509 * of a client certificate that the TLS layer verified against client-ca, or NULL */
+	const char *x509_error; /* a certificate came and did not verify: why. Else NULL */
 	const struct user_info *user; /* in-process calls: stands in for authentication */
 	struct str address; /* "10.0.0.1:4711" */
 };
@@ -46,6 +47,8 @@ struct http_exchange_ops {
 	                                                             block: may keep a reference instead of copying */
 	void (*flush)(struct http_exchange *x);                   /* what was written goes out now */
 	void (*end)(struct http_exchange *x);
+	/* start, write and end in one, which saves a transport the copy of a large body. May be NULL. */
+	void (*respond)(struct http_exchange *x, struct str body);
 	void (*abort)(struct http_exchange *x);                   /* breaks the connection or resets the stream */
 	/* Hands the raw connection over after a 101 whose headers are x's out headers (HTTP/1.1 only), or NULL with err.
 	 * See conn.h. The exchange ends with it. */
@@ -90,12 +93,35 @@ struct str_vec http_query_all(struct http_exchange *x, const char *name);
 void http_header(struct http_exchange *x, const char *name, struct str value); /* copied into the arena */
 void http_respond(struct http_exchange *x, int status, const char *content_type, struct str body); /* copied */
 void http_start(struct http_exchange *x, int status);
+/* A transport calls this when the body is above its limit: 413 as upstream's Status. */
+void http_respond_too_large(struct http_exchange *x, size_t limit);
 static inline void http_write(struct http_exchange *x, struct str bytes)
 {
 	x->ops->write(x, bytes);
 }
+/* Bytes inside o's block, kept referenced instead of copied. */
+static inline void http_write_object(struct http_exchange *x, struct str bytes, const struct object *o)
+{
+	x->ops->write_object(x, bytes, o);
+}
+/* What was written leaves now instead of at the end of the loop's turn. */
+static inline void http_flush(struct http_exchange *x)
+{
+	x->ops->flush(x);
+}
 void http_end(struct http_exchange *x);
 void http_abort(struct http_exchange *x);
+
+/* Whether a comma-separated list header (all its lines) has this token, without case: Connection, Accept-Encoding … */
+bool http_header_has(const struct http_header *h, size_t n, const char *name, const char *token);
+const char *http_status_text(int status); /* "Not Found"; "" when unknown */
+/* Decodes %XX (and '+' as a space when `plus`) into the arena, or returns s itself when there is nothing to decode; false
+ * on a broken escape. */
+bool http_unescape(struct arena *a, struct str s, bool plus, struct str *ret);
+/* Appends s with everything escaped but letters, digits and -._~ (and '/' when `slash`). */
+void http_escape(struct buf *b, struct str s, bool slash);
+/* gzip at level 1, as the API server does with large bodies; the result lives in the arena. */
+struct str http_gzip(struct arena *a, struct str bytes);
 
 /* What a server hands each request to. */
 struct http_handler {

@@ -24,6 +24,8 @@ int http_server_new(struct loop *loop, const struct http_server_opts *opts, stru
 int http_server_port(const struct http_server *s);
 /* A socket accepted elsewhere; takes it over. The loop's thread. */
 void http_server_add_fd(struct http_server *s, int fd);
+/* The same with a connection of any kind (conn_pair). */
+void http_server_add_conn(struct http_server *s, struct conn *c);
 /* Stops accepting, ends idle connections, lets running requests finish up to grace_ms, then closes; done(user_data) is
  * called on the loop when nothing is left, and the server is freed. */
 void http_server_close(struct http_server *s, int grace_ms, void (*done)(void *), void *user_data);
