@@ -1,4 +1,5 @@
-/* main.c: the table of programs and subcommands. The first word chooses, or the name we were started by. */
+/* main.c: the table of programs and subcommands. The first word chooses, or the name we were
+ * started by. */
 #include <stdio.h>
 
 #include "base/base.h"
@@ -22,7 +23,8 @@ static const struct program {
 
 static int help(FILE *to)
 {
-	fprintf(to, "Sampan: Kubernetes in one small program.\n\nusage: sampan COMMAND [flags]\n\n");
+	fprintf(to,
+		"Sampan: Kubernetes in one small program.\n\nusage: sampan COMMAND [flags]\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
 		if (programs[i].help)
 			fprintf(to, "  %-24s %s\n", programs[i].name, programs[i].help);
@@ -51,7 +53,8 @@ int main(int argc, char **argv)
 		return help(stdout);
 	p = find(argv[1]);
 	if (!p) {
-		fprintf(stderr, "sampan: unknown command \"%s\"; sampan help lists them\n", argv[1]);
+		fprintf(stderr, "sampan: unknown command \"%s\"; sampan help lists them\n",
+			argv[1]);
 		return 2;
 	}
 	return p->main(argc - 1, argv + 1);

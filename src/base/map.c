@@ -1,10 +1,12 @@
 #include "base/map.h"
 
-/* Open addressing with linear probing; removal moves the following entries back, so there are no tombstones. */
+/* Open addressing with linear probing; removal moves the following entries back, so there are no
+ * tombstones. */
 
 static bool same(const struct map_entry *e, struct str key, uint64_t hash)
 {
-	return e->hash == hash && e->key_len == key.n && memcmp(e->key, key.p ? key.p : "", key.n) == 0;
+	return e->hash == hash && e->key_len == key.n &&
+	       memcmp(e->key, key.p ? key.p : "", key.n) == 0;
 }
 
 static size_t slot_of(const struct map *m, struct str key, uint64_t hash)
@@ -80,7 +82,8 @@ void *map_remove(struct map *m, struct str key)
 		return NULL;
 	free(m->entries[at].key);
 	m->n--;
-	for (next = (at + 1) & (m->cap - 1); m->entries[next].key; next = (next + 1) & (m->cap - 1)) {
+	for (next = (at + 1) & (m->cap - 1); m->entries[next].key;
+		next = (next + 1) & (m->cap - 1)) {
 		size_t home = m->entries[next].hash & (m->cap - 1);
 
 		/* move back what would no longer be found past the hole */

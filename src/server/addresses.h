@@ -4,8 +4,8 @@
 
 #include "base/base.h"
 
-/* The IPv4 address that others reach this machine at: that of the default route's interface, else the first that is not
- * loopback, else 127.0.0.1. Works without a default route. */
+/* The IPv4 address that others reach this machine at: that of the default route's interface, else
+ * the first that is not loopback, else 127.0.0.1. Works without a default route. */
 struct str address_of_machine(struct arena *a);
 /* Every address of every interface that is up, as text. */
 void addresses_all(struct arena *a, struct str_vec *ret);

@@ -77,10 +77,12 @@ static int open_notify(struct child *c)
 	socklen_t n = sizeof(addr);
 
 	c->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->notify_fd < 0 || bind(c->notify_fd, (struct sockaddr *)&addr, sizeof(sa_family_t)) < 0 ||
+	if (c->notify_fd < 0 ||
+		bind(c->notify_fd, (struct sockaddr *)&addr, sizeof(sa_family_t)) < 0 ||
 		getsockname(c->notify_fd, (struct sockaddr *)&addr, &n) < 0)
 		return -errno;
-	snprintf(c->notify_name, sizeof(c->notify_name), "@%.*s", (int)(n - offsetof(struct sockaddr_un, sun_path) - 1), addr.sun_path + 1);
+	snprintf(c->notify_name, sizeof(c->notify_name), "@%.*s",
+		(int)(n - offsetof(struct sockaddr_un, sun_path) - 1), addr.sun_path + 1);
 	return 0;
 }
 
@@ -93,7 +95,8 @@ static void restart_later(struct child *c)
 {
 	int64_t up_ms = loop_now_ms(c->loop) - c->started_ms;
 
-	c->delay_ms = up_ms > HEALTHY_MS || !c->delay_ms ? DELAY_MIN_MS : MIN(c->delay_ms * 2, DELAY_MAX_MS);
+	c->delay_ms = up_ms > HEALTHY_MS || !c->delay_ms ? DELAY_MIN_MS
+							 : MIN(c->delay_ms * 2, DELAY_MAX_MS);
 	loop_timer_start(&c->again, c->delay_ms);
 }
 
@@ -131,7 +134,8 @@ static void on_exit_(uv_process_t *p, int64_t status, int signal)
 static void launch(struct child *c)
 {
 	uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}, {.flags = UV_IGNORE},
-		{.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&c->output}};
+		{.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+			.data.stream = (uv_stream_t *)&c->output}};
 	uv_process_options_t opts = {
 		.file = "/proc/self/exe",
 		.args = c->args,

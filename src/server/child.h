@@ -1,6 +1,6 @@
 /*
- * child.h: a program that is kept running: restarted with back-off when it ends, its output in a log file that cannot
- * grow without bound, its readiness heard (sd_notify). One thread: the loop's.
+ * child.h: a program that is kept running: restarted with back-off when it ends, its output in a
+ * log file that cannot grow without bound, its readiness heard (sd_notify). One thread: the loop's.
  */
 #ifndef SAMPAN_CHILD_H
 #define SAMPAN_CHILD_H
@@ -13,9 +13,9 @@
 enum { CHILD_ARGS_MAX = 48, CHILD_LOG_MAX = 8 << 20 };
 
 struct child {
-	const char *name;                    /* "control" */
-	char *args[CHILD_ARGS_MAX];          /* NULL-terminated; args[0] is the subcommand's program name */
-	const char *log_path;                /* <data-dir>/log/<name>.log; the one before it is kept as .1 */
+	const char *name;           /* "control" */
+	char *args[CHILD_ARGS_MAX]; /* NULL-terminated; args[0] is the subcommand's program name */
+	const char *log_path;       /* <data-dir>/log/<name>.log; the one before it is kept as .1 */
 	void (*on_ready)(struct child *c);   /* each time it says READY=1 */
 	void (*on_stopped)(struct child *c); /* after child_stop: it is gone */
 	void *user_data;

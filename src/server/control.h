@@ -1,6 +1,7 @@
 /*
- * control.h: the control plane as one process: API server, controllers and scheduler over one store, on threads of their
- * own. `sampan control` runs all three, `kube-apiserver` the first alone.
+ * control.h: the control plane as one process: API server, controllers and scheduler over one
+ * store, on threads of their own. `sampan control` runs all three, `kube-apiserver` the first
+ * alone.
  */
 #ifndef SAMPAN_CONTROL_H
 #define SAMPAN_CONTROL_H

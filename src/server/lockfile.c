@@ -23,7 +23,8 @@ int lockfile_take(const char *path, struct err *err)
 		int pid = read_pid(fd);
 
 		close(fd);
-		return err_fmt(err, 409, "Conflict", "already running (pid %d holds %s)", pid, path);
+		return err_fmt(
+			err, 409, "Conflict", "already running (pid %d holds %s)", pid, path);
 	}
 	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", getpid()) < 0) {
 		int r = err_errno(err, errno, "cannot write %s", path);

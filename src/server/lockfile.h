@@ -4,7 +4,8 @@
 
 #include "base/base.h"
 
-/* A descriptor that holds the lock until it is closed, or -EBUSY: another one runs (err names its pid). */
+/* A descriptor that holds the lock until it is closed, or -EBUSY: another one runs (err names its
+ * pid). */
 int lockfile_take(const char *path, struct err *err);
 /* The pid of the holder, 0 when nobody holds it. */
 pid_t lockfile_holder(const char *path);

@@ -5,23 +5,30 @@
 
 struct server_flags server_flags_default(void)
 {
-	return (struct server_flags){.data_dir = "/var/lib/sampan", .bind_address = "0.0.0.0", .secure_port = 6443};
+	return (struct server_flags){
+		.data_dir = "/var/lib/sampan", .bind_address = "0.0.0.0", .secure_port = 6443};
 }
 
 void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_MAX])
 {
 	const struct flag flags[] = {
 		{"data-dir", FLAG_STRING, &f->data_dir, "DIR", "where everything is kept"},
-		{"bind-address", FLAG_STRING, &f->bind_address, "IP", "address that the API is served on"},
+		{"bind-address", FLAG_STRING, &f->bind_address, "IP",
+			"address that the API is served on"},
 		{"secure-port", FLAG_INT, &f->secure_port, "PORT", "its port"},
-		{"node-name", FLAG_STRING, &f->node_name, "NAME", "this machine's name in the cluster; default: its host name"},
-		{"node-ip", FLAG_STRING, &f->node_ip, "IP", "this machine's address; default: that of the default route"},
-		{"service-cluster-ip-range", FLAG_STRING, &f->service_cidr, "CIDR", "addresses of services"},
+		{"node-name", FLAG_STRING, &f->node_name, "NAME",
+			"this machine's name in the cluster; default: its host name"},
+		{"node-ip", FLAG_STRING, &f->node_ip, "IP",
+			"this machine's address; default: that of the default route"},
+		{"service-cluster-ip-range", FLAG_STRING, &f->service_cidr, "CIDR",
+			"addresses of services"},
 		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR", "addresses of pods"},
-		{"registry-mirror", FLAG_STRING, &f->registry_mirror, "HOST=URL,…", "where to pull a registry's images from"},
+		{"registry-mirror", FLAG_STRING, &f->registry_mirror, "HOST=URL,…",
+			"where to pull a registry's images from"},
 		{"container-runtime-endpoint", FLAG_STRING, &f->runtime_endpoint, "SOCKET",
 			"a CRI runtime instead of the built-in one"},
-		{"control-only", FLAG_BOOL, &f->control_only, NULL, "run no node agent on this machine"},
+		{"control-only", FLAG_BOOL, &f->control_only, NULL,
+			"run no node agent on this machine"},
 		{"verbosity", FLAG_STRING, &f->verbosity, "LEVEL", "how much control and node log"},
 		{NULL},
 	};

@@ -5,7 +5,8 @@
 #include "base/flags.h"
 
 struct server_flags {
-	const char *data_dir, *bind_address, *node_name, *node_ip, *service_cidr, *cluster_cidr, *registry_mirror;
+	const char *data_dir, *bind_address, *node_name, *node_ip, *service_cidr, *cluster_cidr,
+		*registry_mirror;
 	const char *runtime_endpoint, *verbosity;
 	int secure_port;
 	bool control_only;

@@ -1,6 +1,7 @@
 /*
- * `sampan server`: control plane and node agent of one machine under one supervisor. It holds <data-dir>/server.lock as long as
- * it lives (the file holds its pid), which is how `up`, `down` and `status` find it.
+ * `sampan server`: control plane and node agent of one machine under one supervisor. It holds
+ * <data-dir>/server.lock as long as it lives (the file holds its pid), which is how `up`, `down`
+ * and `status` find it.
  */
 #include "server/supervisor.h"
 
@@ -75,7 +76,8 @@ static int write_node_kubeconfig(struct server *s, const char *path, struct err 
 		return r;
 	r = pki_issue_client(&pki, &s->arena, user.p, &groups, &pair, err);
 	if (r == 0)
-		r = kubeconfig_write(path, arena_fmt(&s->arena, "https://127.0.0.1:%d", s->flags->secure_port),
+		r = kubeconfig_write(path,
+			arena_fmt(&s->arena, "https://127.0.0.1:%d", s->flags->secure_port),
 			pki.ca_cert_pem, &pair, "sampan", user.p, err);
 	pki_release(&pki);
 	return r;

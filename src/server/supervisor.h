@@ -1,6 +1,6 @@
 /*
- * supervisor.h: `sampan server` keeps the control plane and the node agent of this machine running; `sampan up`, `down`
- * and `status` start it in the background, stop it, and tell how it is.
+ * supervisor.h: `sampan server` keeps the control plane and the node agent of this machine running;
+ * `sampan up`, `down` and `status` start it in the background, stop it, and tell how it is.
  */
 #ifndef SAMPAN_SUPERVISOR_H
 #define SAMPAN_SUPERVISOR_H

@@ -115,8 +115,10 @@ static void show_file(const char *path)
 
 static void explain(const struct server_flags *f)
 {
-	printf("\n  export KUBECONFIG=%s/admin.kubeconfig\n  kubectl get nodes\n\nLogs: %s/log. Stop: sampan down%s%s\n",
-		f->data_dir, f->data_dir, strcmp(f->data_dir, "/var/lib/sampan") ? " --data-dir " : "",
+	printf("\n  export KUBECONFIG=%s/admin.kubeconfig\n  kubectl get nodes\n\nLogs: %s/log. "
+	       "Stop: sampan down%s%s\n",
+		f->data_dir, f->data_dir,
+		strcmp(f->data_dir, "/var/lib/sampan") ? " --data-dir " : "",
 		strcmp(f->data_dir, "/var/lib/sampan") ? f->data_dir : "");
 }
 
@@ -165,7 +167,8 @@ int up_main(int argc, char **argv)
 
 static int parse_data_dir(int argc, char **argv, const char **data_dir)
 {
-	const struct flag flags[] = {{"data-dir", FLAG_STRING, data_dir, "DIR", "where everything is kept"}, {NULL}};
+	const struct flag flags[] = {
+		{"data-dir", FLAG_STRING, data_dir, "DIR", "where everything is kept"}, {NULL}};
 	int r = flags_parse(flags, argv[0], argc, argv, NULL);
 
 	return r == FLAGS_HELP ? 0 : r ? 2 : -1;
