@@ -59,12 +59,24 @@ static int reserve(struct store *s, uint64_t revision)
 	return 0;
 }
 
+/* Readers may put a newer stamp on the current snapshot at any time, and drop the old one: not
+ * without the lock. */
+static struct tree published_tree(struct store_resource *rs)
+{
+	struct tree t;
+
+	pthread_mutex_lock(&rs->lock);
+	t = tree_ref(&rs->current->tree);
+	pthread_mutex_unlock(&rs->lock);
+	return t;
+}
+
 static void touch(struct commit_batch *b, struct store_resource *rs)
 {
 	if (rs->touched)
 		return;
 	rs->touched = true;
-	rs->work = tree_ref(&rs->current->tree);
+	rs->work = published_tree(rs);
 	b->touched[b->n_touched++] = rs;
 }
 
@@ -146,7 +158,7 @@ static void fail_durable(struct commit_batch *b, struct store_write *list, int r
 		if (b->touched[i]->resource->lazy)
 			continue;
 		tree_release(&b->touched[i]->work);
-		b->touched[i]->work = tree_ref(&b->touched[i]->current->tree);
+		b->touched[i]->work = published_tree(b->touched[i]);
 	}
 }
 

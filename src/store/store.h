@@ -41,10 +41,12 @@ struct store_opts {
 
 /* Loads everything into memory. Blocks; call before the loops run. */
 int store_open(const struct store_opts *opts, struct store **ret, struct err *err);
-void store_close(
-	struct store *s); /* flushes what is lazy, stops the thread; no loop may use it any more */
-void store_abandon(struct store *s);      /* as kill -9 would: what is not durable is lost, waiting
-					     writes get no done() */
+/* Commits what waits, flushes what is lazy, stops the thread. The loops have stopped, and are freed
+ * only after this: until then the store may still be posting to them. */
+void store_close(struct store *s);
+/* As kill -9 would: what is not durable is lost, waiting writes get no done(). For simulations and
+ * tests. */
+void store_abandon(struct store *s);
 uint64_t store_revision(struct store *s); /* of the newest commit that readers can see */
 
 /* --- writing --- */
