@@ -438,7 +438,8 @@ struct object *object_commit(const struct object *draft, uint64_t revision)
 	n = (size_t)sprintf(digits, "%llu", (unsigned long long)revision);
 	shift = (ssize_t)n - (ssize_t)old;
 	o = xmalloc(draft->size + shift);
-	memcpy((char *)o, draft, head);
+	/* The count is left out: others may be changing it. */
+	memcpy(&o->resource, &draft->resource, head - offsetof(struct object, resource));
 	memcpy((char *)o + head, digits, n);
 	memcpy((char *)o + head + n, rest + old, draft->size - head - old);
 	atomic_init(&o->refs, 1);
@@ -492,14 +493,30 @@ struct meta_v1_object_meta *object_meta(const struct object *o, struct arena *a)
 
 struct str object_field(const struct object *o, struct str name)
 {
+	/* Names that other versions of a resource use: those of the pod's first days, of
+	 * events.k8s.io. */
+	static const char *const renamed[][2] = {
+		{"spec.host", "spec.nodeName"},
+		{"reportingController", "reportingComponent"},
+	};
 	const char *const *known = o->resource->selectable;
+	const struct str regarding = S("regarding."), involved = S("involvedObject.");
 
 	if (str_eqc(name, "metadata.name"))
 		return o->name;
 	if (str_eqc(name, "metadata.namespace"))
 		return o->ns;
-	for (size_t i = 0; known && known[i]; i++)
-		if (str_eqc(name, known[i]))
+	for (size_t i = 0; i < ARRAY_SIZE(renamed); i++)
+		if (str_eqc(name, renamed[i][0]))
+			name = str_c(renamed[i][1]);
+	for (size_t i = 0; known && known[i]; i++) {
+		struct str k = str_c(known[i]);
+
+		if (str_eq(name, k))
 			return o->fields[i];
+		if (str_starts(name, regarding) && str_starts(k, involved) &&
+			str_eq(str_sub(name, regarding.n, name.n), str_sub(k, involved.n, k.n)))
+			return o->fields[i];
+	}
 	return (struct str){0};
 }

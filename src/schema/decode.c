@@ -414,6 +414,16 @@ static void decode_message(
 	}
 }
 
+void schema_decode_constant(
+	const struct schema_field *f, const char *json, struct arena *a, void *at)
+{
+	struct decoder d = {.a = a};
+
+	json_reader_init(&d.r, str_c(json), a);
+	decode_field(&d, f, at);
+	assert(json_finish(&d.r) && d.message.n == 0);
+}
+
 int schema_decode_json(const struct schema_type *type, struct str json, struct arena *a,
 	struct schema_decode_opts *opts, void **ret, struct err *err)
 {

@@ -42,4 +42,8 @@ void decode_scalar(struct decoder *d, const struct schema_field *f, char c, void
 /* A null for a scalar that is not optional: mostly nothing. */
 void decode_scalar_null(const struct schema_field *f, void *dst);
 
+/* A constant of the schema (a default) into the field's member. */
+void schema_decode_constant(
+	const struct schema_field *f, const char *json, struct arena *a, void *at);
+
 #endif
