@@ -1,0 +1,85 @@
+# lib.sh: what the end-to-end tests share; source it. A test gets a network namespace of its own with one interface and no way
+# out, a cluster in it, kubectl that talks to it, and everything it started is ended when it ends.
+#
+#   e2e_begin NAME            namespace, data directory, traps
+#   e2e_up [flags]            sampan up inside the namespace; KUBECONFIG set
+#   k ARGS                    kubectl (E2E_KUBECTL chooses which)
+#   in_ns CMD                 a command inside the namespace
+#   wait_for SECONDS WHAT CMD …     until CMD succeeds; fails the test otherwise
+#   step TEXT / fail TEXT / check_eq GOT WANT WHAT
+
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+SAMPAN=$(readlink -f "${SAMPAN:-$ROOT/build/sampan}")
+E2E_KUBECTL=${E2E_KUBECTL:-kubectl}
+E2E_IP=192.0.2.10
+
+say() { printf '%s %s\n' "$(date +%H:%M:%S)" "$*"; }
+step() { say "--- $*"; }
+fail() { say "FAILED: $*"; e2e_evidence; exit 1; }
+check_eq() { [ "$1" = "$2" ] || fail "$3: got '$1', want '$2'"; }
+in_ns() { nsenter --net="/run/netns/$E2E_NS" -- "$@"; }
+k() { in_ns "$E2E_KUBECTL" "$@"; }
+
+# The state of things when a test fails.
+e2e_evidence() {
+  set +e
+  [ -n "${KUBECONFIG:-}" ] && { k get nodes,pods -A -o wide; k get events -A --sort-by=.lastTimestamp | tail -30; } 2>&1
+  for f in "$E2E_DIR"/data/log/*.log "$E2E_DIR"/data/server.log; do [ -f "$f" ] && { echo "== $f"; tail -25 "$f"; }; done
+}
+
+e2e_end() {
+  set +e
+  in_ns "$SAMPAN" down --data-dir "$E2E_DIR/data" >/dev/null 2>&1
+  for pid in "${E2E_PIDS[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null; done
+  # whatever is left in the namespace was started by this test
+  for pid in $(ip netns pids "$E2E_NS" 2>/dev/null); do kill -9 "$pid" 2>/dev/null; done
+  awk -v d="$E2E_DIR" '$2 ~ "^"d {print $2}' /proc/self/mounts | sort -r | while read -r m; do umount -l "$m"; done
+  ip netns del "$E2E_NS" 2>/dev/null
+  ip link del "$E2E_NS-o" 2>/dev/null
+  [ -n "${E2E_KEEP:-}" ] || rm -rf "$E2E_DIR"
+}
+
+e2e_begin() {
+  [ "$(id -u)" = 0 ] || { echo "the end-to-end tests need root"; exit 1; }
+  E2E_NS=sampan-$1; E2E_PIDS=()
+  E2E_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sampan-e2e-$1.XXXXXX")
+  E2E_NS=${E2E_NS:0:12}
+  ip netns del "$E2E_NS" 2>/dev/null || true
+  ip netns add "$E2E_NS"
+  trap e2e_end EXIT
+  trap 'exit 1' INT TERM
+  in_ns ip link set lo up
+  # an interface that leads nowhere: its other end is in the same namespace, and there is no route but its own subnet
+  in_ns ip link add e2e0 type veth peer name e2e1
+  in_ns ip addr add "$E2E_IP/24" dev e2e0
+  in_ns ip link set e2e0 up
+  in_ns ip link set e2e1 up
+}
+
+e2e_up() {
+  in_ns "$SAMPAN" up --data-dir "$E2E_DIR/data" --node-name node-1 --node-ip "$E2E_IP" "$@" || fail "sampan up"
+  export KUBECONFIG=$E2E_DIR/data/admin.kubeconfig
+}
+
+# e2e_image NAME [busybox command …]: a busybox image under that name, imported
+e2e_image() {
+  local tar=$E2E_DIR/image.tar name=$1; shift
+  "$ROOT/tests/e2e/lib/mkimage.py" "$tar" "$name" "$@"
+  in_ns "$SAMPAN" image import --data-dir "$E2E_DIR/data/node" "$tar" >/dev/null || fail "image import"
+  rm -f "$tar"
+}
+
+wait_for() {
+  local until=$((SECONDS + $1)) what=$2; shift 2
+  while ! "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $until ] || fail "$what"
+    sleep 0.1
+  done
+}
+
+# Every kubectl on this machine: the one on PATH and those beside what it links to.
+e2e_kubectls() {
+  local main; main=$(command -v kubectl)
+  { echo "$main"; ls "$(dirname "$(readlink -f "$main")")"/kubectl.1.* 2>/dev/null; } | awk '!seen[$0]++'
+}
