@@ -1,6 +1,7 @@
 /*
- * scheduler.h: gives each pending pod a node. One part of a process: `kube-scheduler` runs nothing else, `control` starts
- * it on a loop of its own, the simulator on a simulated one. framework.h is what plugins see.
+ * scheduler.h: gives each pending pod a node. One part of a process: `kube-scheduler` runs nothing
+ * else, `control` starts it on a loop of its own, the simulator on a simulated one. framework.h is
+ * what plugins see.
  *
  * One thread: the loop's. An idle cluster costs nothing.
  */
@@ -13,10 +14,10 @@ struct scheduler;
 
 struct scheduler_opts {
 	struct loop *loop;
-	struct client *client;             /* "system:kube-scheduler"; taken over, also on failure */
-	const char *name;                  /* spec.schedulerName it serves; NULL = "default-scheduler" */
-	int percentage_of_nodes_to_score;  /* 0 = adaptive, as upstream */
-	size_t binds_in_flight_max;        /* 0 = 500 */
+	struct client *client; /* "system:kube-scheduler"; taken over, also on failure */
+	const char *name;      /* spec.schedulerName it serves; NULL = "default-scheduler" */
+	int percentage_of_nodes_to_score; /* 0 = adaptive, as upstream */
+	size_t binds_in_flight_max;       /* 0 = 500 */
 };
 
 int scheduler_start(const struct scheduler_opts *opts, struct scheduler **ret, struct err *err);
