@@ -43,7 +43,6 @@ struct recorder {
 	size_t n_entries;
 	uint64_t last_stamp;
 	size_t in_flight;
-	bool freed; /* its memory goes with the last call in flight */
 };
 
 struct recorder *recorder_new(struct client *client, const char *component, const char *host)
@@ -56,15 +55,6 @@ struct recorder *recorder_new(struct client *client, const char *component, cons
 	return r;
 }
 
-static void release_if_unused(struct recorder *r)
-{
-	if (!r->freed || r->in_flight > 0)
-		return;
-	free(r->component);
-	free(r->host);
-	free(r);
-}
-
 void recorder_free(struct recorder *r)
 {
 	if (!r)
@@ -75,10 +65,9 @@ void recorder_free(struct recorder *r)
 		r->newest = e->older;
 		free(e);
 	}
-	memset(r->slots, 0, sizeof(r->slots));
-	r->oldest = NULL;
-	r->freed = true;
-	release_if_unused(r);
+	free(r->component);
+	free(r->host);
+	free(r);
 }
 
 static void list_unlink(struct recorder *r, struct entry *e)
@@ -206,7 +195,6 @@ static void written(struct client_call *call)
 	if (e)
 		evict(r, e);
 	r->in_flight--;
-	release_if_unused(r);
 }
 
 static struct client_call *new_call(struct recorder *r, uint64_t key, const char *verb)

@@ -22,10 +22,10 @@ struct event_about {
 };
 
 /* `component` ("kubelet", "replicaset-controller") and `host` (may be NULL) are the source. The
- * client is borrowed and must outlive the recorder. */
+ * client is borrowed. */
 struct recorder *recorder_new(struct client *client, const char *component, const char *host);
-void recorder_free(
-	struct recorder *r); /* events on their way still go out as long as the client lives */
+/* After client_free: no call of the recorder comes back then. */
+void recorder_free(struct recorder *r);
 
 /* type: "Normal" or "Warning". */
 void recorder_event(struct recorder *r, const struct event_about *about, const char *type,
