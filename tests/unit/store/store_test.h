@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "object_fake.h"
 #include "store/backend.h"
 #include "types.gen.h"
 
@@ -20,15 +19,19 @@
 static inline struct object *make_draft(
 	const struct schema_resource *res, const char *ns, const char *name, const char *value)
 {
-	char *json = xasprintf(
-		"{\"kind\":\"%s\",\"apiVersion\":\"%s%s%s\",\"metadata\":{\"name\":\"%s\","
-		"\"namespace\":"
-		"\"%s\",\"uid\":\"u-%s\",\"resourceVersion\":\"\",\"annotations\":{\"v\":\"%s\"}}}",
-		res->kind, res->group, *res->group ? "/" : "", res->version, name, ns, name, value);
+	struct str_pair v = {S("v"), str_c(value)};
+	struct meta_v1_object_meta meta = {
+		.name = str_c(name),
+		.namespace = str_c(ns),
+		.uid = S("11111111-2222-3333-4444-555555555555"),
+		.annotations = {&v, 1},
+	};
+	struct v1_config_map config_map = {.metadata = meta};
+	struct coordination_v1_lease lease = {.metadata = meta};
 	struct object *o;
 
-	assert_int_equal(object_parse(res, str_c(json), &o, NULL), 0);
-	free(json);
+	assert_int_equal(
+		object_draft(res, res == LEASES ? (void *)&lease : &config_map, &o, NULL), 0);
 	return o;
 }
 
