@@ -43,6 +43,11 @@ struct token_claims {
 	int64_t issued_s, expires_s;
 };
 struct str token_sign(struct auth *a, struct arena *arena, const struct token_claims *c);
+struct str auth_issuer(const struct auth *a);
+/* What the user may do, for SelfSubjectRulesReview. */
+struct authorization_v1_subject_rules_review_status;
+void auth_rules(struct auth *a, struct arena *arena, const struct user_info *user,
+	struct authorization_v1_subject_rules_review_status *ret);
 /* JSON of /openid/v1/jwks and /.well-known/openid-configuration. */
 struct str auth_jwks(struct auth *a);
 struct str auth_openid_configuration(struct auth *a, struct arena *arena);

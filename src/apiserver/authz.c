@@ -3,6 +3,7 @@
  * top to bottom; the first row that fits allows. What no row allows is forbidden.
  */
 #include "apiserver/auth.h"
+#include "types.gen.h"
 
 enum who {
 	ANYONE, /* also system:anonymous */
@@ -159,4 +160,40 @@ int authorize(struct auth *a, const struct request_info *info, const struct user
 			STR_ARG(info->group));
 	arena_release(&scratch);
 	return result;
+}
+
+static struct str_vec words(struct arena *a, const char *list, char sep)
+{
+	struct str rest = str_c(list), one;
+	struct str_vec out = {0};
+	bool more = true;
+
+	while (more) {
+		more = str_cut(rest, sep, &one, &rest);
+		ARENA_PUSH(a, &out, one);
+	}
+	return out;
+}
+
+void auth_rules(struct auth *auth, struct arena *a, const struct user_info *user,
+	struct authorization_v1_subject_rules_review_status *ret)
+{
+	*ret = (struct authorization_v1_subject_rules_review_status){0};
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		const struct rule *r = &rules[i];
+
+		if (!is_who(r, user))
+			continue;
+		if (r->resources)
+			ARENA_PUSH(a, &ret->resource_rules,
+				((struct authorization_v1_resource_rule){
+					.verbs = words(a, r->verbs, ' '),
+					.api_groups = words(a, r->groups, ','),
+					.resources = words(a, r->resources, ' ')}));
+		else
+			ARENA_PUSH(a, &ret->non_resource_rules,
+				((struct authorization_v1_non_resource_rule){
+					.verbs = words(a, r->verbs, ' '),
+					.non_resource_urls = words(a, r->paths, ' ')}));
+	}
 }

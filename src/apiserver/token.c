@@ -374,10 +374,14 @@ struct str auth_jwks(struct auth *a)
 struct str auth_openid_configuration(struct auth *a, struct arena *arena)
 {
 	return arena_fmt(arena,
-		"{\"issuer\":\"" STR_FMT "\",\"jwks_uri\":\"" STR_FMT
-		"/openid/v1/"
+		"{\"issuer\":\"" STR_FMT "\",\"jwks_uri\":\"" STR_FMT "/openid/v1/"
 		"jwks\",\"response_types_supported\":[\"id_token\"],\"subject_types_supported\":["
 		"\"public\"],"
 		"\"id_token_signing_alg_values_supported\":[\"%s\"]}",
 		STR_ARG(a->issuer), STR_ARG(a->issuer), a->is_ec ? "ES256" : "RS256");
+}
+
+struct str auth_issuer(const struct auth *a)
+{
+	return a->issuer;
 }
