@@ -242,9 +242,12 @@ int schema_decode_json(const struct schema_type *type, struct str json, struct a
 	struct schema_decode_opts *opts, void **ret, struct err *err);
 /* Canonical JSON: fields in schema order, omitempty as Go. */
 void schema_encode_json(const struct schema_type *type, const void *v, struct buf *out);
-/* YAML (one document) -> JSON text in the arena, with YAML 1.1 typing as Go's sigs.k8s.io/yaml.
- * Alias and depth limits. */
-int yaml_to_json(struct str yaml, struct arena *a, struct str *ret, struct err *err);
+/* YAML (its first document) -> JSON text in the arena with sorted keys, with YAML 1.1 typing as
+ * Go's sigs.k8s.io/yaml. Alias, depth and size limits. Errors: 400 "yaml: line 5: did not find
+ * expected ',' or '}'". Keys that stand twice (the last counts) are added to *duplicates, which may
+ * be NULL: 'line 5: key "a" already set in map'. */
+int yaml_to_json(struct str yaml, struct arena *a, struct str *ret, struct str_vec *duplicates,
+	struct err *err);
 void json_to_yaml(struct str json, struct buf *out);
 
 /* Fills the defaults that the schema states (OpenAPI/Go defaults that are constants). What depends
