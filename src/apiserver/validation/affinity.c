@@ -7,8 +7,8 @@ static bool one_of(struct str s, const char *a, const char *b)
 	return str_eqc(s, a) || str_eqc(s, b);
 }
 
-static void validate_label_values(const struct str_vec *values, const struct field_path *p,
-	struct field_errors *e)
+static void validate_label_values(
+	const struct str_vec *values, const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < values->n; i++)
 		field_invalid_each(
@@ -22,12 +22,13 @@ static void validate_selector_requirement(const struct meta_v1_label_selector_re
 
 	if (one_of(r->operator, "In", "NotIn")) {
 		if (r->values.n == 0)
-			field_required(e, &values,
-				"must be specified when `operator` is 'In' or 'NotIn'");
+			field_required(
+				e, &values, "must be specified when `operator` is 'In' or 'NotIn'");
 	} else if (one_of(r->operator, "Exists", "DoesNotExist")) {
 		if (r->values.n)
 			field_forbidden(e, &values,
-				"may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+				"may not be specified when `operator` is 'Exists' or "
+				"'DoesNotExist'");
 	} else {
 		field_invalid(e, AT(p, "operator"), r->operator, "not a valid selector operator");
 	}
@@ -35,8 +36,8 @@ static void validate_selector_requirement(const struct meta_v1_label_selector_re
 	validate_label_values(&r->values, &values, e);
 }
 
-void validate_label_selector(const struct meta_v1_label_selector *s, const struct field_path *p,
-	struct field_errors *e)
+void validate_label_selector(
+	const struct meta_v1_label_selector *s, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path list = FIELD(p, "matchExpressions");
 
@@ -47,19 +48,20 @@ void validate_label_selector(const struct meta_v1_label_selector *s, const struc
 		validate_selector_requirement(&s->match_expressions.v[i], AT_INDEX(&list, i), e);
 }
 
-static void validate_node_requirement(const struct v1_node_selector_requirement *r, bool check_values,
-	const struct field_path *p, struct field_errors *e)
+static void validate_node_requirement(const struct v1_node_selector_requirement *r,
+	bool check_values, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path values = FIELD(p, "values");
 
 	if (one_of(r->operator, "In", "NotIn")) {
 		if (r->values.n == 0)
-			field_required(e, &values,
-				"must be specified when `operator` is 'In' or 'NotIn'");
+			field_required(
+				e, &values, "must be specified when `operator` is 'In' or 'NotIn'");
 	} else if (one_of(r->operator, "Exists", "DoesNotExist")) {
 		if (r->values.n)
 			field_forbidden(e, &values,
-				"may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+				"may not be specified when `operator` is 'Exists' or "
+				"'DoesNotExist'");
 	} else if (one_of(r->operator, "Gt", "Lt")) {
 		if (r->values.n != 1)
 			field_required(e, &values,
@@ -72,8 +74,8 @@ static void validate_node_requirement(const struct v1_node_selector_requirement 
 		validate_label_values(&r->values, &values, e);
 }
 
-static void validate_node_field(const struct v1_node_selector_requirement *r, const struct field_path *p,
-	struct field_errors *e)
+static void validate_node_field(const struct v1_node_selector_requirement *r,
+	const struct field_path *p, struct field_errors *e)
 {
 	struct field_path values = FIELD(p, "values");
 
@@ -103,8 +105,8 @@ static void validate_node_term(const struct v1_node_selector_term *t, bool check
 		validate_node_field(&t->match_fields.v[i], AT_INDEX(&fields, i), e);
 }
 
-void validate_node_selector(const struct v1_node_selector *s, const struct field_path *p,
-	struct field_errors *e)
+void validate_node_selector(
+	const struct v1_node_selector *s, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path terms = FIELD(p, "nodeSelectorTerms");
 
@@ -120,8 +122,8 @@ static void validate_weight(int32_t weight, const struct field_path *p, struct f
 		field_invalid_int(e, AT(p, "weight"), weight, "must be in the range 1-100");
 }
 
-static void validate_node_affinity(const struct v1_node_affinity *na, const struct field_path *p,
-	struct field_errors *e)
+static void validate_node_affinity(
+	const struct v1_node_affinity *na, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path list = FIELD(p, "preferredDuringSchedulingIgnoredDuringExecution");
 
@@ -176,8 +178,8 @@ static void validate_match_keys(const struct str_vec *match, const struct str_ve
 				"exists in both matchLabelKeys and mismatchLabelKeys");
 }
 
-static void validate_pod_term(const struct v1_pod_affinity_term *t, const struct field_path *p,
-	struct field_errors *e)
+static void validate_pod_term(
+	const struct v1_pod_affinity_term *t, const struct field_path *p, struct field_errors *e)
 {
 	validate_label_selector(t->label_selector, AT(p, "labelSelector"), e);
 	validate_label_selector(t->namespace_selector, AT(p, "namespaceSelector"), e);
@@ -207,14 +209,16 @@ static void validate_pod_affinity(const struct v1_pod_affinity_term_vec *require
 	}
 }
 
-void validate_affinity(const struct v1_affinity *a, const struct field_path *p, struct field_errors *e)
+void validate_affinity(
+	const struct v1_affinity *a, const struct field_path *p, struct field_errors *e)
 {
 	if (!a)
 		return;
 	if (a->node_affinity)
 		validate_node_affinity(a->node_affinity, AT(p, "nodeAffinity"), e);
 	if (a->pod_affinity)
-		validate_pod_affinity(&a->pod_affinity->required_during_scheduling_ignored_during_execution,
+		validate_pod_affinity(
+			&a->pod_affinity->required_during_scheduling_ignored_during_execution,
 			&a->pod_affinity->preferred_during_scheduling_ignored_during_execution,
 			AT(p, "podAffinity"), e);
 	if (a->pod_anti_affinity)
@@ -245,8 +249,8 @@ static void validate_spread_repeat(const struct v1_topology_spread_constraint_ve
 		}
 }
 
-static void validate_min_domains(const struct v1_topology_spread_constraint *c, const struct field_path *p,
-	struct field_errors *e)
+static void validate_min_domains(const struct v1_topology_spread_constraint *c,
+	const struct field_path *p, struct field_errors *e)
 {
 	if (!c->min_domains)
 		return;
@@ -257,8 +261,8 @@ static void validate_min_domains(const struct v1_topology_spread_constraint *c, 
 			STR_ARG(c->when_unsatisfiable));
 }
 
-void validate_topology_spread(const struct v1_topology_spread_constraint_vec *v, const struct field_path *p,
-	struct field_errors *e)
+void validate_topology_spread(const struct v1_topology_spread_constraint_vec *v,
+	const struct field_path *p, struct field_errors *e)
 {
 	static const char *const actions[] = {"DoNotSchedule", "ScheduleAnyway", NULL};
 	static const char *const policies[] = {"Honor", "Ignore", NULL};
@@ -275,8 +279,8 @@ void validate_topology_spread(const struct v1_topology_spread_constraint_vec *v,
 		validate_spread_repeat(v, i, &item, e);
 		validate_min_domains(c, AT(&item, "minDomains"), e);
 		if (c->node_affinity_policy.p)
-			field_one_of(
-				e, AT(&item, "nodeAffinityPolicy"), c->node_affinity_policy, policies);
+			field_one_of(e, AT(&item, "nodeAffinityPolicy"), c->node_affinity_policy,
+				policies);
 		if (c->node_taints_policy.p)
 			field_one_of(
 				e, AT(&item, "nodeTaintsPolicy"), c->node_taints_policy, policies);

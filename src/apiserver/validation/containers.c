@@ -20,7 +20,8 @@ bool container_is_sidecar(const struct v1_container *ctr)
 }
 
 void each_container(const struct v1_pod_spec *spec, const struct field_path *spec_path,
-	void (*fn)(const struct v1_container *ctr, const struct field_path *p, void *user_data), void *user_data)
+	void (*fn)(const struct v1_container *ctr, const struct field_path *p, void *user_data),
+	void *user_data)
 {
 	struct field_path init = FIELD(spec_path, "initContainers");
 	struct field_path regular = FIELD(spec_path, "containers");
@@ -31,8 +32,8 @@ void each_container(const struct v1_pod_spec *spec, const struct field_path *spe
 	for (size_t i = 0; i < spec->containers.n; i++)
 		fn(&spec->containers.v[i], AT_INDEX(&regular, i), user_data);
 	for (size_t i = 0; i < spec->ephemeral_containers.n; i++)
-		fn(ephemeral_as_container(&spec->ephemeral_containers.v[i]), AT_INDEX(&ephemeral, i),
-			user_data);
+		fn(ephemeral_as_container(&spec->ephemeral_containers.v[i]),
+			AT_INDEX(&ephemeral, i), user_data);
 }
 
 static void validate_ports(const struct v1_container_port_vec *ports, const struct field_path *p,
@@ -106,7 +107,8 @@ static void validate_resize_policy(const struct v1_container_resize_policy_vec *
 	}
 }
 
-static void validate_common(const struct v1_container *ctr, struct pod_check *c, const struct field_path *p)
+static void validate_common(
+	const struct v1_container *ctr, struct pod_check *c, const struct field_path *p)
 {
 	static const char *const policies[] = {"File", "FallbackToLogsOnError", NULL};
 	struct field_errors *e = c->errs;
@@ -133,8 +135,8 @@ static void validate_common(const struct v1_container *ctr, struct pod_check *c,
 	validate_security_context(ctr->security_context, c, AT(p, "securityContext"));
 }
 
-static void validate_restart_rule(const struct v1_container_restart_rule *rule, const struct field_path *p,
-	struct field_errors *e)
+static void validate_restart_rule(const struct v1_container_restart_rule *rule,
+	const struct field_path *p, struct field_errors *e)
 {
 	static const char *const actions[] = {"Restart", "RestartAllContainers", NULL};
 	static const char *const operators[] = {"In", "NotIn", NULL};
@@ -147,11 +149,12 @@ static void validate_restart_rule(const struct v1_container_restart_rule *rule, 
 	}
 	field_one_of(e, AT(&codes, "operator"), rule->exit_codes->operator, operators);
 	if (rule->exit_codes->values.n > RESTART_VALUES_MAX)
-		field_too_many(e, AT(&codes, "values"), rule->exit_codes->values.n, RESTART_VALUES_MAX);
+		field_too_many(
+			e, AT(&codes, "values"), rule->exit_codes->values.n, RESTART_VALUES_MAX);
 }
 
-static void validate_restart_policy(const struct v1_container *ctr, const struct field_path *p,
-	struct field_errors *e)
+static void validate_restart_policy(
+	const struct v1_container *ctr, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const policies[] = {"Always", "Never", "OnFailure", NULL};
 	struct field_path rules = FIELD(p, "restartPolicyRules");
@@ -182,8 +185,8 @@ static void validate_host_ports(const struct v1_container *ctr, struct str_vec *
 
 		if (port->host_port == 0)
 			continue;
-		struct str key = arena_fmt(e->arena, STR_FMT "/" STR_FMT "/%d", STR_ARG(port->protocol),
-			STR_ARG(port->host_ip), port->host_port);
+		struct str key = arena_fmt(e->arena, STR_FMT "/" STR_FMT "/%d",
+			STR_ARG(port->protocol), STR_ARG(port->host_ip), port->host_port);
 		if (str_vec_has(seen, key))
 			field_duplicate(e, AT(&item, "hostPort"), key);
 		else
@@ -191,8 +194,8 @@ static void validate_host_ports(const struct v1_container *ctr, struct str_vec *
 	}
 }
 
-static void validate_hooks(const struct v1_container *ctr, const struct pod_check *c,
-	const struct field_path *p)
+static void validate_hooks(
+	const struct v1_container *ctr, const struct pod_check *c, const struct field_path *p)
 {
 	if (ctr->lifecycle)
 		validate_lifecycle(ctr->lifecycle, c, AT(p, "lifecycle"));
@@ -227,7 +230,8 @@ void validate_containers(struct pod_check *c, const struct field_path *p)
 		validate_host_ports(&list->v[i], &host_ports, AT_INDEX(p, i), e);
 }
 
-static void forbid_hooks(const struct v1_container *ctr, const struct field_path *p, struct field_errors *e)
+static void forbid_hooks(
+	const struct v1_container *ctr, const struct field_path *p, struct field_errors *e)
 {
 	static const char why[] = "may not be set for init containers without restartPolicy=Always";
 
@@ -241,8 +245,8 @@ static void forbid_hooks(const struct v1_container *ctr, const struct field_path
 		field_forbidden(e, AT(p, "startupProbe"), why);
 }
 
-static void validate_init_resize(const struct v1_container *ctr, const struct field_path *p,
-	struct field_errors *e)
+static void validate_init_resize(
+	const struct v1_container *ctr, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path list = FIELD(p, "resizePolicy");
 
@@ -250,7 +254,8 @@ static void validate_init_resize(const struct v1_container *ctr, const struct fi
 		if (str_eqc(ctr->resize_policy.v[i].restart_policy, "RestartContainer")) {
 			struct field_path item = FIELD_INDEX(&list, i);
 			field_invalid(e, AT(&item, "restartPolicy"), S("RestartContainer"),
-				"must not be set to 'RestartContainer' for non-sidecar initContainers");
+				"must not be set to 'RestartContainer' for non-sidecar "
+				"initContainers");
 		}
 }
 
@@ -288,8 +293,8 @@ void validate_init_containers(struct pod_check *c, const struct field_path *p)
 	}
 }
 
-static void forbid_ephemeral_fields(const struct v1_ephemeral_container *ec, const struct field_path *p,
-	struct field_errors *e)
+static void forbid_ephemeral_fields(
+	const struct v1_ephemeral_container *ec, const struct field_path *p, struct field_errors *e)
 {
 	static const char why[] = "cannot be set for an Ephemeral Container";
 	struct field_path mounts = FIELD(p, "volumeMounts");
@@ -322,10 +327,12 @@ static void forbid_ephemeral_fields(const struct v1_ephemeral_container *ec, con
 	}
 }
 
-static void validate_image_spaces(struct str image, const struct field_path *p, struct field_errors *e)
+static void validate_image_spaces(
+	struct str image, const struct field_path *p, struct field_errors *e)
 {
 	if (str_trim(image).n != image.n)
-		field_invalid(e, AT(p, "image"), image, "must not have leading or trailing whitespace");
+		field_invalid(
+			e, AT(p, "image"), image, "must not have leading or trailing whitespace");
 }
 
 void validate_ephemeral_containers(struct pod_check *c, const struct field_path *p)

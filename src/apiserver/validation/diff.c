@@ -1,6 +1,7 @@
 /*
- * diff.c: unified differences with the hunks that difflib finds: the longest matching block, then what lies before and
- * behind it; in texts of 200 lines and more, lines that make up over a hundredth of the new text do not begin a match.
+ * diff.c: unified differences with the hunks that difflib finds: the longest matching block, then
+ * what lies before and behind it; in texts of 200 lines and more, lines that make up over a
+ * hundredth of the new text do not begin a match.
  */
 #include "apiserver/validation/go_json.h"
 
@@ -110,7 +111,8 @@ static struct match longest_match(struct differ *d, size_t alo, size_t ahi, size
 		uint32_t id = d->a.v[i].id, *swap = prev;
 
 		memset(row + blo, 0, (bhi - blo + 1) * sizeof(*row));
-		for (size_t j = d->popular[id] ? 0 : d->first[id]; j && j <= bhi; j = d->next[j - 1]) {
+		for (size_t j = d->popular[id] ? 0 : d->first[id]; j && j <= bhi;
+			j = d->next[j - 1]) {
 			if (j <= blo)
 				continue;
 			row[j] = (j - 1 > blo ? prev[j - 1] : 0) + 1;
@@ -161,8 +163,8 @@ static struct opcodes opcodes_of(struct differ *d)
 		char kind = i < m.a && j < m.b ? '!' : i < m.a ? '-' : j < m.b ? '+' : 0;
 
 		/* neighbours are one block */
-		while (k + 1 < d->found.n && d->found.v[k + 1].n && d->found.v[k + 1].a == m.a + m.n &&
-			d->found.v[k + 1].b == m.b + m.n)
+		while (k + 1 < d->found.n && d->found.v[k + 1].n &&
+			d->found.v[k + 1].a == m.a + m.n && d->found.v[k + 1].b == m.b + m.n)
 			m.n += d->found.v[++k].n;
 		if (kind)
 			push_op(d, &ops, (struct opcode){kind, i, m.a, j, m.b});

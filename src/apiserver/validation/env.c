@@ -1,15 +1,16 @@
-/* env.c: environment variables, and the references to fields and resources that volumes share with them. */
+/* env.c: environment variables, and the references to fields and resources that volumes share with
+ * them. */
 #include "apiserver/validation/names.h"
 #include "apiserver/validation/pod.h"
 #include "schema/quantity.h"
 
-static const char *const volume_fields[] = {"metadata.annotations", "metadata.labels", "metadata.name",
-	"metadata.namespace", "metadata.uid", NULL};
+static const char *const volume_fields[] = {"metadata.annotations", "metadata.labels",
+	"metadata.name", "metadata.namespace", "metadata.uid", NULL};
 static const char *const env_fields[] = {"metadata.name", "metadata.namespace", "metadata.uid",
-	"spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP",
-	"status.podIPs", NULL};
-static const char *const resource_fields[] = {"limits.cpu", "limits.ephemeral-storage", "limits.memory",
-	"requests.cpu", "requests.ephemeral-storage", "requests.memory", NULL};
+	"spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs",
+	"status.podIP", "status.podIPs", NULL};
+static const char *const resource_fields[] = {"limits.cpu", "limits.ephemeral-storage",
+	"limits.memory", "requests.cpu", "requests.ephemeral-storage", "requests.memory", NULL};
 
 static bool one_of(struct str s, const char *const *list)
 {
@@ -35,14 +36,14 @@ static bool split_subscript(struct str s, struct str *path, struct str *key)
 /* Whether the API has this field label for pods at all. */
 static bool known_label(struct str label)
 {
-	static const char *const more[] = {"spec.restartPolicy", "spec.schedulerName", "status.phase", "spec.host",
-		NULL};
+	static const char *const more[] = {
+		"spec.restartPolicy", "spec.schedulerName", "status.phase", "spec.host", NULL};
 
 	return one_of(label, volume_fields) || one_of(label, env_fields) || one_of(label, more);
 }
 
-static void validate_subscript(struct str path, struct str key, struct str whole, const struct field_path *p,
-	struct field_errors *e)
+static void validate_subscript(struct str path, struct str key, struct str whole,
+	const struct field_path *p, struct field_errors *e)
 {
 	if (str_eqc(path, "metadata.annotations"))
 		validate_qualified_name(str_lower(e->arena, key), p, e);
@@ -50,12 +51,13 @@ static void validate_subscript(struct str path, struct str key, struct str whole
 		validate_qualified_name(key, p, e);
 	else
 		field_invalid(e, AT(p, "fieldPath"), whole,
-			"error converting fieldPath: field label does not support subscript: " STR_FMT,
+			"error converting fieldPath: field label does not support "
+			"subscript: " STR_FMT,
 			STR_ARG(whole));
 }
 
-void validate_field_ref(const struct v1_object_field_selector *ref, bool volume, const struct field_path *p,
-	struct field_errors *e)
+void validate_field_ref(const struct v1_object_field_selector *ref, bool volume,
+	const struct field_path *p, struct field_errors *e)
 {
 	struct field_path at = FIELD(p, "fieldPath");
 	struct str path, key, label = ref->field_path;
@@ -69,7 +71,8 @@ void validate_field_ref(const struct v1_object_field_selector *ref, bool volume,
 		return;
 	}
 	if (!str_eqc(ref->api_version, "v1")) {
-		field_invalid(e, &at, label, "error converting fieldPath: unsupported pod version: " STR_FMT,
+		field_invalid(e, &at, label,
+			"error converting fieldPath: unsupported pod version: " STR_FMT,
 			STR_ARG(ref->api_version));
 		return;
 	}
@@ -79,20 +82,21 @@ void validate_field_ref(const struct v1_object_field_selector *ref, bool volume,
 	}
 	if (!known_label(label)) {
 		field_invalid(e, &at, label,
-			"error converting fieldPath: field label not supported: " STR_FMT, STR_ARG(label));
+			"error converting fieldPath: field label not supported: " STR_FMT,
+			STR_ARG(label));
 		return;
 	}
 	field_one_of(e, &at, str_eqc(label, "spec.host") ? S("spec.nodeName") : label,
 		volume ? volume_fields : env_fields);
 }
 
-static void validate_divisor(const struct v1_resource_field_selector *ref, const struct field_path *p,
-	struct field_errors *e)
+static void validate_divisor(const struct v1_resource_field_selector *ref,
+	const struct field_path *p, struct field_errors *e)
 {
 #define SIZES "1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei"
 	static const char *const cpu[] = {"1m", "1", NULL};
-	static const char *const sizes[] = {"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti",
-		"1Pi", "1Ei", NULL};
+	static const char *const sizes[] = {"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi",
+		"1Gi", "1Ti", "1Pi", "1Ei", NULL};
 	struct quantity q = quantity_of(ref->divisor);
 	struct str text = quantity_text(&q, e->arena), what, name = ref->resource;
 
@@ -114,7 +118,8 @@ static void validate_divisor(const struct v1_resource_field_selector *ref, const
 			" are supported with the local ephemeral storage resource");
 	else if (str_starts(name, S("hugepages-")) && !one_of(text, sizes))
 		field_invalid(e, AT(p, "divisor"), ref->resource,
-			"only divisor's values " SIZES " are supported with the hugepages resource");
+			"only divisor's values " SIZES
+			" are supported with the hugepages resource");
 #undef SIZES
 }
 
@@ -131,8 +136,8 @@ void validate_resource_field_ref(const struct v1_resource_field_selector *ref, b
 	validate_divisor(ref, p, e);
 }
 
-static void validate_key_ref(struct str name, struct str key, const struct field_path *p,
-	struct field_errors *e)
+static void validate_key_ref(
+	struct str name, struct str key, const struct field_path *p, struct field_errors *e)
 {
 	validate_dns1123_subdomain(name, AT(p, "name"), e);
 	if (key.n == 0)
@@ -141,8 +146,8 @@ static void validate_key_ref(struct str name, struct str key, const struct field
 		field_invalid_each(e, AT(p, "key"), key, is_config_map_key(e->arena, key));
 }
 
-static void validate_file_key_ref(const struct v1_file_key_selector *ref, const struct field_path *p,
-	struct field_errors *e)
+static void validate_file_key_ref(
+	const struct v1_file_key_selector *ref, const struct field_path *p, struct field_errors *e)
 {
 	if (ref->key.n == 0)
 		field_required(e, AT(p, "key"), "");
@@ -159,8 +164,8 @@ static void validate_file_key_ref(const struct v1_file_key_selector *ref, const 
 		validate_path_no_backsteps(ref->path, AT(p, "path"), e);
 }
 
-static void validate_value_from(const struct v1_env_var *var, const struct field_path *p,
-	struct field_errors *e)
+static void validate_value_from(
+	const struct v1_env_var *var, const struct field_path *p, struct field_errors *e)
 {
 	const struct v1_env_var_source *from = var->value_from;
 	size_t n = 0;
@@ -188,7 +193,8 @@ static void validate_value_from(const struct v1_env_var *var, const struct field
 		field_invalid(e, p, S(""), "may not have more than one field specified at a time");
 }
 
-void validate_env(const struct v1_env_var_vec *env, const struct field_path *p, struct field_errors *e)
+void validate_env(
+	const struct v1_env_var_vec *env, const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < env->n; i++) {
 		const struct v1_env_var *var = &env->v[i];

@@ -1,9 +1,10 @@
 /*
  * go_json.c: values as upstream's messages show them.
  *
- * Upstream validates internal types, whose Go structs have no JSON tags: a value in a message is their default encoding,
- * every field under its Go name, absent ones null. The internal structs are nearly those of v1: `names` has the Go names
- * that are not the JSON name with a capital, `orders` the structs whose fields stand in another order.
+ * Upstream validates internal types, whose Go structs have no JSON tags: a value in a message is
+ * their default encoding, every field under its Go name, absent ones null. The internal structs are
+ * nearly those of v1: `names` has the Go names that are not the JSON name with a capital, `orders`
+ * the structs whose fields stand in another order.
  */
 #include "apiserver/validation/go_json.h"
 #include "apiserver/validation/pod.h"
@@ -75,12 +76,14 @@ static const struct {
 		"topologySpreadConstraints os schedulingGates resourceClaims resources "
 		"hostnameOverride schedulingGroup"},
 	{"v1_volume",
-		"name hostPath emptyDir gcePersistentDisk awsElasticBlockStore gitRepo secret nfs iscsi "
-		"glusterfs persistentVolumeClaim rbd quobyte flexVolume cinder cephfs flocker downwardAPI "
+		"name hostPath emptyDir gcePersistentDisk awsElasticBlockStore gitRepo secret nfs "
+		"iscsi "
+		"glusterfs persistentVolumeClaim rbd quobyte flexVolume cinder cephfs flocker "
+		"downwardAPI "
 		"fc azureFile configMap vsphereVolume azureDisk photonPersistentDisk projected "
 		"portworxVolume scaleIO storageos csi ephemeral image"},
-	{"v1_volume_projection",
-		"secret downwardAPI configMap serviceAccountToken clusterTrustBundle podCertificate"},
+	{"v1_volume_projection", "secret downwardAPI configMap serviceAccountToken "
+				 "clusterTrustBundle podCertificate"},
 	{"v1_pod_security_context", POD_CONTEXT},
 };
 
@@ -255,8 +258,8 @@ static void write_value(struct out *o, const struct schema_field *f, const void 
 		write_scalar(o, f, is_string_like(f) ? v : *(void *const *)v);
 }
 
-static void write_go_name(struct out *o, const struct schema_type *type, const struct schema_field *f,
-	bool first)
+static void write_go_name(
+	struct out *o, const struct schema_type *type, const struct schema_field *f, bool first)
 {
 	char name[128];
 
@@ -349,7 +352,8 @@ static void write_struct(struct out *o, const struct schema_type *type, const vo
 	close_(o, '}', type->n_fields == 0);
 }
 
-static struct str go_json_text(struct arena *a, const struct schema_type *type, const void *v, bool indent)
+static struct str go_json_text(
+	struct arena *a, const struct schema_type *type, const void *v, bool indent)
 {
 	struct out o = {.indent = indent};
 	struct str text;
@@ -366,7 +370,8 @@ struct str go_json(struct arena *a, const struct schema_type *type, const void *
 	return go_json_text(a, type, v, false);
 }
 
-struct str go_diff(struct arena *a, const struct schema_type *type, const void *old, const void *now)
+struct str go_diff(
+	struct arena *a, const struct schema_type *type, const void *old, const void *now)
 {
 	return unified_diff(a, go_json_text(a, type, old, true), go_json_text(a, type, now, true));
 }

@@ -52,7 +52,8 @@ static bool parse_v4_tail(struct str s, size_t at, uint8_t *out, size_t n, bool 
 {
 	struct ip_addr tail = {0};
 
-	if (n > 12 || str_chr(str_sub(s, at, s.n), '.') < 0 || !parse_v4(str_sub(s, at, s.n), &tail))
+	if (n > 12 || str_chr(str_sub(s, at, s.n), '.') < 0 ||
+		!parse_v4(str_sub(s, at, s.n), &tail))
 		return false;
 	memcpy(out + n, tail.b, 4);
 	*leading_zero = *leading_zero || tail.leading_zero;
@@ -231,10 +232,12 @@ bool ip_texts_dual_stack(struct str_vec texts)
 }
 
 /* Common part: true when it parsed and nothing was added. */
-static bool check_ip(struct str v, struct ip_addr *ip, const struct field_path *p, struct field_errors *e)
+static bool check_ip(
+	struct str v, struct ip_addr *ip, const struct field_path *p, struct field_errors *e)
 {
 	if (!ip_parse(v, ip)) {
-		field_invalid(e, p, v, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+		field_invalid(
+			e, p, v, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
 		return false;
 	}
 	if (ip->leading_zero)
@@ -244,8 +247,8 @@ static bool check_ip(struct str v, struct ip_addr *ip, const struct field_path *
 	return !ip->leading_zero && !ip->mapped;
 }
 
-void validate_ip_legacy(struct str v, const struct str_vec *old, const struct field_path *p,
-	struct field_errors *e)
+void validate_ip_legacy(
+	struct str v, const struct str_vec *old, const struct field_path *p, struct field_errors *e)
 {
 	struct ip_addr ip;
 
@@ -262,10 +265,12 @@ void validate_ip(struct str v, const struct field_path *p, struct field_errors *
 		return;
 	text = ip_text(e->arena, &ip);
 	if (!str_eq(text, v))
-		field_invalid(e, p, v, "must be in canonical form (\"" STR_FMT "\")", STR_ARG(text));
+		field_invalid(
+			e, p, v, "must be in canonical form (\"" STR_FMT "\")", STR_ARG(text));
 }
 
-static bool check_cidr(struct str v, struct ip_net *net, const struct field_path *p, struct field_errors *e)
+static bool check_cidr(
+	struct str v, struct ip_net *net, const struct field_path *p, struct field_errors *e)
 {
 	if (!ip_net_parse(v, net)) {
 		field_invalid(
@@ -283,8 +288,8 @@ static bool check_cidr(struct str v, struct ip_net *net, const struct field_path
 	return false;
 }
 
-void validate_cidr_legacy(struct str v, const struct str_vec *old, const struct field_path *p,
-	struct field_errors *e)
+void validate_cidr_legacy(
+	struct str v, const struct str_vec *old, const struct field_path *p, struct field_errors *e)
 {
 	struct ip_net net;
 
@@ -301,7 +306,8 @@ void validate_cidr(struct str v, const struct field_path *p, struct field_errors
 		return;
 	text = ip_net_text(e->arena, &net);
 	if (!str_eq(text, v))
-		field_invalid(e, p, v, "must be in canonical form (\"" STR_FMT "\")", STR_ARG(text));
+		field_invalid(
+			e, p, v, "must be in canonical form (\"" STR_FMT "\")", STR_ARG(text));
 }
 
 static bool ip_is_loopback(const struct ip_addr *ip)
@@ -313,7 +319,8 @@ static bool ip_is_loopback(const struct ip_addr *ip)
 
 static bool ip_is_link_local(const struct ip_addr *ip)
 {
-	return ip->v4 ? ip->b[0] == 169 && ip->b[1] == 254 : ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0x80;
+	return ip->v4 ? ip->b[0] == 169 && ip->b[1] == 254
+		      : ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0x80;
 }
 
 static bool ip_is_link_local_multicast(const struct ip_addr *ip)
@@ -336,7 +343,8 @@ void validate_endpoint_ip(struct str v, const struct field_path *p, struct field
 	if (ip_is_loopback(&ip))
 		field_invalid(e, p, v, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
 	if (ip_is_link_local(&ip))
-		field_invalid(e, p, v, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
+		field_invalid(
+			e, p, v, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
 	if (ip_is_link_local_multicast(&ip))
 		field_invalid(e, p, v,
 			"may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
@@ -352,7 +360,8 @@ struct str ip_warning(struct arena *a, const struct field_path *p, struct str v)
 	text = ip_text(a, &ip);
 	if (ip.leading_zero || ip.mapped)
 		return arena_fmt(a,
-			STR_FMT ": non-standard IP address " STR_FMT " is invalid: use \"" STR_FMT "\"",
+			STR_FMT ": non-standard IP address " STR_FMT " is invalid: use \"" STR_FMT
+				"\"",
 			STR_ARG(path), STR_ARG(quoted), STR_ARG(text));
 	if (!ip.v4 && !str_eq(text, v))
 		return arena_fmt(a,

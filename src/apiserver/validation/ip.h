@@ -1,5 +1,6 @@
 /*
- * ip.h: IP addresses and CIDRs as API fields hold them (apimachinery util/validation ip.go, Go's net and netip).
+ * ip.h: IP addresses and CIDRs as API fields hold them (apimachinery util/validation ip.go, Go's
+ * net and netip).
  */
 #ifndef SAMPAN_VALIDATION_IP_H
 #define SAMPAN_VALIDATION_IP_H
@@ -30,7 +31,8 @@ bool ip_net_contains(const struct ip_net *net, const struct ip_addr *ip);
 /* Two texts of different families; false also when one does not parse. */
 bool ip_texts_dual_stack(struct str_vec texts);
 
-/* Fields older than strict validation: any spelling that is one address; what stood in `old` may stay. */
+/* Fields older than strict validation: any spelling that is one address; what stood in `old` may
+ * stay. */
 void validate_ip_legacy(struct str v, const struct str_vec *old, const struct field_path *p,
 	struct field_errors *e);
 void validate_cidr_legacy(struct str v, const struct str_vec *old, const struct field_path *p,
@@ -40,7 +42,8 @@ void validate_ip(struct str v, const struct field_path *p, struct field_errors *
 void validate_cidr(struct str v, const struct field_path *p, struct field_errors *e);
 /* Not unspecified, loopback or link-local. */
 void validate_endpoint_ip(struct str v, const struct field_path *p, struct field_errors *e);
-/* A warning when the address is valid but not canonical; {NULL,0} when it is. `path` is shown in front. */
+/* A warning when the address is valid but not canonical; {NULL,0} when it is. `path` is shown in
+ * front. */
 struct str ip_warning(struct arena *a, const struct field_path *p, struct str v);
 struct str_vec cidr_warnings(struct arena *a, const struct field_path *p, struct str v);
 

@@ -22,7 +22,8 @@ static bool is_deletion_cost(struct str v)
 
 static void validate_seccomp_name(struct str v, const struct field_path *p, struct field_errors *e)
 {
-	if (str_eqc(v, "runtime/default") || str_eqc(v, "docker/default") || str_eqc(v, "unconfined"))
+	if (str_eqc(v, "runtime/default") || str_eqc(v, "docker/default") ||
+		str_eqc(v, "unconfined"))
 		return;
 	if (str_starts(v, S("localhost/")))
 		validate_local_descending_path(str_sub(v, strlen("localhost/"), v.n), p, e);
@@ -35,7 +36,8 @@ struct search {
 	bool found;
 };
 
-static void find_container(const struct v1_container *ctr, const struct field_path *p, void *user_data)
+static void find_container(
+	const struct v1_container *ctr, const struct field_path *p, void *user_data)
 {
 	struct search *s = user_data;
 
@@ -51,11 +53,11 @@ static void validate_apparmor_annotation(const struct str_pair *kv, const struct
 	each_container(spec, p, find_container, &s);
 	if (!s.found)
 		field_invalid(e, &at, s.name, "container not found");
-	if (kv->value.n && !str_eqc(kv->value, "runtime/default") && !str_eqc(kv->value, "unconfined") &&
-		!str_starts(kv->value, S("localhost/"))) {
+	if (kv->value.n && !str_eqc(kv->value, "runtime/default") &&
+		!str_eqc(kv->value, "unconfined") && !str_starts(kv->value, S("localhost/"))) {
 		struct str quoted = go_quote(e->arena, kv->value);
-		field_invalid(
-			e, &at, kv->value, "invalid AppArmor profile name: " STR_FMT, STR_ARG(quoted));
+		field_invalid(e, &at, kv->value, "invalid AppArmor profile name: " STR_FMT,
+			STR_ARG(quoted));
 	}
 }
 
@@ -96,8 +98,8 @@ void validate_pod_annotations_update(const struct str_map *annotations, const st
 			field_forbidden(
 				e, AT_KEY(p, key), "may not remove or update AppArmor annotations");
 		if (str_eqc(key, MIRROR))
-			field_forbidden(
-				e, AT_KEY(p, key), "may not remove or update mirror pod annotation");
+			field_forbidden(e, AT_KEY(p, key),
+				"may not remove or update mirror pod annotation");
 	}
 	for (size_t i = 0; i < annotations->n; i++) {
 		struct str key = annotations->v[i].key;
@@ -113,8 +115,8 @@ void validate_pod_annotations_update(const struct str_map *annotations, const st
 }
 
 /* A profile in a field and the annotation it replaced must say the same. */
-static void validate_match(struct str annotation, struct str type, struct str local, const char *what,
-	const struct field_path *p, struct field_errors *e)
+static void validate_match(struct str annotation, struct str type, struct str local,
+	const char *what, const struct field_path *p, struct field_errors *e)
 {
 	bool seccomp = what[0] == 's', ok = true;
 
@@ -129,7 +131,8 @@ static void validate_match(struct str annotation, struct str type, struct str lo
 		field_forbidden(
 			e, AT(p, "type"), "%s type in annotation and field must match", what);
 	else if (str_eqc(type, "Localhost") &&
-		 (!local.p || !str_eq(str_sub(annotation, strlen("localhost/"), annotation.n), local)))
+		 (!local.p ||
+			 !str_eq(str_sub(annotation, strlen("localhost/"), annotation.n), local)))
 		field_forbidden(e, AT(p, "localhostProfile"),
 			"%s profile in annotation and field must match", what);
 }
@@ -140,7 +143,8 @@ struct profiles {
 	struct field_errors *e;
 };
 
-static void match_seccomp(const struct v1_container *ctr, const struct field_path *p, void *user_data)
+static void match_seccomp(
+	const struct v1_container *ctr, const struct field_path *p, void *user_data)
 {
 	struct profiles *pr = user_data;
 	struct arena *a = pr->e->arena;
@@ -150,11 +154,13 @@ static void match_seccomp(const struct v1_container *ctr, const struct field_pat
 		pr->annotations, arena_fmt(a, SECCOMP_CONTAINER STR_FMT, STR_ARG(ctr->name)));
 
 	if (v && sc && sc->seccomp_profile)
-		validate_match(*v, sc->seccomp_profile->type, sc->seccomp_profile->localhost_profile,
-			"seccomp", AT(&context, "seccompProfile"), pr->e);
+		validate_match(*v, sc->seccomp_profile->type,
+			sc->seccomp_profile->localhost_profile, "seccomp",
+			AT(&context, "seccompProfile"), pr->e);
 }
 
-static void match_apparmor(const struct v1_container *ctr, const struct field_path *p, void *user_data)
+static void match_apparmor(
+	const struct v1_container *ctr, const struct field_path *p, void *user_data)
 {
 	struct profiles *pr = user_data;
 	struct arena *a = pr->e->arena;
@@ -171,8 +177,8 @@ static void match_apparmor(const struct v1_container *ctr, const struct field_pa
 			AT(&context, "appArmorProfile"), pr->e);
 }
 
-void validate_profiles_match_annotations(const struct str_map *annotations, const struct v1_pod_spec *spec,
-	const struct field_path *spec_path, struct field_errors *e)
+void validate_profiles_match_annotations(const struct str_map *annotations,
+	const struct v1_pod_spec *spec, const struct field_path *spec_path, struct field_errors *e)
 {
 	struct profiles pr = {.annotations = annotations, .spec = spec, .e = e};
 	const struct v1_pod_security_context *sc = spec->security_context;
@@ -180,8 +186,9 @@ void validate_profiles_match_annotations(const struct str_map *annotations, cons
 	struct field_path context = FIELD(spec_path, "securityContext");
 
 	if (v && sc && sc->seccomp_profile)
-		validate_match(*v, sc->seccomp_profile->type, sc->seccomp_profile->localhost_profile,
-			"seccomp", AT(&context, "seccompProfile"), e);
+		validate_match(*v, sc->seccomp_profile->type,
+			sc->seccomp_profile->localhost_profile, "seccomp",
+			AT(&context, "seccompProfile"), e);
 	each_container(spec, spec_path, match_seccomp, &pr);
 	if (!spec->os || !str_eqc(spec->os->name, "windows"))
 		each_container(spec, spec_path, match_apparmor, &pr);

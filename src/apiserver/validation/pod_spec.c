@@ -15,8 +15,8 @@ static int compare_str(const void *a, const void *b)
 	return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-static void validate_resource_claim(const struct v1_pod_resource_claim *claim, struct str_vec *names,
-	const struct field_path *p, struct field_errors *e)
+static void validate_resource_claim(const struct v1_pod_resource_claim *claim,
+	struct str_vec *names, const struct field_path *p, struct field_errors *e)
 {
 	struct str text = go_json(e->arena, &v1_pod_resource_claim_schema, claim);
 
@@ -36,7 +36,8 @@ static void validate_resource_claim(const struct v1_pod_resource_claim *claim, s
 		field_invalid_raw(e, p, text,
 			"must specify one of: `resourceClaimName`, `resourceClaimTemplateName`");
 	if (claim->resource_claim_name.p)
-		validate_dns1123_subdomain(claim->resource_claim_name, AT(p, "resourceClaimName"), e);
+		validate_dns1123_subdomain(
+			claim->resource_claim_name, AT(p, "resourceClaimName"), e);
 	if (claim->resource_claim_template_name.p)
 		validate_dns1123_subdomain(
 			claim->resource_claim_template_name, AT(p, "resourceClaimTemplateName"), e);
@@ -49,9 +50,9 @@ static void validate_resource_claims(struct pod_check *c, const struct field_pat
 	struct str_vec names = {0};
 
 	for (size_t i = 0; i < list->n; i++)
-		if (c->meta &&
-			str_map_get(&c->meta->annotations, S("kubernetes.io/config.mirror")))
-			field_forbidden(e, AT(NULL, ""), "static pods do not support resource claims");
+		if (c->meta && str_map_get(&c->meta->annotations, S("kubernetes.io/config.mirror")))
+			field_forbidden(
+				e, AT(NULL, ""), "static pods do not support resource claims");
 		else
 			validate_resource_claim(&list->v[i], &names, AT_INDEX(p, i), e);
 }
@@ -67,7 +68,8 @@ static void gather_claims(struct pod_check *c)
 		qsort(c->claims.v, c->claims.n, sizeof(*c->claims.v), compare_str);
 }
 
-static void validate_host_network_ports(const struct pod_check *c, const struct field_path *spec_path)
+static void validate_host_network_ports(
+	const struct pod_check *c, const struct field_path *spec_path)
 {
 	struct field_path list = FIELD(spec_path, "containers");
 
@@ -81,18 +83,20 @@ static void validate_host_network_ports(const struct pod_check *c, const struct 
 			struct field_path item = FIELD_INDEX(&ports_path, k);
 			int32_t host = ports->v[k].host_port;
 
-			if ((c->opts.resource_is_pod || host != 0) && host != ports->v[k].container_port)
+			if ((c->opts.resource_is_pod || host != 0) &&
+				host != ports->v[k].container_port)
 				field_invalid_int(c->errs, AT(&item, "hostPort"), host,
 					"must match `containerPort` when `hostNetwork` is true");
 		}
 	}
 }
 
-static void validate_policies(const struct v1_pod_spec *spec, const struct field_path *p,
-	struct field_errors *e)
+static void validate_policies(
+	const struct v1_pod_spec *spec, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const restart[] = {"Always", "OnFailure", "Never", NULL};
-	static const char *const dns[] = {"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None", NULL};
+	static const char *const dns[] = {
+		"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None", NULL};
 
 	if (spec->restart_policy.n == 0)
 		field_required(e, AT(p, "restartPolicy"), "");
@@ -104,8 +108,8 @@ static void validate_policies(const struct v1_pod_spec *spec, const struct field
 		field_one_of(e, AT(p, "dnsPolicy"), spec->dns_policy, dns);
 }
 
-static void validate_searches(const struct str_vec *searches, const struct field_path *p,
-	struct field_errors *e)
+static void validate_searches(
+	const struct str_vec *searches, const struct field_path *p, struct field_errors *e)
 {
 	size_t total = searches->n ? searches->n - 1 : 0;
 
@@ -116,7 +120,8 @@ static void validate_searches(const struct str_vec *searches, const struct field
 			"must not have more than %d search paths", SEARCHES_MAX);
 	if (total > SEARCH_LIST_MAX_LEN)
 		field_invalid_raw(e, p, str_vec_json(e->arena, searches),
-			"must not have more than %d characters (including spaces) in the search list",
+			"must not have more than %d characters (including spaces) in the search "
+			"list",
 			SEARCH_LIST_MAX_LEN);
 	for (size_t i = 0; i < searches->n; i++) {
 		struct str s = searches->v[i];
@@ -130,8 +135,8 @@ static void validate_searches(const struct str_vec *searches, const struct field
 	}
 }
 
-static void validate_dns_config(const struct v1_pod_spec *spec, const struct field_path *p,
-	struct field_errors *e)
+static void validate_dns_config(
+	const struct v1_pod_spec *spec, const struct field_path *p, struct field_errors *e)
 {
 	const struct v1_pod_dns_config *dns = spec->dns_config;
 	struct field_path servers = FIELD(p, "nameservers"), options = FIELD(p, "options");
@@ -158,8 +163,8 @@ static void validate_dns_config(const struct v1_pod_spec *spec, const struct fie
 			field_required(e, AT_INDEX(&options, i), "must not be empty");
 }
 
-static void validate_gates(const struct v1_pod_spec *spec, const struct field_path *p,
-	struct field_errors *e)
+static void validate_gates(
+	const struct v1_pod_spec *spec, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path ready = FIELD(p, "readinessGates"), sched = FIELD(p, "schedulingGates");
 	struct str_vec seen = {0};
@@ -199,8 +204,8 @@ static void validate_host_users(const struct pod_check *c, const struct field_pa
 	each_container(c->spec, p, no_devices, c->errs);
 }
 
-static void validate_hostname_override(const struct v1_pod_spec *spec, const struct field_path *p,
-	struct field_errors *e)
+static void validate_hostname_override(
+	const struct v1_pod_spec *spec, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path at = FIELD(p, "hostnameOverride");
 
@@ -215,8 +220,8 @@ static void validate_hostname_override(const struct v1_pod_spec *spec, const str
 	validate_dns1123_subdomain(spec->hostname_override, &at, e);
 }
 
-static void validate_names(const struct v1_pod_spec *spec, const struct field_path *p,
-	struct field_errors *e)
+static void validate_names(
+	const struct v1_pod_spec *spec, const struct field_path *p, struct field_errors *e)
 {
 	if (spec->service_account_name.n)
 		validate_dns1123_subdomain(
@@ -224,7 +229,8 @@ static void validate_names(const struct v1_pod_spec *spec, const struct field_pa
 	if (spec->node_name.n)
 		validate_dns1123_subdomain(spec->node_name, AT(p, "nodeName"), e);
 	if (spec->active_deadline_seconds)
-		field_invalid_int_each(e, AT(p, "activeDeadlineSeconds"), *spec->active_deadline_seconds,
+		field_invalid_int_each(e, AT(p, "activeDeadlineSeconds"),
+			*spec->active_deadline_seconds,
 			is_in_range(e->arena, *spec->active_deadline_seconds, 1, INT32_MAX));
 	if (spec->hostname.n)
 		validate_dns1123_label(spec->hostname, AT(p, "hostname"), e);
@@ -232,8 +238,8 @@ static void validate_names(const struct v1_pod_spec *spec, const struct field_pa
 		validate_dns1123_label(spec->subdomain, AT(p, "subdomain"), e);
 }
 
-static void validate_host_aliases(const struct v1_host_alias_vec *list, const struct field_path *p,
-	struct field_errors *e)
+static void validate_host_aliases(
+	const struct v1_host_alias_vec *list, const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		struct field_path item = FIELD_INDEX(p, i), names = FIELD(&item, "hostnames");
@@ -253,7 +259,8 @@ static void validate_scheduling(const struct pod_check *c, const struct field_pa
 	struct field_errors *e = c->errs;
 
 	if (spec->priority_class_name.n)
-		validate_dns1123_subdomain(spec->priority_class_name, AT(p, "priorityClassName"), e);
+		validate_dns1123_subdomain(
+			spec->priority_class_name, AT(p, "priorityClassName"), e);
 	if (spec->runtime_class_name.p)
 		validate_dns1123_subdomain(spec->runtime_class_name, AT(p, "runtimeClassName"), e);
 	if (spec->preemption_policy.p && spec->preemption_policy.n == 0)
@@ -264,7 +271,8 @@ static void validate_scheduling(const struct pod_check *c, const struct field_pa
 		validate_container_resources(&overhead, NULL, AT(p, "overhead"), e);
 }
 
-static void check_file_volumes(const struct v1_container *ctr, const struct field_path *p, void *user_data)
+static void check_file_volumes(
+	const struct v1_container *ctr, const struct field_path *p, void *user_data)
 {
 	struct pod_check *c = user_data;
 	struct field_path env = FIELD(p, "env");
@@ -341,8 +349,8 @@ void validate_pod_template_spec(const struct v1_pod_template_spec *t, const stru
 			"ephemeral containers not allowed in pod template");
 }
 
-static void validate_images(const struct v1_container_vec *list, const struct field_path *p,
-	struct field_errors *e)
+static void validate_images(
+	const struct v1_container_vec *list, const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		struct str image = list->v[i].image;

@@ -6,8 +6,8 @@
 
 enum { HEALTH_MESSAGE_MAX = 256 };
 
-static void validate_conditions(const struct v1_pod_condition_vec *list, const struct field_path *p,
-	struct field_errors *e)
+static void validate_conditions(
+	const struct v1_pod_condition_vec *list, const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		struct field_path item = FIELD_INDEX(p, i);
@@ -22,7 +22,8 @@ static void validate_conditions(const struct v1_pod_condition_vec *list, const s
 	}
 }
 
-static const struct v1_container *find_container(const struct v1_container_vec *list, struct str name)
+static const struct v1_container *find_container(
+	const struct v1_container_vec *list, struct str name)
 {
 	for (size_t i = 0; i < list->n; i++)
 		if (str_eq(list->v[i].name, name))
@@ -31,7 +32,8 @@ static const struct v1_container *find_container(const struct v1_container_vec *
 }
 
 /* Whether a container that ended with this code is started again. */
-static bool should_restart(const struct v1_container *ctr, const struct v1_pod_spec *spec, int32_t code)
+static bool should_restart(
+	const struct v1_container *ctr, const struct v1_pod_spec *spec, int32_t code)
 {
 	struct str policy = spec->restart_policy;
 
@@ -64,7 +66,8 @@ static bool all_could_restart(const struct v1_pod_spec *spec)
 	return false;
 }
 
-/* Terminated containers that may not come back stay terminated; list NULL: ephemeral ones never come back. */
+/* Terminated containers that may not come back stay terminated; list NULL: ephemeral ones never
+ * come back. */
 static void validate_transitions(const struct v1_container_status_vec *now,
 	const struct v1_container_status_vec *old, const struct v1_container_vec *list,
 	const struct v1_pod_spec *spec, const struct field_path *p, struct field_errors *e)
@@ -89,8 +92,8 @@ static void validate_transitions(const struct v1_container_status_vec *now,
 	}
 }
 
-static void validate_ips(struct str_vec now, struct str_vec old, struct str json, const struct field_path *p,
-	struct field_errors *e)
+static void validate_ips(struct str_vec now, struct str_vec old, struct str json,
+	const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < now.n; i++)
 		validate_ip_legacy(now.v[i], &old, AT_INDEX(p, i), e);
@@ -137,8 +140,8 @@ static void validate_id(int64_t id, const struct field_path *p, struct field_err
 	field_invalid_int_each(e, p, id, is_user_id(e->arena, id));
 }
 
-static void validate_users(const struct v1_container_status_vec *list, const struct v1_pod_spec *spec,
-	const struct field_path *p, struct field_errors *e)
+static void validate_users(const struct v1_container_status_vec *list,
+	const struct v1_pod_spec *spec, const struct field_path *p, struct field_errors *e)
 {
 	bool windows = spec->os && str_eqc(spec->os->name, "windows");
 
@@ -157,7 +160,8 @@ static void validate_users(const struct v1_container_status_vec *list, const str
 		validate_id(user->linux_->uid, AT(&linux_path, "uid"), e);
 		validate_id(user->linux_->gid, AT(&linux_path, "gid"), e);
 		for (size_t k = 0; k < user->linux_->supplemental_groups.n; k++)
-			validate_id(user->linux_->supplemental_groups.v[k], AT_INDEX(&groups, k), e);
+			validate_id(
+				user->linux_->supplemental_groups.v[k], AT_INDEX(&groups, k), e);
 	}
 }
 
@@ -165,18 +169,17 @@ static bool claim_matches(const struct v1_container *ctr, struct str name, struc
 {
 	for (size_t i = 0; i < ctr->resources.claims.n; i++) {
 		const struct v1_resource_claim *c = &ctr->resources.claims.v[i];
-		struct str want = c->request.n
-					  ? arena_fmt(a, "claim:" STR_FMT "/" STR_FMT, STR_ARG(c->name),
-						    STR_ARG(c->request))
-					  : arena_fmt(a, "claim:" STR_FMT, STR_ARG(c->name));
+		struct str want = c->request.n ? arena_fmt(a, "claim:" STR_FMT "/" STR_FMT,
+							 STR_ARG(c->name), STR_ARG(c->request))
+					       : arena_fmt(a, "claim:" STR_FMT, STR_ARG(c->name));
 		if (str_eq(want, name))
 			return true;
 	}
 	return false;
 }
 
-static void validate_health(const struct v1_resource_status *s, const struct field_path *p,
-	struct field_errors *e)
+static void validate_health(
+	const struct v1_resource_status *s, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const healths[] = {"Healthy", "Unhealthy", "Unknown", NULL};
 	struct field_path list = FIELD(p, "resources");
@@ -188,8 +191,7 @@ static void validate_health(const struct v1_resource_status *s, const struct fie
 
 		field_one_of(e, AT(&item, "health"), r->health, healths);
 		if (r->message.p && r->message.n == 0)
-			field_required(
-				e, AT(&item, "message"), "must be non-empty if specified");
+			field_required(e, AT(&item, "message"), "must be non-empty if specified");
 		else if (r->message.n > HEALTH_MESSAGE_MAX)
 			field_too_long(e, AT(&item, "message"), HEALTH_MESSAGE_MAX);
 		if (str_vec_has(&seen, r->resource_id))
@@ -199,13 +201,14 @@ static void validate_health(const struct v1_resource_status *s, const struct fie
 	}
 }
 
-static void validate_allocated(const struct v1_container_status_vec *list, const struct v1_container_vec *ctrs,
-	const struct field_path *p, struct field_errors *e)
+static void validate_allocated(const struct v1_container_status_vec *list,
+	const struct v1_container_vec *ctrs, const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		const struct v1_resource_status_vec *all = &list->v[i].allocated_resources_status;
 		const struct v1_container *ctr = find_container(ctrs, list->v[i].name);
-		struct field_path item = FIELD_INDEX(p, i), at = FIELD(&item, "allocatedResourcesStatus");
+		struct field_path item = FIELD_INDEX(p, i),
+				  at = FIELD(&item, "allocatedResourcesStatus");
 
 		for (size_t k = 0; k < all->n; k++) {
 			struct str name = all->v[k].name;
@@ -215,17 +218,19 @@ static void validate_allocated(const struct v1_container_status_vec *list, const
 			if (ctr && !(claim ? claim_matches(ctr, name, e->arena)
 					   : str_map_get(&ctr->resources.requests, name) != NULL))
 				field_invalid(e, AT(&one, "name"), name, "%s",
-					claim ? "must match one of the container's resource claims in a "
+					claim ? "must match one of the container's resource claims "
+						"in a "
 						"format 'claim:<claimName>/<request>' or "
 						"'claim:<claimName>' if request is empty"
-					      : "must match one of the container's resource requests");
+					      : "must match one of the container's resource "
+						"requests");
 			validate_health(&all->v[k], &one, e);
 		}
 	}
 }
 
-static void validate_claim_statuses(const struct v1_pod *pod, const struct field_path *p,
-	struct field_errors *e)
+static void validate_claim_statuses(
+	const struct v1_pod *pod, const struct field_path *p, struct field_errors *e)
 {
 	const struct v1_pod_resource_claim_status_vec *list = &pod->status.resource_claim_statuses;
 	struct str_vec seen = {0};
@@ -245,13 +250,13 @@ static void validate_claim_statuses(const struct v1_pod *pod, const struct field
 		else
 			ARENA_PUSH(e->arena, &seen, name);
 		if (list->v[i].resource_claim_name.p)
-			validate_dns1123_subdomain(list->v[i].resource_claim_name,
-				AT(&item, "resourceClaimName"), e);
+			validate_dns1123_subdomain(
+				list->v[i].resource_claim_name, AT(&item, "resourceClaimName"), e);
 	}
 }
 
-static void validate_nominated(const struct v1_pod *pod, const struct v1_pod *old, const struct field_path *p,
-	struct field_errors *e)
+static void validate_nominated(const struct v1_pod *pod, const struct v1_pod *old,
+	const struct field_path *p, struct field_errors *e)
 {
 	struct str now = pod->status.nominated_node_name;
 
@@ -262,15 +267,17 @@ static void validate_nominated(const struct v1_pod *pod, const struct v1_pod *ol
 		field_forbidden(e, p, "may not be set on pods that are already bound to a node");
 }
 
-void validate_pod_status_update(const struct v1_pod *pod, const struct v1_pod *old, struct field_errors *e)
+void validate_pod_status_update(
+	const struct v1_pod *pod, const struct v1_pod *old, struct field_errors *e)
 {
 	struct field_path meta = FIELD(NULL, "metadata"), p = FIELD(NULL, "status");
-	struct field_path regular = FIELD(&p, "containerStatuses"), init = FIELD(&p, "initContainerStatuses");
+	struct field_path regular = FIELD(&p, "containerStatuses"),
+			  init = FIELD(&p, "initContainerStatuses");
 	struct field_path ephemeral = FIELD(&p, "ephemeralContainerStatuses");
 	const struct v1_pod_status *now = &pod->status, *was = &old->status;
 
-	validate_pod_annotations_update(&pod->metadata.annotations, &old->metadata.annotations, &pod->spec,
-		AT(&meta, "annotations"), e);
+	validate_pod_annotations_update(&pod->metadata.annotations, &old->metadata.annotations,
+		&pod->spec, AT(&meta, "annotations"), e);
 	validate_conditions(&now->conditions, AT(&p, "conditions"), e);
 	if (!str_eq(pod->spec.node_name, old->spec.node_name))
 		field_forbidden(e, AT(&p, "nodeName"), "may not be changed directly");
@@ -280,12 +287,12 @@ void validate_pod_status_update(const struct v1_pod *pod, const struct v1_pod *o
 			"must be a non-negative integer");
 	if (!str_eq(now->qos_class, was->qos_class))
 		field_invalid(e, AT(&p, "qosClass"), now->qos_class, "field is immutable");
-	validate_transitions(&now->container_statuses, &was->container_statuses, &old->spec.containers,
-		&old->spec, &regular, e);
+	validate_transitions(&now->container_statuses, &was->container_statuses,
+		&old->spec.containers, &old->spec, &regular, e);
 	validate_transitions(&now->init_container_statuses, &was->init_container_statuses,
 		&old->spec.init_containers, &old->spec, &init, e);
-	validate_transitions(&now->ephemeral_container_statuses, &was->ephemeral_container_statuses, NULL,
-		&old->spec, &ephemeral, e);
+	validate_transitions(&now->ephemeral_container_statuses, &was->ephemeral_container_statuses,
+		NULL, &old->spec, &ephemeral, e);
 	validate_claim_statuses(pod, AT(&p, "resourceClaimStatuses"), e);
 	validate_addresses(now, was, &p, e);
 	validate_users(&now->container_statuses, &pod->spec, &regular, e);

@@ -13,8 +13,8 @@ static bool specs_equal(const struct v1_pod_spec *a, const struct v1_pod_spec *b
 }
 
 /* False: the lists cannot be compared, and nothing more is checked. */
-static bool validate_container_updates(const struct v1_container_vec *now, const struct v1_container_vec *old,
-	const struct field_path *p, struct field_errors *e)
+static bool validate_container_updates(const struct v1_container_vec *now,
+	const struct v1_container_vec *old, const struct field_path *p, struct field_errors *e)
 {
 	if (now->n != old->n) {
 		field_forbidden(e, p, "pod updates may not add or remove containers");
@@ -33,8 +33,8 @@ static bool validate_container_updates(const struct v1_container_vec *now, const
 }
 
 /* False: as above. */
-static bool validate_deadline(const int64_t *now, const int64_t *old, const struct field_path *p,
-	struct field_errors *e)
+static bool validate_deadline(
+	const int64_t *now, const int64_t *old, const struct field_path *p, struct field_errors *e)
 {
 	if (!now) {
 		if (old)
@@ -54,7 +54,8 @@ static bool validate_deadline(const int64_t *now, const int64_t *old, const stru
 }
 
 static void validate_gates_deleted(const struct v1_pod_scheduling_gate_vec *now,
-	const struct v1_pod_scheduling_gate_vec *old, const struct field_path *p, struct field_errors *e)
+	const struct v1_pod_scheduling_gate_vec *old, const struct field_path *p,
+	struct field_errors *e)
 {
 	for (size_t i = 0; i < now->n; i++) {
 		struct field_path item = FIELD_INDEX(p, i);
@@ -64,12 +65,14 @@ static void validate_gates_deleted(const struct v1_pod_scheduling_gate_vec *now,
 			there = there || str_eq(old->v[k].name, now->v[i].name);
 		if (!there)
 			field_forbidden(e, AT(&item, "name"),
-				"only deletion is allowed, but found new scheduling gate '" STR_FMT "'",
+				"only deletion is allowed, but found new scheduling gate '" STR_FMT
+				"'",
 				STR_ARG(now->v[i].name));
 	}
 }
 
-static bool term_only_adds(const struct v1_node_selector_term *now, const struct v1_node_selector_term *old)
+static bool term_only_adds(
+	const struct v1_node_selector_term *now, const struct v1_node_selector_term *old)
 {
 	const struct schema_type *type = &v1_node_selector_requirement_schema;
 
@@ -131,8 +134,8 @@ static void validate_node_affinity_change(const struct v1_node_affinity *now,
 	}
 }
 
-static void unmask_gated(struct v1_pod_spec *now, const struct v1_pod_spec *old, const struct field_path *p,
-	struct field_errors *e)
+static void unmask_gated(struct v1_pod_spec *now, const struct v1_pod_spec *old,
+	const struct field_path *p, struct field_errors *e)
 {
 	const struct v1_node_affinity *was = old->affinity ? old->affinity->node_affinity : NULL;
 	struct field_path affinity = FIELD(p, "affinity");
@@ -141,13 +144,15 @@ static void unmask_gated(struct v1_pod_spec *now, const struct v1_pod_spec *old,
 		const struct str *v = str_map_get(&now->node_selector, old->node_selector.v[i].key);
 		if (v && str_eq(*v, old->node_selector.v[i].value))
 			continue;
-		field_invalid_raw(e, AT(p, "nodeSelector"), str_map_json(e->arena, &now->node_selector),
-			"only additions to spec.nodeSelector are allowed (no mutations or deletions)");
+		field_invalid_raw(e, AT(p, "nodeSelector"),
+			str_map_json(e->arena, &now->node_selector),
+			"only additions to spec.nodeSelector are allowed (no mutations or "
+			"deletions)");
 		break;
 	}
 	now->node_selector = old->node_selector;
-	validate_node_affinity_change(
-		now->affinity ? now->affinity->node_affinity : NULL, was, AT(&affinity, "nodeAffinity"), e);
+	validate_node_affinity_change(now->affinity ? now->affinity->node_affinity : NULL, was,
+		AT(&affinity, "nodeAffinity"), e);
 	if (!now->affinity && was) {
 		now->affinity = ARENA_NEW(e->arena, struct v1_affinity);
 		now->affinity->node_affinity = old->affinity->node_affinity;
@@ -193,8 +198,8 @@ void validate_pod_update(const struct v1_pod *pod, const struct v1_pod *old, str
 		AT(&meta, "annotations"), e);
 	if (!validate_container_updates(
 		    &now->containers, &was->containers, AT(&spec, "containers"), e) ||
-		!validate_container_updates(
-			&now->init_containers, &was->init_containers, AT(&spec, "initContainers"), e) ||
+		!validate_container_updates(&now->init_containers, &was->init_containers,
+			AT(&spec, "initContainers"), e) ||
 		!validate_deadline(now->active_deadline_seconds, was->active_deadline_seconds,
 			AT(&spec, "activeDeadlineSeconds"), e))
 		return;
@@ -210,14 +215,16 @@ void validate_pod_update(const struct v1_pod *pod, const struct v1_pod *old, str
 	struct str diff = go_diff(e->arena, &v1_pod_spec_schema, was, munged);
 	field_forbidden(e, &spec,
 		"pod updates may not change fields other than `spec.containers[*].image`,"
-		"`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-		"additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be "
+		"`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
+		"(only "
+		"additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it "
+		"to be "
 		"set to 1 if it was previously negative)\n" STR_FMT,
 		STR_ARG(diff));
 }
 
-void validate_pod_ephemeral_update(const struct v1_pod *pod, const struct v1_pod *old, struct pod_opts opts,
-	struct field_errors *e)
+void validate_pod_ephemeral_update(const struct v1_pod *pod, const struct v1_pod *old,
+	struct pod_opts opts, struct field_errors *e)
 {
 	struct field_path meta = FIELD(NULL, "metadata"), spec = FIELD(NULL, "spec");
 	struct field_path p = FIELD(&spec, "ephemeralContainers");
@@ -225,8 +232,8 @@ void validate_pod_ephemeral_update(const struct v1_pod *pod, const struct v1_pod
 	const struct v1_ephemeral_container_vec *now = &pod->spec.ephemeral_containers;
 
 	validate_pod(pod, opts, e);
-	validate_pod_annotations_update(&pod->metadata.annotations, &old->metadata.annotations, &pod->spec,
-		AT(&meta, "annotations"), e);
+	validate_pod_annotations_update(&pod->metadata.annotations, &old->metadata.annotations,
+		&pod->spec, AT(&meta, "annotations"), e);
 	if (is_mirror(old)) {
 		field_errors_truncate(e, 0);
 		field_forbidden(e, AT(NULL, ""), "static pods do not support ephemeral containers");
@@ -247,7 +254,8 @@ void validate_pod_ephemeral_update(const struct v1_pod *pod, const struct v1_pod
 		} else if (!schema_equal(type, was, is)) {
 			struct str diff = go_diff(e->arena, type, was, is);
 			field_forbidden(e, &p,
-				"existing ephemeral containers " STR_FMT " may not be changed\n" STR_FMT,
+				"existing ephemeral containers " STR_FMT
+				" may not be changed\n" STR_FMT,
 				STR_ARG(name), STR_ARG(diff));
 		}
 	}
@@ -261,8 +269,8 @@ static bool removed(const struct str_map *now, const struct str_map *old)
 	return false;
 }
 
-static bool same_order(const struct v1_container_vec *now, const struct v1_container_vec *old, const char *what,
-	const struct field_path *p, struct field_errors *e)
+static bool same_order(const struct v1_container_vec *now, const struct v1_container_vec *old,
+	const char *what, const struct field_path *p, struct field_errors *e)
 {
 	size_t before = e->n;
 
@@ -277,14 +285,15 @@ static bool same_order(const struct v1_container_vec *now, const struct v1_conta
 	return e->n == before;
 }
 
-static void validate_list_resize(const struct v1_container_vec *now, const struct v1_container_vec *old,
-	const struct field_path *p, struct field_errors *e)
+static void validate_list_resize(const struct v1_container_vec *now,
+	const struct v1_container_vec *old, const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < old->n; i++) {
 		struct field_path item = FIELD_INDEX(p, i), r = FIELD(&item, "resources");
 
 		if (removed(&now->v[i].resources.requests, &old->v[i].resources.requests))
-			field_forbidden(e, AT(&r, "requests"), "resource requests cannot be removed");
+			field_forbidden(
+				e, AT(&r, "requests"), "resource requests cannot be removed");
 		if (removed(&now->v[i].resources.limits, &old->v[i].resources.limits))
 			field_forbidden(e, AT(&r, "limits"), "resource limits cannot be removed");
 	}
@@ -335,8 +344,8 @@ static void validate_pod_level_resize(struct v1_pod_spec *copy, const struct v1_
 }
 
 /* Other changes than of cpu and memory; afterwards the copies are as they should be. */
-static void validate_only_compute(struct v1_container_vec *copy, const struct v1_container_vec *old, bool init,
-	const struct field_path *p, struct field_errors *e)
+static void validate_only_compute(struct v1_container_vec *copy, const struct v1_container_vec *old,
+	bool init, const struct field_path *p, struct field_errors *e)
 {
 	const struct schema_type *type = &v1_container_schema;
 	struct field_path list = FIELD(p, "initContainers");
@@ -351,12 +360,14 @@ static void validate_only_compute(struct v1_container_vec *copy, const struct v1
 		if (!schema_equal(type, c, &old->v[i])) {
 			if (init)
 				field_forbidden(e, AT_INDEX(&list, i),
-					"only cpu and memory resources for init or sidecar containers are "
+					"only cpu and memory resources for init or sidecar "
+					"containers are "
 					"mutable");
 			else
 				field_forbidden(e, p, "only cpu and memory resources are mutable");
 		}
-		for (size_t k = 0; init && modified && !container_is_sidecar(c) && k < c->resize_policy.n; k++)
+		for (size_t k = 0;
+			init && modified && !container_is_sidecar(c) && k < c->resize_policy.n; k++)
 			if (str_eqc(c->resize_policy.v[k].restart_policy, "RestartContainer"))
 				field_forbidden(e, AT_INDEX(&list, i),
 					"non-sidecar init containers with a resize policy of "
@@ -386,7 +397,8 @@ static bool validate_resizable(const struct v1_pod *old, struct field_errors *e)
 		return true;
 	field_errors_truncate(e, 0);
 	field_forbidden(e, AT(NULL, ""),
-		windows && !is_mirror(old) ? "windows pods cannot be resized" : "static pods cannot be resized");
+		windows && !is_mirror(old) ? "windows pods cannot be resized"
+					   : "static pods cannot be resized");
 	return false;
 }
 
@@ -419,7 +431,8 @@ void validate_pod_resize(const struct v1_pod *pod, const struct v1_pod *old, str
 		    AT(&p, "initContainers"), e) ||
 		!ordered)
 		return;
-	validate_list_resize(&now->init_containers, &was->init_containers, AT(&p, "initContainers"), e);
+	validate_list_resize(
+		&now->init_containers, &was->init_containers, AT(&p, "initContainers"), e);
 	validate_list_resize(&now->containers, &was->containers, AT(&p, "containers"), e);
 	validate_only_compute(&copy->containers, &was->containers, false, &p, e);
 	validate_only_compute(&copy->init_containers, &was->init_containers, true, &p, e);

@@ -11,8 +11,8 @@ struct handler {
 	const struct v1_sleep_action *sleep;
 };
 
-void validate_port_num_or_name(const struct int_or_string *port, const struct field_path *p,
-	struct field_errors *e)
+void validate_port_num_or_name(
+	const struct int_or_string *port, const struct field_path *p, struct field_errors *e)
 {
 	if (port->is_string)
 		field_invalid_each(e, p, port->s, is_port_name(e->arena, port->s));
@@ -20,8 +20,8 @@ void validate_port_num_or_name(const struct int_or_string *port, const struct fi
 		field_invalid_int_each(e, p, port->i, is_port_number(e->arena, port->i));
 }
 
-static void validate_http_get(const struct v1_http_get_action *http, const struct field_path *p,
-	struct field_errors *e)
+static void validate_http_get(
+	const struct v1_http_get_action *http, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const schemes[] = {"HTTP", "HTTPS", NULL};
 
@@ -36,8 +36,8 @@ static void validate_http_get(const struct v1_http_get_action *http, const struc
 	}
 }
 
-static void validate_sleep(const struct v1_sleep_action *sleep, const struct pod_check *c,
-	const struct field_path *p)
+static void validate_sleep(
+	const struct v1_sleep_action *sleep, const struct pod_check *c, const struct field_path *p)
 {
 	const int64_t *grace = c->spec->termination_grace_period_seconds;
 
@@ -47,8 +47,8 @@ static void validate_sleep(const struct v1_sleep_action *sleep, const struct pod
 			(long long)*grace);
 }
 
-static void validate_grpc(const struct v1_grpc_action *grpc, const struct field_path *p,
-	struct field_errors *e)
+static void validate_grpc(
+	const struct v1_grpc_action *grpc, const struct field_path *p, struct field_errors *e)
 {
 	struct int_or_string port = {.i = grpc->port};
 
@@ -66,10 +66,12 @@ static bool first_of(size_t *n, const struct field_path *p, struct field_errors 
 	return false;
 }
 
-static void validate_handler(const struct handler *h, const struct pod_check *c, const struct field_path *p)
+static void validate_handler(
+	const struct handler *h, const struct pod_check *c, const struct field_path *p)
 {
 	struct field_path exec = FIELD(p, "exec"), http = FIELD(p, "httpGet");
-	struct field_path tcp = FIELD(p, "tcpSocket"), grpc = FIELD(p, "grpc"), sleep = FIELD(p, "sleep");
+	struct field_path tcp = FIELD(p, "tcpSocket"), grpc = FIELD(p, "grpc"),
+			  sleep = FIELD(p, "sleep");
 	struct field_errors *e = c->errs;
 	size_t n = 0;
 
@@ -89,23 +91,27 @@ static void validate_handler(const struct handler *h, const struct pod_check *c,
 
 static struct handler of_hook(const struct v1_lifecycle_handler *h)
 {
-	return (struct handler){
-		.exec = h->exec, .http_get = h->http_get, .tcp_socket = h->tcp_socket, .sleep = h->sleep};
+	return (struct handler){.exec = h->exec,
+		.http_get = h->http_get,
+		.tcp_socket = h->tcp_socket,
+		.sleep = h->sleep};
 }
 
-static void validate_stop_signal(struct str signal, const struct pod_check *c, const struct field_path *p)
+static void validate_stop_signal(
+	struct str signal, const struct pod_check *c, const struct field_path *p)
 {
 	static const char *const windows[] = {"SIGKILL", "SIGTERM", NULL};
-	static const char *const linux_[] = {"SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT",
-		"SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL",
-		"SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMAX-1", "SIGRTMAX-10", "SIGRTMAX-11",
-		"SIGRTMAX-12", "SIGRTMAX-13", "SIGRTMAX-14", "SIGRTMAX-2", "SIGRTMAX-3", "SIGRTMAX-4",
-		"SIGRTMAX-5", "SIGRTMAX-6", "SIGRTMAX-7", "SIGRTMAX-8", "SIGRTMAX-9", "SIGRTMIN",
-		"SIGRTMIN+1", "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14",
-		"SIGRTMIN+15", "SIGRTMIN+2", "SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6",
-		"SIGRTMIN+7", "SIGRTMIN+8", "SIGRTMIN+9", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS",
-		"SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2",
-		"SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", NULL};
+	static const char *const linux_[] = {"SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD",
+		"SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL",
+		"SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMAX-1",
+		"SIGRTMAX-10", "SIGRTMAX-11", "SIGRTMAX-12", "SIGRTMAX-13", "SIGRTMAX-14",
+		"SIGRTMAX-2", "SIGRTMAX-3", "SIGRTMAX-4", "SIGRTMAX-5", "SIGRTMAX-6", "SIGRTMAX-7",
+		"SIGRTMAX-8", "SIGRTMAX-9", "SIGRTMIN", "SIGRTMIN+1", "SIGRTMIN+10", "SIGRTMIN+11",
+		"SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+2",
+		"SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6", "SIGRTMIN+7", "SIGRTMIN+8",
+		"SIGRTMIN+9", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP",
+		"SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM",
+		"SIGWINCH", "SIGXCPU", "SIGXFSZ", NULL};
 
 	if (!c->spec->os)
 		field_forbidden(
@@ -116,7 +122,8 @@ static void validate_stop_signal(struct str signal, const struct pod_check *c, c
 		field_one_of(c->errs, p, signal, linux_);
 }
 
-void validate_lifecycle(const struct v1_lifecycle *l, const struct pod_check *c, const struct field_path *p)
+void validate_lifecycle(
+	const struct v1_lifecycle *l, const struct pod_check *c, const struct field_path *p)
 {
 	if (l->post_start) {
 		struct handler h = of_hook(l->post_start);
@@ -154,5 +161,6 @@ void validate_probe(const struct v1_probe *probe, enum probe_kind kind, const st
 	if (kind == PROBE_READINESS && grace)
 		field_invalid_int(e, &grace_path, *grace, "must not be set for readinessProbes");
 	if (kind != PROBE_READINESS && probe->success_threshold != 1)
-		field_invalid_int(e, AT(p, "successThreshold"), probe->success_threshold, "must be 1");
+		field_invalid_int(
+			e, AT(p, "successThreshold"), probe->success_threshold, "must be 1");
 }

@@ -34,7 +34,8 @@ static void take(struct qos *q, const struct v1_resource_requirements *r)
 	sum(q, &q->requests, &r->requests);
 	sum(q, &q->limits, &r->limits);
 	for (size_t i = 0; i < r->limits.n; i++)
-		limited += is_compute(r->limits.v[i].key) && quantity_of(r->limits.v[i].value).nano > 0;
+		limited += is_compute(r->limits.v[i].key) &&
+			   quantity_of(r->limits.v[i].value).nano > 0;
 	if (limited < 2)
 		q->guaranteed = false;
 }

@@ -3,13 +3,14 @@
 #include "apiserver/validation/pod.h"
 #include "schema/quantity.h"
 
-static const char *const standard[] = {"cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory",
-	"requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage", "pods",
-	"resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps",
-	"persistentvolumeclaims", "storage", "requests.storage", "services.nodeports",
-	"services.loadbalancers", NULL};
-static const char *const integers[] = {"pods", "resourcequotas", "services", "replicationcontrollers", "secrets",
-	"configmaps", "persistentvolumeclaims", "services.nodeports", "services.loadbalancers", NULL};
+static const char *const standard[] = {"cpu", "memory", "ephemeral-storage", "requests.cpu",
+	"requests.memory", "requests.ephemeral-storage", "limits.cpu", "limits.memory",
+	"limits.ephemeral-storage", "pods", "resourcequotas", "services", "replicationcontrollers",
+	"secrets", "configmaps", "persistentvolumeclaims", "storage", "requests.storage",
+	"services.nodeports", "services.loadbalancers", NULL};
+static const char *const integers[] = {"pods", "resourcequotas", "services",
+	"replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims",
+	"services.nodeports", "services.loadbalancers", NULL};
 
 static bool one_of(struct str s, const char *const *list)
 {
@@ -67,7 +68,8 @@ void validate_resource_name(struct str name, const struct field_path *p, struct 
 		field_invalid(e, p, name, "must be a standard resource type or fully qualified");
 }
 
-void validate_container_resource_name(struct str name, const struct field_path *p, struct field_errors *e)
+void validate_container_resource_name(
+	struct str name, const struct field_path *p, struct field_errors *e)
 {
 	validate_resource_name(name, p, e);
 	if (str_chr(name, '/') < 0) {
@@ -79,7 +81,8 @@ void validate_container_resource_name(struct str name, const struct field_path *
 	}
 }
 
-static void validate_pod_resource_name(struct str name, const struct field_path *p, struct field_errors *e)
+static void validate_pod_resource_name(
+	struct str name, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const supported[] = {"cpu", "hugepages-", "memory", NULL};
 	size_t before = e->n;
@@ -96,19 +99,21 @@ static struct str text_of(struct arena *a, struct str quantity)
 	return quantity_text(&q, a);
 }
 
-void validate_resource_quantity(struct str name, struct str quantity, const struct field_path *p,
-	struct field_errors *e)
+void validate_resource_quantity(
+	struct str name, struct str quantity, const struct field_path *p, struct field_errors *e)
 {
 	struct quantity q = quantity_of(quantity);
 	struct str text = quantity_text(&q, e->arena);
 
 	if (q.nano < 0)
 		field_invalid(e, p, text, "must be greater than or equal to 0");
-	if ((one_of(name, integers) || resource_is_extended(name)) && quantity_milli(&q) % 1000 != 0)
+	if ((one_of(name, integers) || resource_is_extended(name)) &&
+		quantity_milli(&q) % 1000 != 0)
 		field_invalid(e, p, text, "must be an integer");
 }
 
-void validate_positive_quantity(struct str quantity, const struct field_path *p, struct field_errors *e)
+void validate_positive_quantity(
+	struct str quantity, const struct field_path *p, struct field_errors *e)
 {
 	struct quantity q = quantity_of(quantity);
 
@@ -116,8 +121,8 @@ void validate_positive_quantity(struct str quantity, const struct field_path *p,
 		field_invalid(e, p, quantity_text(&q, e->arena), "must be greater than zero");
 }
 
-static void validate_huge_pages(struct str name, struct str quantity, const struct field_path *p,
-	struct field_errors *e)
+static void validate_huge_pages(
+	struct str name, struct str quantity, const struct field_path *p, struct field_errors *e)
 {
 	struct quantity page, q = quantity_of(quantity);
 	struct str text = quantity_text(&q, e->arena);
@@ -126,8 +131,8 @@ static void validate_huge_pages(struct str name, struct str quantity, const stru
 		page.nano > 0 && quantity_milli(&page) % 1000 == 0 &&
 		quantity_value(&q) % quantity_value(&page) == 0)
 		return;
-	field_invalid(e, p, text, STR_FMT " is not positive integer multiple of " STR_FMT, STR_ARG(text),
-		STR_ARG(name));
+	field_invalid(e, p, text, STR_FMT " is not positive integer multiple of " STR_FMT,
+		STR_ARG(text), STR_ARG(name));
 }
 
 /* A claim may be named once, or once per request. */
@@ -142,7 +147,8 @@ static void validate_claim(const struct v1_resource_claim *claim, struct str_vec
 	}
 	if (claim->request.n) {
 		validate_dns1123_label(claim->request, AT(p, "request"), e);
-		key = arena_fmt(e->arena, STR_FMT "/" STR_FMT, STR_ARG(key), STR_ARG(claim->request));
+		key = arena_fmt(
+			e->arena, STR_FMT "/" STR_FMT, STR_ARG(key), STR_ARG(claim->request));
 	}
 	if (str_vec_has(seen, key)) {
 		field_duplicate(e, p, key);
@@ -155,8 +161,8 @@ static void validate_claim(const struct v1_resource_claim *claim, struct str_vec
 	ARENA_PUSH(e->arena, seen, key);
 }
 
-static void validate_claims(const struct v1_resource_claim_vec *claims, const struct str_vec *pod_claims,
-	const struct field_path *p, struct field_errors *e)
+static void validate_claims(const struct v1_resource_claim_vec *claims,
+	const struct str_vec *pod_claims, const struct field_path *p, struct field_errors *e)
 {
 	struct str_vec seen = {0};
 
@@ -185,8 +191,8 @@ static bool is_compute(struct str name)
 	return str_eqc(name, "cpu") || str_eqc(name, "memory");
 }
 
-static void validate_request(const struct v1_resource_requirements *r, const struct str_pair *request,
-	const struct field_path *p, struct field_errors *e)
+static void validate_request(const struct v1_resource_requirements *r,
+	const struct str_pair *request, const struct field_path *p, struct field_errors *e)
 {
 	const struct str *limit = str_map_get(&r->limits, request->key);
 	struct field_path requests = FIELD(p, "requests");
@@ -245,8 +251,8 @@ static void validate_requirements(const struct v1_resource_requirements *r,
 	validate_claims(&r->claims, claims, AT(p, "claims"), e);
 }
 
-void validate_container_resources(const struct v1_resource_requirements *r, const struct str_vec *claims,
-	const struct field_path *p, struct field_errors *e)
+void validate_container_resources(const struct v1_resource_requirements *r,
+	const struct str_vec *claims, const struct field_path *p, struct field_errors *e)
 {
 	validate_requirements(r, validate_container_resource_name, claims, p, e);
 }
@@ -314,7 +320,8 @@ static struct str_map aggregate(const struct v1_pod_spec *spec, bool limits, str
 	}
 	for (size_t i = 0; i < spec->init_containers.n; i++) {
 		const struct v1_container *ctr = &spec->init_containers.v[i];
-		const struct str_map *want = limits ? &ctr->resources.limits : &ctr->resources.requests;
+		const struct str_map *want =
+			limits ? &ctr->resources.limits : &ctr->resources.requests;
 		struct str_map now = {0};
 
 		if (container_is_sidecar(ctr)) {
@@ -354,21 +361,23 @@ static void validate_covers(const struct str_map *sum, const struct str_map *pod
 		if (quantity_cmp(&need, &got) > 0) {
 			struct str text = quantity_text(&need, e->arena);
 			field_invalid(e, AT_KEY(p, sum->v[i].key), quantity_text(&got, e->arena),
-				"must be greater than or equal to aggregate container %s of " STR_FMT,
+				"must be greater than or equal to aggregate container %s "
+				"of " STR_FMT,
 				what, STR_ARG(text));
 		}
 	}
 }
 
-static void validate_container_limits(const struct v1_pod_spec *spec, const struct field_path *p,
-	struct field_errors *e)
+static void validate_container_limits(
+	const struct v1_pod_spec *spec, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path list = FIELD(p, "containers");
 
 	for (size_t i = 0; i < spec->containers.n; i++) {
 		const struct str_map *limits = &spec->containers.v[i].resources.limits;
 		for (size_t k = 0; k < limits->n; k++) {
-			const struct str *most = str_map_get(&spec->resources->limits, limits->v[k].key);
+			const struct str *most =
+				str_map_get(&spec->resources->limits, limits->v[k].key);
 			struct quantity have = quantity_of(limits->v[k].value), max;
 
 			if (!most)

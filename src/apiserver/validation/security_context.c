@@ -11,8 +11,8 @@ static void validate_id(const int64_t *id, const struct field_path *p, struct fi
 		field_invalid_int_each(e, p, *id, is_user_id(e->arena, *id));
 }
 
-static void validate_seccomp(const struct v1_seccomp_profile *sp, const struct field_path *p,
-	struct field_errors *e)
+static void validate_seccomp(
+	const struct v1_seccomp_profile *sp, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const kinds[] = {"Localhost", "RuntimeDefault", "Unconfined", NULL};
 	struct field_path local = FIELD(p, "localhostProfile");
@@ -25,7 +25,8 @@ static void validate_seccomp(const struct v1_seccomp_profile *sp, const struct f
 		field_one_of(e, AT(p, "type"), sp->type, kinds);
 	if (!str_eqc(sp->type, "Localhost")) {
 		if (sp->localhost_profile.p)
-			field_invalid_raw(e, &local, go_json(e->arena, &v1_seccomp_profile_schema, sp),
+			field_invalid_raw(e, &local,
+				go_json(e->arena, &v1_seccomp_profile_schema, sp),
 				"can only be set when seccomp type is Localhost");
 	} else if (!sp->localhost_profile.p) {
 		field_required(e, &local, "must be set when seccomp type is Localhost");
@@ -34,7 +35,8 @@ static void validate_seccomp(const struct v1_seccomp_profile *sp, const struct f
 	}
 }
 
-static void validate_apparmor_local(struct str profile, const struct field_path *p, struct field_errors *e)
+static void validate_apparmor_local(
+	struct str profile, const struct field_path *p, struct field_errors *e)
 {
 	static const char needed[] = "must be set when AppArmor type is Localhost";
 
@@ -50,8 +52,8 @@ static void validate_apparmor_local(struct str profile, const struct field_path 
 		field_too_long(e, p, PROFILE_MAX_LEN);
 }
 
-static void validate_apparmor(const struct v1_app_armor_profile *ap, const struct field_path *p,
-	struct field_errors *e)
+static void validate_apparmor(
+	const struct v1_app_armor_profile *ap, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const kinds[] = {"Localhost", "RuntimeDefault", "Unconfined", NULL};
 	struct field_path local = FIELD(p, "localhostProfile");
@@ -68,8 +70,8 @@ static void validate_apparmor(const struct v1_app_armor_profile *ap, const struc
 	}
 }
 
-static void validate_escalation(const struct v1_security_context *sc, const struct field_path *p,
-	struct field_errors *e)
+static void validate_escalation(
+	const struct v1_security_context *sc, const struct field_path *p, struct field_errors *e)
 {
 	if (!sc->allow_privilege_escalation || *sc->allow_privilege_escalation)
 		return;
@@ -80,12 +82,13 @@ static void validate_escalation(const struct v1_security_context *sc, const stru
 	for (size_t i = 0; sc->capabilities && i < sc->capabilities->add.n; i++)
 		if (str_eqc(sc->capabilities->add.v[i], "CAP_SYS_ADMIN"))
 			field_invalid_raw(e, p, text,
-				"cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` "
+				"cannot set `allowPrivilegeEscalation` to false and "
+				"`capabilities.Add` "
 				"CAP_SYS_ADMIN");
 }
 
-void validate_security_context(const struct v1_security_context *sc, const struct pod_check *c,
-	const struct field_path *p)
+void validate_security_context(
+	const struct v1_security_context *sc, const struct pod_check *c, const struct field_path *p)
 {
 	static const char *const mounts[] = {"Default", "Unmasked", NULL};
 	struct field_errors *e = c->errs;
@@ -132,7 +135,8 @@ static bool sysctl_name_matches(struct str s)
 	return s.n > 0;
 }
 
-/* Dots and slashes may stand for each other: the first of them in the name tells which separates. */
+/* Dots and slashes may stand for each other: the first of them in the name tells which separates.
+ */
 static struct str sysctl_normalize(struct arena *a, struct str name)
 {
 	char *c = arena_cstr(a, name);
@@ -147,8 +151,9 @@ static struct str sysctl_normalize(struct arena *a, struct str name)
 
 static bool sysctl_is_ipc(struct str name)
 {
-	static const char *const names[] = {"kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
-		"kernel.shm_rmid_forced", "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni"};
+	static const char *const names[] = {"kernel.sem", "kernel.shmall", "kernel.shmmax",
+		"kernel.shmmni", "kernel.shm_rmid_forced", "kernel.msgmax", "kernel.msgmnb",
+		"kernel.msgmni"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (str_eqc(name, names[i]))
@@ -157,8 +162,8 @@ static bool sysctl_is_ipc(struct str name)
 	       str_starts(name, S("fs.mqueue."));
 }
 
-static void validate_host_sysctl(struct str name, const struct v1_pod_spec *spec, const struct field_path *p,
-	struct field_errors *e)
+static void validate_host_sysctl(struct str name, const struct v1_pod_spec *spec,
+	const struct field_path *p, struct field_errors *e)
 {
 	struct str normal = sysctl_normalize(e->arena, name);
 
@@ -208,14 +213,16 @@ void validate_pod_security_context(const struct pod_check *c, const struct field
 		for (size_t i = 0; i < sc->supplemental_groups.n; i++)
 			validate_id(&sc->supplemental_groups.v[i], AT_INDEX(&groups, i), e);
 	}
-	if (c->spec->share_process_namespace && *c->spec->share_process_namespace && c->spec->host_pid)
+	if (c->spec->share_process_namespace && *c->spec->share_process_namespace &&
+		c->spec->host_pid)
 		field_invalid_raw(e, AT(p, "shareProcessNamespace"), S("true"),
 			"ShareProcessNamespace and HostPID cannot both be enabled");
 	if (!sc)
 		return;
 	validate_sysctls(c, AT(p, "sysctls"));
 	if (sc->fs_group_change_policy.p)
-		field_one_of(e, AT(p, "fsGroupChangePolicy"), sc->fs_group_change_policy, fs_policies);
+		field_one_of(
+			e, AT(p, "fsGroupChangePolicy"), sc->fs_group_change_policy, fs_policies);
 	validate_seccomp(sc->seccomp_profile, AT(p, "seccompProfile"), e);
 	validate_windows_options(sc->windows_options, AT(p, "windowsOptions"), e);
 	validate_apparmor(sc->app_armor_profile, AT(p, "appArmorProfile"), e);

@@ -52,8 +52,8 @@ void validate_signer_name(struct str name, const struct field_path *p, struct fi
 	if (domain.n > DNS1123_SUBDOMAIN_MAX)
 		field_too_long(e, p, DNS1123_SUBDOMAIN_MAX);
 	if (validate_parts(domain, is_dns1123_label, p, e) < 2)
-		field_invalid(
-			e, p, domain, "should be a domain with at least two segments separated by dots");
+		field_invalid(e, p, domain,
+			"should be a domain with at least two segments separated by dots");
 	validate_parts(path, is_dns1123_subdomain, p, e);
 	if (name.n > SIGNER_MAX_LEN)
 		field_too_long(e, p, SIGNER_MAX_LEN);

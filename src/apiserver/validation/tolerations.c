@@ -2,8 +2,8 @@
 #include "apiserver/validation/names.h"
 #include "apiserver/validation/pod.h"
 
-void validate_taint_effect(struct str effect, bool allow_empty, const struct field_path *p,
-	struct field_errors *e)
+void validate_taint_effect(
+	struct str effect, bool allow_empty, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
 
@@ -13,8 +13,8 @@ void validate_taint_effect(struct str effect, bool allow_empty, const struct fie
 		field_one_of(e, p, effect, effects);
 }
 
-static void validate_operator(const struct v1_toleration *t, const struct field_path *p,
-	struct field_errors *e)
+static void validate_operator(
+	const struct v1_toleration *t, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const all[] = {"Equal", "Exists", "Lt", "Gt", NULL};
 	static const char *const basic[] = {"Equal", "Exists", NULL};
@@ -36,8 +36,8 @@ static void validate_operator(const struct v1_toleration *t, const struct field_
 	}
 }
 
-void validate_tolerations(const struct v1_toleration_vec *t, const struct field_path *p,
-	struct field_errors *e)
+void validate_tolerations(
+	const struct v1_toleration_vec *t, const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct v1_toleration *tol = &t->v[i];
@@ -47,7 +47,8 @@ void validate_tolerations(const struct v1_toleration_vec *t, const struct field_
 			validate_qualified_name(tol->key, AT(&item, "key"), e);
 		else if (!str_eqc(tol->operator, "Exists"))
 			field_invalid(e, AT(&item, "operator"), tol->operator,
-				"operator must be Exists when `key` is empty, which means \"match all "
+				"operator must be Exists when `key` is empty, which means \"match "
+				"all "
 				"values and all keys\"");
 		if (tol->toleration_seconds && !str_eqc(tol->effect, "NoExecute"))
 			field_invalid(e, AT(&item, "effect"), tol->effect,
@@ -60,12 +61,12 @@ void validate_tolerations(const struct v1_toleration_vec *t, const struct field_
 
 static bool same_but_seconds(const struct v1_toleration *a, const struct v1_toleration *b)
 {
-	return str_eq(a->key, b->key) && str_eq(a->operator, b->operator) && str_eq(a->value, b->value) &&
-	       str_eq(a->effect, b->effect);
+	return str_eq(a->key, b->key) && str_eq(a->operator, b->operator) &&
+	       str_eq(a->value, b->value) && str_eq(a->effect, b->effect);
 }
 
-void validate_only_added_tolerations(const struct v1_toleration_vec *t, const struct v1_toleration_vec *old,
-	const struct field_path *p, struct field_errors *e)
+void validate_only_added_tolerations(const struct v1_toleration_vec *t,
+	const struct v1_toleration_vec *old, const struct field_path *p, struct field_errors *e)
 {
 	for (size_t i = 0; i < old->n; i++) {
 		bool found = false;
@@ -74,7 +75,8 @@ void validate_only_added_tolerations(const struct v1_toleration_vec *t, const st
 			found = same_but_seconds(&old->v[i], &t->v[k]);
 		if (!found) {
 			field_forbidden(e, p,
-				"existing toleration can not be modified except its tolerationSeconds");
+				"existing toleration can not be modified except its "
+				"tolerationSeconds");
 			return;
 		}
 	}

@@ -7,7 +7,8 @@ static const char *const access_modes[] = {
 	"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL};
 static const char *const volume_modes[] = {"Block", "Filesystem", NULL};
 
-void validate_access_modes(const struct str_vec *modes, const struct field_path *p, struct field_errors *e)
+void validate_access_modes(
+	const struct str_vec *modes, const struct field_path *p, struct field_errors *e)
 {
 	bool once_pod = false, other = false;
 
@@ -23,8 +24,8 @@ void validate_access_modes(const struct str_vec *modes, const struct field_path 
 		field_forbidden(e, p, "may not use ReadWriteOncePod with other access modes");
 }
 
-static void validate_data_source(struct str group, struct str kind, struct str name, bool allow_invalid_group,
-	const struct field_path *p, struct field_errors *e)
+static void validate_data_source(struct str group, struct str kind, struct str name,
+	bool allow_invalid_group, const struct field_path *p, struct field_errors *e)
 {
 	if (name.n == 0)
 		field_required(e, AT(p, "name"), "");
@@ -37,8 +38,8 @@ static void validate_data_source(struct str group, struct str kind, struct str n
 		validate_dns1123_subdomain(group, AT(p, "apiGroup"), e);
 }
 
-static void validate_sources(const struct v1_persistent_volume_claim_spec *spec, bool allow_invalid_group,
-	const struct field_path *p, struct field_errors *e)
+static void validate_sources(const struct v1_persistent_volume_claim_spec *spec,
+	bool allow_invalid_group, const struct field_path *p, struct field_errors *e)
 {
 	const struct v1_typed_local_object_reference *ds = spec->data_source;
 	const struct v1_typed_object_reference *ref = spec->data_source_ref;
@@ -62,10 +63,11 @@ static void validate_sources(const struct v1_persistent_volume_claim_spec *spec,
 		field_invalid_raw(e, p, S("{}"), "must match dataSourceRef");
 }
 
-void validate_claim_spec(const struct v1_persistent_volume_claim_spec *spec, bool allow_invalid_api_group,
-	const struct field_path *p, struct field_errors *e)
+void validate_claim_spec(const struct v1_persistent_volume_claim_spec *spec,
+	bool allow_invalid_api_group, const struct field_path *p, struct field_errors *e)
 {
-	struct field_path resources = FIELD(p, "resources"), storage = FIELD_KEY(&resources, S("storage"));
+	struct field_path resources = FIELD(p, "resources"),
+			  storage = FIELD_KEY(&resources, S("storage"));
 	const struct str *size = str_map_get(&spec->resources.requests, S("storage"));
 
 	if (spec->access_modes.n == 0)
@@ -93,8 +95,8 @@ static void forbid(bool present, const struct field_path *p, struct field_errors
 }
 
 /* Only labels and annotations of a template's metadata mean anything. */
-static void validate_template_meta(const struct meta_v1_object_meta *m, const struct field_path *p,
-	struct field_errors *e)
+static void validate_template_meta(
+	const struct meta_v1_object_meta *m, const struct field_path *p, struct field_errors *e)
 {
 	validate_annotations(&m->annotations, AT(p, "annotations"), e);
 	validate_labels(&m->labels, AT(p, "labels"), e);
@@ -113,8 +115,8 @@ static void validate_template_meta(const struct meta_v1_object_meta *m, const st
 	forbid(m->managed_fields.v, AT(p, "managedFields"), e);
 }
 
-void validate_claim_template(const struct v1_persistent_volume_claim_template *t, const struct field_path *p,
-	struct field_errors *e)
+void validate_claim_template(const struct v1_persistent_volume_claim_template *t,
+	const struct field_path *p, struct field_errors *e)
 {
 	validate_template_meta(&t->metadata, AT(p, "metadata"), e);
 	validate_claim_spec(&t->spec, false, AT(p, "spec"), e);

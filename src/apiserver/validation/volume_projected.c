@@ -26,8 +26,8 @@ static void take_path(struct projection *pr, struct str path, struct str shown)
 		ARENA_PUSH(pr->e->arena, &pr->paths, path);
 }
 
-void validate_downward_api_file(const struct v1_downward_api_volume_file *f, const struct field_path *p,
-	struct field_errors *e)
+void validate_downward_api_file(const struct v1_downward_api_volume_file *f,
+	const struct field_path *p, struct field_errors *e)
 {
 	if (f->path.n == 0)
 		field_required(e, AT(p, "path"), "");
@@ -36,7 +36,8 @@ void validate_downward_api_file(const struct v1_downward_api_volume_file *f, con
 		validate_field_ref(f->field_ref, true, AT(p, "fieldRef"), e);
 		if (f->resource_field_ref)
 			field_invalid(e, p, S("resource"),
-				"fieldRef and resourceFieldRef can not be specified simultaneously");
+				"fieldRef and resourceFieldRef can not be specified "
+				"simultaneously");
 	} else if (f->resource_field_ref) {
 		validate_resource_field_ref(
 			f->resource_field_ref, true, AT(p, "resourceFieldRef"), e);
@@ -46,8 +47,8 @@ void validate_downward_api_file(const struct v1_downward_api_volume_file *f, con
 	validate_file_mode(f->mode, AT(p, "mode"), e);
 }
 
-static void validate_keys(struct projection *pr, struct str name, const struct v1_key_to_path_vec *items,
-	const struct field_path *p)
+static void validate_keys(struct projection *pr, struct str name,
+	const struct v1_key_to_path_vec *items, const struct field_path *p)
 {
 	struct field_path list = FIELD(p, "items");
 
@@ -60,8 +61,8 @@ static void validate_keys(struct projection *pr, struct str name, const struct v
 	}
 }
 
-static void validate_token(struct projection *pr, const struct v1_service_account_token_projection *t,
-	const struct field_path *p)
+static void validate_token(struct projection *pr,
+	const struct v1_service_account_token_projection *t, const struct field_path *p)
 {
 	int64_t seconds = t->expiration_seconds ? *t->expiration_seconds : 0;
 	struct field_path at = FIELD(p, "expirationSeconds");
@@ -78,13 +79,14 @@ static void validate_token(struct projection *pr, const struct v1_service_accoun
 		validate_local_non_reserved_path(t->path, AT(pr->p, "path"), pr->e);
 }
 
-static void validate_bundle(struct projection *pr, const struct v1_cluster_trust_bundle_projection *b,
-	const struct field_path *p)
+static void validate_bundle(struct projection *pr,
+	const struct v1_cluster_trust_bundle_projection *b, const struct field_path *p)
 {
 	struct field_errors *e = pr->e;
 
 	if (b->name.p && b->signer_name.p) {
-		field_invalid_raw(e, p, go_json(e->arena, &v1_cluster_trust_bundle_projection_schema, b),
+		field_invalid_raw(e, p,
+			go_json(e->arena, &v1_cluster_trust_bundle_projection_schema, b),
 			"only one of name and signerName may be used");
 	} else if (b->name.p) {
 		if (b->name.n == 0)
@@ -95,7 +97,8 @@ static void validate_bundle(struct projection *pr, const struct v1_cluster_trust
 				"not a valid clustertrustbundlename: " STR_FMT, STR_ARG(msgs.v[i]));
 		if (b->label_selector)
 			field_invalid_raw(e, AT(p, "labelSelector"),
-				go_json(e->arena, &meta_v1_label_selector_schema, b->label_selector),
+				go_json(e->arena, &meta_v1_label_selector_schema,
+					b->label_selector),
 				"labelSelector must be unset if name is specified");
 	} else if (b->signer_name.p) {
 		if (b->signer_name.n == 0)
@@ -111,8 +114,8 @@ static void validate_bundle(struct projection *pr, const struct v1_cluster_trust
 	take_path(pr, b->path, b->path);
 }
 
-static void validate_user_annotations(const struct str_map *m, const struct field_path *p,
-	struct field_errors *e)
+static void validate_user_annotations(
+	const struct str_map *m, const struct field_path *p, struct field_errors *e)
 {
 	size_t total = 0;
 
@@ -133,8 +136,8 @@ static size_t certificate_path(struct projection *pr, struct str path, const str
 	return 1;
 }
 
-static void validate_certificate(struct projection *pr, const struct v1_pod_certificate_projection *c,
-	const struct field_path *p)
+static void validate_certificate(struct projection *pr,
+	const struct v1_pod_certificate_projection *c, const struct field_path *p)
 {
 	static const char *const keys[] = {
 		"RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519", NULL};
@@ -160,11 +163,12 @@ static void validate_certificate(struct projection *pr, const struct v1_pod_cert
 	n += certificate_path(pr, c->certificate_chain_path, AT(p, "certificateChainPath"));
 	if (n == 0)
 		field_required(pr->e, p,
-			"specify at least one of credentialBundlePath, keyPath, and certificateChainPath");
+			"specify at least one of credentialBundlePath, keyPath, and "
+			"certificateChainPath");
 }
 
-static void validate_source(struct projection *pr, const struct v1_volume_projection *s,
-	const struct field_path *p)
+static void validate_source(
+	struct projection *pr, const struct v1_volume_projection *s, const struct field_path *p)
 {
 	size_t n = 0;
 

@@ -13,8 +13,8 @@ static void require(struct str v, const struct field_path *p, struct field_error
 void validate_host_path(const struct v1_host_path_volume_source *v, const struct field_path *p,
 	struct field_errors *e)
 {
-	static const char *const kinds[] = {"", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate",
-		"File", "FileOrCreate", "Socket", NULL};
+	static const char *const kinds[] = {"", "BlockDevice", "CharDevice", "Directory",
+		"DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL};
 
 	if (v->path.n == 0) {
 		field_required(e, AT(p, "path"), "");
@@ -32,7 +32,8 @@ static void validate_git_repo(const struct v1_git_repo_volume_source *v, const s
 	validate_local_descending_path(v->directory, AT(p, "directory"), e);
 }
 
-/* Partitions count from 1, but 0 means the whole disk: the check and its words differ, upstream too. */
+/* Partitions count from 1, but 0 means the whole disk: the check and its words differ, upstream
+ * too. */
 void validate_disk(struct str id, int32_t partition, const struct field_path *id_path,
 	const struct field_path *p, struct field_errors *e)
 {
@@ -42,8 +43,8 @@ void validate_disk(struct str id, int32_t partition, const struct field_path *id
 			e, AT(p, "partition"), partition, "must be between 1 and 255, inclusive");
 }
 
-static void validate_items(const struct v1_key_to_path_vec *items, const struct field_path *p,
-	struct field_errors *e)
+static void validate_items(
+	const struct v1_key_to_path_vec *items, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path list = FIELD(p, "items");
 
@@ -51,23 +52,24 @@ static void validate_items(const struct v1_key_to_path_vec *items, const struct 
 		validate_key_to_path(&items->v[i], AT_INDEX(&list, i), e);
 }
 
-static void validate_secret(const struct v1_secret_volume_source *v, const struct field_path *p,
-	struct field_errors *e)
+static void validate_secret(
+	const struct v1_secret_volume_source *v, const struct field_path *p, struct field_errors *e)
 {
 	require(v->secret_name, AT(p, "secretName"), e);
 	validate_file_mode(v->default_mode, AT(p, "defaultMode"), e);
 	validate_items(&v->items, p, e);
 }
 
-static void validate_config_map(const struct v1_config_map_volume_source *v, const struct field_path *p,
-	struct field_errors *e)
+static void validate_config_map(const struct v1_config_map_volume_source *v,
+	const struct field_path *p, struct field_errors *e)
 {
 	require(v->name, AT(p, "name"), e);
 	validate_file_mode(v->default_mode, AT(p, "defaultMode"), e);
 	validate_items(&v->items, p, e);
 }
 
-void validate_nfs(const struct v1_nfs_volume_source *v, const struct field_path *p, struct field_errors *e)
+void validate_nfs(
+	const struct v1_nfs_volume_source *v, const struct field_path *p, struct field_errors *e)
 {
 	require(v->server, AT(p, "server"), e);
 	require(v->path, AT(p, "path"), e);
@@ -80,7 +82,8 @@ static bool all_alnum(struct str s, size_t n)
 	if (s.n != n)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!((s.p[i] | 32) >= 'a' && (s.p[i] | 32) <= 'z') && !(s.p[i] >= '0' && s.p[i] <= '9'))
+		if (!((s.p[i] | 32) >= 'a' && (s.p[i] | 32) <= 'z') &&
+			!(s.p[i] >= '0' && s.p[i] <= '9'))
 			return false;
 	return true;
 }
@@ -97,7 +100,8 @@ static bool iqn_matches(struct str s)
 		if (i != 8 && (s.p[i] < '0' || s.p[i] > '9'))
 			return false;
 	for (ssize_t i = 12; i < colon; i++)
-		if (!all_alnum(str_sub(s, (size_t)i, (size_t)i + 1), 1) && s.p[i] != '-' && s.p[i] != '.')
+		if (!all_alnum(str_sub(s, (size_t)i, (size_t)i + 1), 1) && s.p[i] != '-' &&
+			s.p[i] != '.')
 			return false;
 	for (size_t i = (size_t)colon + 1; i < s.n; i++)
 		if (strchr(",;*&$| \t\n\r\f\v", s.p[i]))
@@ -143,14 +147,16 @@ static void validate_iscsi(const struct v1_iscsi_volume_source *v, struct str na
 		field_invalid(e, AT(p, "initiatorname"), v->initiator_name, "must be valid format");
 	if (name.n + 1 + v->target_portal.n > 64)
 		field_invalid(e, AT(volume, "name"), name,
-			"Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters "
+			"Total length of <volume name>:<iscsi.targetPortal> must be under 64 "
+			"characters "
 			"if iscsi.initiatorName is specified.");
 }
 
 void validate_quobyte(const struct v1_quobyte_volume_source *v, const struct field_path *p,
 	struct field_errors *e)
 {
-	static const char pairs[] = "must be a host:port pair or multiple pairs separated by commas";
+	static const char pairs[] =
+		"must be a host:port pair or multiple pairs separated by commas";
 	struct str pair, rest = v->registry;
 
 	if (v->registry.n == 0)
@@ -180,7 +186,8 @@ void validate_flocker(const struct v1_flocker_volume_source *v, const struct fie
 		field_invalid(e, AT(p, "datasetName"), v->dataset_name, "must not contain '/'");
 }
 
-void validate_fc(const struct v1_fc_volume_source *v, const struct field_path *p, struct field_errors *e)
+void validate_fc(
+	const struct v1_fc_volume_source *v, const struct field_path *p, struct field_errors *e)
 {
 	if (v->target_wwns.n == 0 && v->wwids.n == 0)
 		field_required(e, AT(p, "targetWWNs"),
@@ -196,8 +203,8 @@ void validate_fc(const struct v1_fc_volume_source *v, const struct field_path *p
 		field_invalid_int(e, AT(p, "lun"), *v->lun, "must be between 0 and 255, inclusive");
 }
 
-void validate_flex_options(struct str driver, const struct str_map *options, const struct field_path *p,
-	struct field_errors *e)
+void validate_flex_options(struct str driver, const struct str_map *options,
+	const struct field_path *p, struct field_errors *e)
 {
 	struct field_path at = FIELD(p, "options");
 
@@ -222,11 +229,12 @@ void validate_azure_disk(const struct v1_azure_disk_volume_source *v, const stru
 {
 	static const char *const modes[] = {"None", "ReadOnly", "ReadWrite", NULL};
 	static const char *const kinds[] = {"Dedicated", "Managed", "Shared", NULL};
-	static const char *const managed[] = {
-		"/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
+	static const char *const managed[] = {"/subscriptions/{sub-id}/resourcegroups/{group-name}/"
+					      "providers/microsoft.compute/disks/{disk-id}",
 		NULL};
 	static const char *const blob[] = {
-		"https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd", NULL};
+		"https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd",
+		NULL};
 
 	require(v->disk_name, AT(p, "diskName"), e);
 	require(v->disk_uri, AT(p, "diskURI"), e);
@@ -243,8 +251,8 @@ void validate_azure_disk(const struct v1_azure_disk_volume_source *v, const stru
 	}
 }
 
-static void validate_storage_os(const struct v1_storage_os_volume_source *v, const struct field_path *p,
-	struct field_errors *e)
+static void validate_storage_os(const struct v1_storage_os_volume_source *v,
+	const struct field_path *p, struct field_errors *e)
 {
 	struct field_path ref = FIELD(p, "secretRef");
 
@@ -258,8 +266,8 @@ static void validate_storage_os(const struct v1_storage_os_volume_source *v, con
 		require(v->secret_ref->name, AT(&ref, "name"), e);
 }
 
-static void validate_csi(const struct v1_csi_volume_source *v, const struct field_path *p,
-	struct field_errors *e)
+static void validate_csi(
+	const struct v1_csi_volume_source *v, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path ref = FIELD(p, "nodePublishSecretRef");
 
@@ -292,16 +300,16 @@ static void validate_ephemeral(const struct v1_volume *v, const struct pod_check
 			STR_ARG(claim), STR_ARG(msgs.v[i]));
 }
 
-static void validate_downward_api(const struct v1_downward_api_volume_source *v, const struct field_path *p,
-	struct field_errors *e)
+static void validate_downward_api(const struct v1_downward_api_volume_source *v,
+	const struct field_path *p, struct field_errors *e)
 {
 	validate_file_mode(v->default_mode, AT(p, "defaultMode"), e);
 	for (size_t i = 0; i < v->items.n; i++)
 		validate_downward_api_file(&v->items.v[i], p, e);
 }
 
-static void validate_cinder(const struct v1_cinder_volume_source *v, const struct field_path *p,
-	struct field_errors *e)
+static void validate_cinder(
+	const struct v1_cinder_volume_source *v, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path ref = FIELD(p, "secretRef");
 
@@ -318,8 +326,8 @@ static void validate_image(const struct v1_image_volume_source *v, const struct 
 	validate_pull_policy(v->pull_policy, AT(p, "pullPolicy"), c->errs);
 }
 
-void validate_scale_io(struct str gateway, struct str system, struct str volume, const struct field_path *p,
-	struct field_errors *e)
+void validate_scale_io(struct str gateway, struct str system, struct str volume,
+	const struct field_path *p, struct field_errors *e)
 {
 	require(gateway, AT(p, "gateway"), e);
 	require(system, AT(p, "system"), e);
@@ -337,11 +345,12 @@ bool volume_first_of(size_t *n, bool present, const struct field_path *p, struct
 }
 
 /* The kinds of which only strings are required. */
-static void validate_simple_source(const struct v1_volume *v, size_t *n, const struct field_path *p,
-	struct field_errors *e)
+static void validate_simple_source(
+	const struct v1_volume *v, size_t *n, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path azure = FIELD(p, "azureFile"), vsphere = FIELD(p, "vsphereVolume");
-	struct field_path photon = FIELD(p, "photonPersistentDisk"), portworx = FIELD(p, "portworxVolume");
+	struct field_path photon = FIELD(p, "photonPersistentDisk"),
+			  portworx = FIELD(p, "portworxVolume");
 
 	if (volume_first_of(n, v->azure_file, &azure, e)) {
 		require(v->azure_file->secret_name, AT(&azure, "secretName"), e);
@@ -355,13 +364,15 @@ static void validate_simple_source(const struct v1_volume *v, size_t *n, const s
 		require(v->portworx_volume->volume_id, AT(&portworx, "volumeID"), e);
 }
 
-/* emptyDir to persistentVolumeClaim, in upstream's order. Some paths differ from the field's name there. */
-static void validate_common_source(const struct v1_volume *v, size_t *n, const struct field_path *p,
-	struct field_errors *e)
+/* emptyDir to persistentVolumeClaim, in upstream's order. Some paths differ from the field's name
+ * there. */
+static void validate_common_source(
+	const struct v1_volume *v, size_t *n, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path empty = FIELD(p, "emptyDir"), disk = FIELD(p, "persistentDisk");
 	struct field_path aws = FIELD(p, "awsElasticBlockStore"), iscsi = FIELD(p, "iscsi");
-	struct field_path gluster = FIELD(p, "glusterfs"), claim = FIELD(p, "persistentVolumeClaim");
+	struct field_path gluster = FIELD(p, "glusterfs"),
+			  claim = FIELD(p, "persistentVolumeClaim");
 
 	if (v->empty_dir) {
 		(*n)++;
@@ -377,8 +388,8 @@ static void validate_common_source(const struct v1_volume *v, size_t *n, const s
 		validate_disk(v->gce_persistent_disk->pd_name, v->gce_persistent_disk->partition,
 			AT(&disk, "pdName"), &disk, e);
 	if (volume_first_of(n, v->aws_elastic_block_store, &aws, e))
-		validate_disk(v->aws_elastic_block_store->volume_id, v->aws_elastic_block_store->partition,
-			AT(&aws, "volumeID"), &aws, e);
+		validate_disk(v->aws_elastic_block_store->volume_id,
+			v->aws_elastic_block_store->partition, AT(&aws, "volumeID"), &aws, e);
 	if (volume_first_of(n, v->secret, AT(p, "secret"), e))
 		validate_secret(v->secret, AT(p, "secret"), e);
 	if (volume_first_of(n, v->nfs, AT(p, "nfs"), e))
@@ -395,14 +406,15 @@ static void validate_common_source(const struct v1_volume *v, size_t *n, const s
 		require(v->persistent_volume_claim->claim_name, AT(&claim, "claimName"), e);
 }
 
-void validate_monitors(const struct str_vec *monitors, const struct field_path *p, struct field_errors *e)
+void validate_monitors(
+	const struct str_vec *monitors, const struct field_path *p, struct field_errors *e)
 {
 	if (monitors->n == 0)
 		field_required(e, AT(p, "monitors"), "");
 }
 
-static void validate_more_sources(const struct v1_volume *v, size_t *n, const struct field_path *p,
-	struct field_errors *e)
+static void validate_more_sources(
+	const struct v1_volume *v, size_t *n, const struct field_path *p, struct field_errors *e)
 {
 	struct field_path rbd = FIELD(p, "rbd"), cephfs = FIELD(p, "cephfs");
 
@@ -427,7 +439,8 @@ static void validate_more_sources(const struct v1_volume *v, size_t *n, const st
 		validate_config_map(v->config_map, AT(p, "configMap"), e);
 }
 
-void validate_volume_source(const struct v1_volume *v, const struct pod_check *c, const struct field_path *p)
+void validate_volume_source(
+	const struct v1_volume *v, const struct pod_check *c, const struct field_path *p)
 {
 	struct field_errors *e = c->errs;
 	size_t n = 0;
@@ -442,8 +455,8 @@ void validate_volume_source(const struct v1_volume *v, const struct pod_check *c
 	if (volume_first_of(&n, v->projected, AT(p, "projected"), e))
 		validate_projected(v->projected, AT(p, "projected"), e);
 	if (volume_first_of(&n, v->scale_io, AT(p, "scaleIO"), e))
-		validate_scale_io(v->scale_io->gateway, v->scale_io->system, v->scale_io->volume_name,
-			AT(p, "scaleIO"), e);
+		validate_scale_io(v->scale_io->gateway, v->scale_io->system,
+			v->scale_io->volume_name, AT(p, "scaleIO"), e);
 	if (volume_first_of(&n, v->csi, AT(p, "csi"), e))
 		validate_csi(v->csi, AT(p, "csi"), e);
 	if (volume_first_of(&n, v->ephemeral, AT(p, "ephemeral"), e))

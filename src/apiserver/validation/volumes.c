@@ -1,4 +1,5 @@
-/* volumes.c: a pod's volumes, and how containers mount them. The kinds of volumes are in volume_sources.c. */
+/* volumes.c: a pod's volumes, and how containers mount them. The kinds of volumes are in
+ * volume_sources.c. */
 #include "apiserver/validation/names.h"
 #include "apiserver/validation/pod.h"
 
@@ -17,14 +18,16 @@ void validate_path_no_backsteps(struct str path, const struct field_path *p, str
 	}
 }
 
-void validate_local_descending_path(struct str path, const struct field_path *p, struct field_errors *e)
+void validate_local_descending_path(
+	struct str path, const struct field_path *p, struct field_errors *e)
 {
 	if (str_starts(path, S("/")))
 		field_invalid(e, p, path, "must be a relative path");
 	validate_path_no_backsteps(path, p, e);
 }
 
-void validate_local_non_reserved_path(struct str path, const struct field_path *p, struct field_errors *e)
+void validate_local_non_reserved_path(
+	struct str path, const struct field_path *p, struct field_errors *e)
 {
 	validate_local_descending_path(path, p, e);
 	if (str_starts(path, S("..")) && !str_starts(path, S("../")))
@@ -38,7 +41,8 @@ void validate_file_mode(const int32_t *mode, const struct field_path *p, struct 
 			e, p, *mode, "must be a number between 0 and 0777 (octal), both inclusive");
 }
 
-void validate_key_to_path(const struct v1_key_to_path *kp, const struct field_path *p, struct field_errors *e)
+void validate_key_to_path(
+	const struct v1_key_to_path *kp, const struct field_path *p, struct field_errors *e)
 {
 	if (kp->key.n == 0)
 		field_required(e, AT(p, "key"), "");
@@ -72,8 +76,9 @@ static bool claim_of_ephemeral(const struct pod_check *c, struct str claim)
 		return false;
 	for (size_t i = 0; i < c->spec->volumes.n; i++) {
 		const struct v1_volume *v = &c->spec->volumes.v[i];
-		if (v->ephemeral && str_eq(claim, arena_fmt(c->errs->arena, STR_FMT "-" STR_FMT,
-							  STR_ARG(c->meta->name), STR_ARG(v->name))))
+		if (v->ephemeral &&
+			str_eq(claim, arena_fmt(c->errs->arena, STR_FMT "-" STR_FMT,
+					      STR_ARG(c->meta->name), STR_ARG(v->name))))
 			return true;
 	}
 	return false;
@@ -105,7 +110,8 @@ void validate_volumes(struct pod_check *c, const struct field_path *p)
 			struct field_path claim = FIELD(&item, "persistentVolumeClaim");
 			field_invalid(e, AT(&claim, "claimName"),
 				v->persistent_volume_claim->claim_name,
-				"must not reference a PVC that gets created for an ephemeral volume");
+				"must not reference a PVC that gets created for an ephemeral "
+				"volume");
 		}
 	}
 }
@@ -152,11 +158,12 @@ static void validate_propagation(struct str mode, const struct v1_container *ctr
 	field_one_of(e, p, mode, modes);
 	if (str_eqc(mode, "Bidirectional") && !(sc && sc->privileged && *sc->privileged))
 		field_forbidden(e, p,
-			"Bidirectional mount propagation is available only to privileged containers");
+			"Bidirectional mount propagation is available only to privileged "
+			"containers");
 }
 
-static void validate_recursive_read_only(const struct v1_volume_mount *mnt, const struct field_path *p,
-	struct field_errors *e)
+static void validate_recursive_read_only(
+	const struct v1_volume_mount *mnt, const struct field_path *p, struct field_errors *e)
 {
 	static const char *const modes[] = {"Disabled", "Enabled", "IfPossible", NULL};
 
@@ -167,8 +174,8 @@ static void validate_recursive_read_only(const struct v1_volume_mount *mnt, cons
 	if (!mnt->read_only)
 		field_forbidden(e, p, "may only be specified when readOnly is true");
 	if (mnt->mount_propagation.p && !str_eqc(mnt->mount_propagation, "None"))
-		field_forbidden(
-			e, p, "may only be specified when mountPropagation is None or not specified");
+		field_forbidden(e, p,
+			"may only be specified when mountPropagation is None or not specified");
 }
 
 static void validate_sub_path(const struct v1_volume_mount *mnt, const struct field_path *p,
@@ -184,8 +191,8 @@ static void validate_sub_path(const struct v1_volume_mount *mnt, const struct fi
 	validate_local_descending_path(mnt->sub_path_expr, AT(p, "subPathExpr"), e);
 }
 
-void validate_volume_mounts(const struct v1_container *ctr, const struct pod_check *c,
-	const struct field_path *p)
+void validate_volume_mounts(
+	const struct v1_container *ctr, const struct pod_check *c, const struct field_path *p)
 {
 	struct field_errors *e = c->errs;
 	struct str_vec paths = {0};
@@ -230,8 +237,8 @@ static bool has_backsteps(struct str path)
 	return false;
 }
 
-void validate_volume_devices(const struct v1_container *ctr, const struct pod_check *c,
-	const struct field_path *p)
+void validate_volume_devices(
+	const struct v1_container *ctr, const struct pod_check *c, const struct field_path *p)
 {
 	struct field_errors *e = c->errs;
 	struct str_vec paths = {0}, names = {0};
@@ -248,7 +255,8 @@ void validate_volume_devices(const struct v1_container *ctr, const struct pod_ch
 			field_invalid(e, &name, dev, "must be unique");
 		if (str_vec_has(&c->volumes, dev) && !str_vec_has(&c->claim_volumes, dev))
 			field_invalid(e, &name, dev,
-				"can only use volume source type of PersistentVolumeClaim or Ephemeral "
+				"can only use volume source type of PersistentVolumeClaim or "
+				"Ephemeral "
 				"for block mode");
 		if (!str_vec_has(&c->volumes, dev))
 			field_not_found(e, &name, dev);

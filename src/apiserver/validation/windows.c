@@ -50,7 +50,8 @@ static void validate_user_name(struct str name, const struct field_path *p, stru
 	if (!has_domain)
 		user = name;
 	else if (domain.n >= DOMAIN_MAX_LEN)
-		field_invalid(e, p, name, "runAsUserName's Domain length must be under %d characters",
+		field_invalid(e, p, name,
+			"runAsUserName's Domain length must be under %d characters",
 			DOMAIN_MAX_LEN);
 	if (has_domain && !is_netbios(domain) && !is_dns_domain(e->arena, domain))
 		field_invalid(e, p, name,
@@ -59,17 +60,19 @@ static void validate_user_name(struct str name, const struct field_path *p, stru
 		field_invalid(e, p, name, "runAsUserName's User cannot be empty");
 	else if (user.n > USER_MAX_LEN)
 		field_invalid(e, p, name,
-			"runAsUserName's User length must not be longer than %d characters", USER_MAX_LEN);
+			"runAsUserName's User length must not be longer than %d characters",
+			USER_MAX_LEN);
 	if (user.n && strspn(arena_cstr(e->arena, user), ". ") == user.n)
-		field_invalid(e, p, name, "runAsUserName's User cannot contain only periods or spaces");
+		field_invalid(
+			e, p, name, "runAsUserName's User cannot contain only periods or spaces");
 	if (has_any(user, "\"/\\:;|=,+*?<>@[]"))
 		field_invalid(e, p, name,
 			"runAsUserName's User cannot contain the following characters: "
 			"\"/\\:;|=,+*?<>@[]");
 }
 
-void validate_windows_options(const struct v1_windows_security_context_options *w, const struct field_path *p,
-	struct field_errors *e)
+void validate_windows_options(const struct v1_windows_security_context_options *w,
+	const struct field_path *p, struct field_errors *e)
 {
 	struct field_path spec = FIELD(p, "gmsaCredentialSpec");
 
@@ -94,12 +97,14 @@ struct host_process {
 	struct field_errors *e;
 };
 
-static void count_host_process(const struct v1_container *ctr, const struct field_path *p, void *user_data)
+static void count_host_process(
+	const struct v1_container *ctr, const struct field_path *p, void *user_data)
 {
 	struct host_process *h = user_data;
 	const struct v1_security_context *sc = ctr->security_context;
 	const bool *own = sc && sc->windows_options ? sc->windows_options->host_process : NULL;
-	struct field_path context = FIELD(p, "securityContext"), win = FIELD(&context, "windowsOptions");
+	struct field_path context = FIELD(p, "securityContext"),
+			  win = FIELD(&context, "windowsOptions");
 
 	h->containers++;
 	if (h->pod && own && *h->pod != *own)
@@ -131,7 +136,8 @@ void validate_windows_host_process(const struct pod_check *c, const struct field
 			"hostProcess containers are disallowed by cluster policy");
 }
 
-static void linux_container(const struct v1_container *ctr, const struct field_path *p, void *user_data)
+static void linux_container(
+	const struct v1_container *ctr, const struct field_path *p, void *user_data)
 {
 	struct field_path sc = FIELD(p, "securityContext");
 
@@ -146,7 +152,8 @@ static void forbid(bool present, const struct field_path *p, struct field_errors
 		field_forbidden(e, p, "cannot be set for a windows pod");
 }
 
-static void windows_container(const struct v1_container *ctr, const struct field_path *p, void *user_data)
+static void windows_container(
+	const struct v1_container *ctr, const struct field_path *p, void *user_data)
 {
 	const struct v1_security_context *sc = ctr->security_context;
 	struct field_path at = FIELD(p, "securityContext");
@@ -166,11 +173,12 @@ static void windows_container(const struct v1_container *ctr, const struct field
 	forbid(sc->run_as_group, AT(&at, "runAsGroup"), e);
 }
 
-static void validate_windows(const struct v1_pod_spec *spec, const struct field_path *p,
-	struct field_errors *e)
+static void validate_windows(
+	const struct v1_pod_spec *spec, const struct field_path *p, struct field_errors *e)
 {
 	static const struct v1_pod_security_context none;
-	const struct v1_pod_security_context *sc = spec->security_context ? spec->security_context : &none;
+	const struct v1_pod_security_context *sc =
+		spec->security_context ? spec->security_context : &none;
 	struct field_path at = FIELD(p, "securityContext");
 
 	forbid(sc->app_armor_profile, AT(&at, "appArmorProfile"), e);
