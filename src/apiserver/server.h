@@ -2,18 +2,21 @@
  * server.h: what the files of the API server share among themselves: the server, one request, and
  * the functions that answer it.
  *
- * A request that only reads lives in its exchange. One that writes has an arena of its own, because
- * its commit may finish after the peer is gone: then r->x is NULL and the answer goes nowhere.
+ * A request has an arena of its own, because its commit may finish after the peer is gone: then
+ * r->x is NULL and the answer goes nowhere. One that writes holds no view into its exchange.
  * Everything in a request runs on its exchange's loop.
  */
 #ifndef SAMPAN_APISERVER_SERVER_H
 #define SAMPAN_APISERVER_SERVER_H
+
+#include <stdatomic.h>
 
 #include "apiserver/admission.h"
 #include "apiserver/apiserver.h"
 #include "apiserver/auth.h"
 #include "apiserver/request.h"
 #include "apiserver/strategy.h"
+#include "apiserver/metrics.h"
 #include "loop/loop.h"
 
 struct discovery;
@@ -29,6 +32,7 @@ struct apiserver {
 	struct discovery *discovery;
 	struct retained *retained; /* snapshots behind continue tokens */
 	struct server_metrics *metrics;
+	_Atomic bool bootstrapped;     /* apiserver_bootstrap is done, or was never asked for */
 	void *kubelet_ssl_ctx; /* towards kubelets, NULL = none */
 };
 
@@ -52,6 +56,7 @@ struct request {
 	struct loop *loop;
 	struct arena *arena;
 	struct arena own;
+	bool detached; /* holds no view into the exchange: may outlive it */
 	unsigned refs;
 	int64_t now_ns;
 
@@ -67,18 +72,22 @@ struct request {
 	const struct schema_subresource *sub;  /* or NULL */
 	const struct strategy *strategy;       /* of storage, or NULL */
 	struct strategy_ctx ctx;
-	struct write *write; /* see write.h */
+	void (*on_gone)(struct request *r); /* the peer left; may be NULL */
+	void *state;                        /* of the verb's file */
 };
 
 struct request *request_ref(struct request *r);
 void request_unref(struct request *r);
-bool request_is_long(const struct request *r); /* watch, log, exec …: not counted against limits */
 void request_warn(struct request *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* --- negotiate.c --- */
 
 /* Reads Accept (and pretty) into r->out. 406 NotAcceptable. */
 int negotiate_output(struct request *r, struct err *err);
+/* What an error is written in; false: nothing that the client accepts. */
+bool negotiate_error(struct request *r, struct media *ret);
+/* After negotiate_output: whether it can be streamed (watch). */
+int negotiate_stream(struct request *r, struct err *err);
 /* What the router refuses before any handler sees it: 406 and 415 in go-restful's words. */
 int negotiate_route(struct request *r, struct err *err);
 /* Content-Type of a body: *ret_yaml. 415. */
@@ -88,6 +97,8 @@ int negotiate_input(struct request *r, bool *ret_yaml, struct err *err);
 
 void respond_error(struct request *r, struct err *err);
 void respond_text(struct request *r, int code, const char *content_type, struct str body);
+/* The body alone, compressed if it is large and the client likes it; the headers were set. */
+void respond_body(struct request *r, int code, const char *content_type, struct str body);
 /* JSON made by this program: as JSON or YAML, as the client wants it. */
 void respond_json(struct request *r, int code, struct str json);
 /* One object of r->storage, in the version and form that the client wants. */
@@ -102,7 +113,9 @@ void respond_deleted(struct request *r, int code, struct str name, struct str ui
 void respond_headers(struct request *r);
 void status_json(const struct err *err, struct buf *out);
 
-/* --- route.c --- */
+/* --- pipeline.c, route.c --- */
+
+void pipeline_init(struct apiserver *s);
 
 void route(struct request *r);
 
@@ -128,6 +141,8 @@ static inline const struct meta_v1_object_meta *meta_of_const(
 	return meta_of(res, (void *)typed);
 }
 struct str group_version(struct arena *a, const struct schema_resource *res); /* "apps/v1", "v1" */
+/* Go's name of upstream's internal type, which some messages show: "core.ConfigMapList". */
+struct str internal_type_name(struct arena *a, const struct schema_resource *res, const char *kind);
 void set_type_meta(const struct schema_resource *res, void *typed, struct arena *a);
 /* A key that may not be stored: 400 "Name parameter invalid: …". */
 int check_key_name(struct str name, struct err *err);

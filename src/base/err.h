@@ -32,6 +32,7 @@ struct err {
 		size_t n;
 	} causes;
 	int retry_after_s;
+	struct str list_continue; /* metadata.continue: how to go on with a list that expired */
 	struct arena arena; /* owns all of the above */
 };
 

@@ -1,0 +1,260 @@
+/*
+ * bootstrap.c: what must be there before anybody can use the cluster. Each object is created if it
+ * is missing; everything is tried again, a little later each time, until all is there.
+ */
+#include "apiserver/server.h"
+#include "client/client.h"
+
+enum { RETRY_MS = 100, RETRY_MAX_MS = 5000 };
+
+struct wanted {
+	const struct schema_resource *resource;
+	struct str ns, name;
+	const void *object;
+};
+
+struct bootstrap {
+	struct apiserver *s;
+	struct loop *loop;
+	struct client *client;
+	struct arena arena;
+	struct {
+		struct wanted *v;
+		size_t n;
+	} wanted;
+	size_t at;
+	int64_t delay_ms;
+	struct loop_timer retry;
+	struct loop_task begin;
+	void (*done)(void *);
+	void *user_data;
+};
+
+static void next(struct bootstrap *b);
+
+/* --- what --- */
+
+static void want(struct bootstrap *b, const struct schema_resource *res, struct str ns,
+	struct str name, const void *object)
+{
+	struct wanted w = {res, ns, name, object};
+
+	ARENA_PUSH(&b->arena, &b->wanted, w);
+}
+
+static void want_namespace(struct bootstrap *b, const char *name)
+{
+	struct v1_namespace *n = ARENA_NEW(&b->arena, struct v1_namespace);
+
+	n->metadata.name = str_c(name);
+	want(b, &v1_namespace_resource, S(""), n->metadata.name, n);
+}
+
+static void want_priority(
+	struct bootstrap *b, const char *name, int32_t value, const char *description)
+{
+	struct scheduling_v1_priority_class *p =
+		ARENA_NEW(&b->arena, struct scheduling_v1_priority_class);
+
+	p->metadata.name = str_c(name);
+	p->value = value;
+	p->description = str_c(description);
+	want(b, &scheduling_v1_priority_class_resource, S(""), p->metadata.name, p);
+}
+
+/* The first address of the service range: 10.254.0.1 of 10.254.0.0/16, fd00::1 of fd00::/108. */
+static struct str first_address(struct arena *a, const char *range)
+{
+	struct str cidr, net, bits;
+
+	str_cut(str_c(range ? range : "10.254.0.0/16"), ',', &cidr, &bits);
+	str_cut(str_trim(cidr), '/', &net, &bits);
+	if (str_chr(net, ':') >= 0)
+		return arena_fmt(a, STR_FMT "1", STR_ARG(net));
+	return arena_fmt(a, STR_FMT ".1", STR_ARG(str_sub(net, 0, (size_t)str_rchr(net, '.'))));
+}
+
+static struct str_map labels(struct arena *a, const char *key, const char *value)
+{
+	struct str_map m = {0};
+
+	ARENA_PUSH(a, &m, ((struct str_pair){str_c(key), str_c(value)}));
+	return m;
+}
+
+static void want_service(struct bootstrap *b)
+{
+	struct v1_service *s = ARENA_NEW(&b->arena, struct v1_service);
+	struct v1_service_port port = {.name = S("https"), .protocol = S("TCP"), .port = 443};
+
+	s->metadata.name = S("kubernetes");
+	s->metadata.labels = labels(&b->arena, "component", "apiserver");
+	ARENA_PUSH(&b->arena, &s->metadata.labels,
+		((struct str_pair){S("provider"), S("kubernetes")}));
+	port.target_port.i = b->s->opts.advertise_port;
+	ARENA_PUSH(&b->arena, &s->spec.ports, port);
+	s->spec.cluster_ip = first_address(&b->arena, b->s->opts.service_cluster_ip_range);
+	ARENA_PUSH(&b->arena, &s->spec.cluster_ips, s->spec.cluster_ip);
+	s->spec.type = S("ClusterIP");
+	s->spec.session_affinity = S("None");
+	want(b, &v1_service_resource, S("default"), S("kubernetes"), s);
+}
+
+static void want_endpoints(struct bootstrap *b, struct str address)
+{
+	struct arena *a = &b->arena;
+	struct v1_endpoints *e = ARENA_NEW(a, struct v1_endpoints);
+	struct v1_endpoint_subset subset = {0};
+	struct v1_endpoint_address ip = {.ip = address};
+	struct v1_endpoint_port port = {
+		.name = S("https"), .port = b->s->opts.advertise_port, .protocol = S("TCP")};
+
+	e->metadata.name = S("kubernetes");
+	e->metadata.labels = labels(a, "endpointslice.kubernetes.io/skip-mirror", "true");
+	ARENA_PUSH(a, &subset.addresses, ip);
+	ARENA_PUSH(a, &subset.ports, port);
+	ARENA_PUSH(a, &e->subsets, subset);
+	want(b, &v1_endpoints_resource, S("default"), S("kubernetes"), e);
+}
+
+static void want_slice(struct bootstrap *b, struct str address)
+{
+	struct arena *a = &b->arena;
+	struct discovery_v1_endpoint_slice *s = ARENA_NEW(a, struct discovery_v1_endpoint_slice);
+	struct discovery_v1_endpoint e = {0};
+	struct discovery_v1_endpoint_port port = {0};
+
+	s->metadata.name = S("kubernetes");
+	s->metadata.labels = labels(a, "kubernetes.io/service-name", "kubernetes");
+	s->address_type = str_chr(address, ':') >= 0 ? S("IPv6") : S("IPv4");
+	ARENA_PUSH(a, &e.addresses, address);
+	e.conditions.ready = ARENA_NEW(a, bool);
+	*e.conditions.ready = true;
+	ARENA_PUSH(a, &s->endpoints, e);
+	port.name = S("https");
+	port.protocol = S("TCP");
+	port.port = ARENA_NEW(a, int32_t);
+	*port.port = b->s->opts.advertise_port;
+	ARENA_PUSH(a, &s->ports, port);
+	want(b, &discovery_v1_endpoint_slice_resource, S("default"), S("kubernetes"), s);
+}
+
+static void fill(struct bootstrap *b)
+{
+	const char *address = b->s->opts.advertise_address;
+
+	want_namespace(b, "default");
+	want_namespace(b, "kube-system");
+	want_namespace(b, "kube-public");
+	want_namespace(b, "kube-node-lease");
+	want_priority(b, "system-node-critical", 2000001000,
+		"Used for system critical pods that must not be moved from their current node.");
+	want_priority(b, "system-cluster-critical", 2000000000,
+		"Used for system critical pods that must run in the cluster, but can be moved to "
+		"another node if necessary.");
+	want_service(b);
+	if (!address || !b->s->opts.advertise_port)
+		return;
+	want_endpoints(b, str_c(address));
+	want_slice(b, str_c(address));
+}
+
+/* --- how --- */
+
+static void finish(struct bootstrap *b)
+{
+	void (*done)(void *) = b->done;
+	void *user_data = b->user_data;
+
+	atomic_store(&b->s->bootstrapped, true);
+	client_free(b->client);
+	arena_release(&b->arena);
+	free(b);
+	if (done)
+		done(user_data);
+}
+
+static void try_again(struct bootstrap *b)
+{
+	loop_timer_start(&b->retry, b->delay_ms);
+	b->delay_ms = MIN(b->delay_ms * 2, (int64_t)RETRY_MAX_MS);
+}
+
+static void on_retry(struct loop_timer *t)
+{
+	next(container_of(t, struct bootstrap, retry));
+}
+
+static void created(struct client_call *call)
+{
+	struct bootstrap *b = call->user_data;
+
+	if (call->result < 0 && call->result != -EEXIST) {
+		if (b->delay_ms == RETRY_MAX_MS)
+			log_warn("bootstrap: " STR_FMT ": %s", STR_ARG(b->wanted.v[b->at].name),
+				err_text(&call->err));
+		try_again(b);
+		return;
+	}
+	b->at++;
+	b->delay_ms = RETRY_MS;
+	loop_timer_start(&b->retry, 0); /* the client is not freed inside its own callback */
+}
+
+static bool is_there(struct bootstrap *b, const struct wanted *w)
+{
+	const struct object *o = store_get(b->s->store, w->resource, w->ns, w->name);
+
+	object_unref(o);
+	return o;
+}
+
+static void next(struct bootstrap *b)
+{
+	const struct wanted *w;
+	struct client_call *call;
+
+	while (b->at < b->wanted.n && is_there(b, &b->wanted.v[b->at]))
+		b->at++;
+	if (b->at == b->wanted.n) {
+		finish(b);
+		return;
+	}
+	w = &b->wanted.v[b->at];
+	call = client_call_new(b->client);
+	call->verb = "create";
+	call->resource = w->resource;
+	call->ns = w->ns;
+	call->object = w->object;
+	call->done = created;
+	call->user_data = b;
+	client_do(b->client, call);
+}
+
+static void begin(struct loop_task *t)
+{
+	struct bootstrap *b = container_of(t, struct bootstrap, begin);
+	struct str groups[] = {S("system:masters")};
+	const struct user_info user = {.name = S("system:apiserver"), .groups = {groups, 1}};
+
+	loop_timer_init(&b->retry, b->loop, on_retry);
+	b->client = client_local_new(b->loop, b->s->store, apiserver_handler(b->s), &user);
+	next(b);
+}
+
+void apiserver_bootstrap(
+	struct apiserver *s, struct loop *loop, void (*done)(void *), void *user_data)
+{
+	struct bootstrap *b = xcalloc(1, sizeof(*b));
+
+	atomic_store(&s->bootstrapped, false);
+	arena_init(&b->arena);
+	b->s = s;
+	b->loop = loop;
+	b->done = done;
+	b->user_data = user_data;
+	b->delay_ms = RETRY_MS;
+	fill(b);
+	b->begin.fn = begin;
+	loop_post(loop, &b->begin);
+}

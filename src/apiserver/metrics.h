@@ -1,0 +1,17 @@
+/* metrics.h: counters of the API server, and /metrics. Any thread. */
+#ifndef SAMPAN_APISERVER_METRICS_H
+#define SAMPAN_APISERVER_METRICS_H
+
+#include "base/base.h"
+
+struct request;
+struct server_metrics;
+
+struct server_metrics *metrics_new(void);
+void metrics_free(struct server_metrics *m);
+void metrics_begin(struct server_metrics *m);
+void metrics_end(struct server_metrics *m, struct str verb, int code);
+void metrics_watch(struct server_metrics *m, int change); /* one more or one less */
+void handle_metrics(struct request *r);
+
+#endif

@@ -1,0 +1,226 @@
+/* non_resource.c: what is not a resource: discovery, version, health, metrics, OpenAPI, keys. */
+#include "apiserver/discovery.h"
+#include "apiserver/metrics.h"
+#include "apiserver/negotiate.h"
+#include "apiserver/server.h"
+
+#if defined(__x86_64__)
+#define SAMPAN_ARCH "amd64"
+#elif defined(__aarch64__)
+#define SAMPAN_ARCH "arm64"
+#elif defined(__arm__)
+#define SAMPAN_ARCH "arm"
+#elif defined(__riscv)
+#define SAMPAN_ARCH "riscv64"
+#else
+#define SAMPAN_ARCH "unknown"
+#endif
+#ifdef __clang__
+#define SAMPAN_COMPILER "clang"
+#else
+#define SAMPAN_COMPILER "gcc"
+#endif
+
+static void respond_status(struct request *r, int code, const char *reason, const char *message)
+{
+	struct err err CLEANUP(err_release) = {0};
+
+	err_fmt(&err, code, reason, "%s", message);
+	err_details(&err, S(""), S(""), S(""), S(""));
+	respond_error(r, &err);
+}
+
+static bool only_get(struct request *r)
+{
+	if (str_eqc(r->method, "GET"))
+		return true;
+	respond_status(r, 405, "MethodNotAllowed",
+		"the server does not allow this method on the requested resource");
+	return false;
+}
+
+/* Documents that exist in one form only. */
+static bool accepts(struct request *r, const char *type)
+{
+	const char *const types[] = {type, NULL};
+
+	if (accept_route_matches(r->accept, types))
+		return true;
+	respond_status(r, 406, "NotAcceptable",
+		arena_fmt(r->arena, "406: Not Acceptable\n\nAvailable representations: %s", type)
+			.p);
+	return false;
+}
+
+/* --- version --- */
+
+static void handle_version(struct request *r)
+{
+	if (!only_get(r) || !accepts(r, "application/json"))
+		return;
+	r->out.pretty = true; /* upstream writes it indented, always */
+	respond_json(r, 200,
+		S("{\"major\":\"1\",\"minor\":\"36\",\"emulationMajor\":\"1\","
+		  "\"emulationMinor\":\"36\",\"minCompatibilityMajor\":\"1\","
+		  "\"minCompatibilityMinor\":\"35\",\"gitVersion\":\"v1.36.2+sampan\","
+		  "\"gitCommit\":\"\",\"gitTreeState\":\"clean\","
+		  "\"buildDate\":\"1970-01-01T00:00:00Z\",\"goVersion\":\"none\","
+		  "\"compiler\":\"" SAMPAN_COMPILER "\",\"platform\":\"linux/" SAMPAN_ARCH "\"}"));
+}
+
+/* --- health --- */
+
+struct check {
+	const char *name;
+	bool (*ok)(struct request *r);
+};
+
+static bool always(struct request *r)
+{
+	return true;
+}
+
+static bool store_ok(struct request *r)
+{
+	return store_revision(r->s->store) > 0;
+}
+
+static bool bootstrapped(struct request *r)
+{
+	return atomic_load(&r->s->bootstrapped);
+}
+
+/* "etcd" is what probes and people ask for: the store, whichever it is. */
+static const struct check checks[] = {
+	{"ping", always},
+	{"log", always},
+	{"etcd", store_ok},
+	{"poststarthook/bootstrap-controller", bootstrapped},
+};
+
+static struct str run_checks(struct request *r, struct str path, bool *ret_ok)
+{
+	struct str_vec excluded = query_all(&r->query, r->arena, "exclude");
+	struct buf b;
+	struct str text;
+
+	*ret_ok = true;
+	buf_init(&b, 64 * 1024);
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+		bool skip = str_vec_has(&excluded, str_c(checks[i].name));
+		bool ok = skip || checks[i].ok(r);
+
+		buf_fmt(&b, ok ? "[+]%s %sok\n" : "[-]%s %sfailed: reason withheld\n",
+			checks[i].name, skip ? "excluded: " : "");
+		*ret_ok = *ret_ok && ok;
+	}
+	for (size_t i = 0; i < excluded.n; i++) {
+		bool known = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(checks); k++)
+			known = known || str_eqc(excluded.v[i], checks[k].name);
+		if (!known)
+			buf_fmt(&b,
+				"warn: some health checks cannot be excluded: no matches for "
+				"\"" STR_FMT "\"\n",
+				STR_ARG(excluded.v[i]));
+	}
+	buf_fmt(&b, STR_FMT " check %s\n", STR_ARG(path), *ret_ok ? "passed" : "failed");
+	text = arena_str(r->arena, buf_str(&b));
+	buf_release(&b);
+	return text;
+}
+
+static void respond_plain(struct request *r, int code, struct str text)
+{
+	http_header(r->x, "X-Content-Type-Options", S("nosniff"));
+	respond_text(r, code, "text/plain; charset=utf-8", text);
+}
+
+static void handle_health(struct request *r)
+{
+	struct str path = str_sub(r->info.path, 1, r->info.path.n), name, sub, text;
+	bool ok;
+
+	if (str_cut(path, '/', &name, &sub)) {
+		for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+			if (!str_eqc(sub, checks[i].name))
+				continue;
+			ok = checks[i].ok(r);
+			respond_plain(r, ok ? 200 : 500,
+				ok ? S("ok") : S("internal server error: reason withheld\n"));
+			return;
+		}
+		respond_plain(r, 404, S("404 page not found\n"));
+		return;
+	}
+	text = run_checks(r, name, &ok);
+	if (ok && !query_has(&r->query, "verbose"))
+		text = S("ok");
+	respond_plain(r, ok ? 200 : 500, text);
+}
+
+/* --- the rest --- */
+
+static void handle_jwks(struct request *r)
+{
+	if (only_get(r) && accepts(r, "application/jwk-set+json"))
+		respond_text(r, 200, "application/jwk-set+json", auth_jwks(r->s->auth));
+}
+
+static void handle_openid(struct request *r)
+{
+	if (only_get(r) && accepts(r, "application/json"))
+		respond_text(r, 200, "application/json",
+			auth_openid_configuration(r->s->auth, r->arena));
+}
+
+static const char *const index_paths[] = {"/.well-known/openid-configuration", "/api", "/api/v1",
+	"/apis", "/healthz", "/healthz/etcd", "/healthz/log", "/healthz/ping", "/livez",
+	"/livez/etcd", "/livez/log", "/livez/ping", "/metrics", "/openapi/v2", "/openapi/v3",
+	"/openid/v1/jwks", "/readyz", "/readyz/etcd", "/readyz/log", "/readyz/ping", "/version"};
+
+/* The list of paths: of "/", and of everything that does not exist. */
+static void handle_index(struct request *r, int code)
+{
+	struct buf b;
+
+	buf_init(&b, 64 * 1024);
+	buf_add_c(&b, "{\"paths\":[");
+	for (size_t i = 0; i < ARRAY_SIZE(index_paths); i++)
+		buf_fmt(&b, "%s\"%s\"", i ? "," : "", index_paths[i]);
+	buf_add_c(&b, "]}");
+	r->out = (struct media){.pretty = true};
+	respond_json(r, code, buf_str(&b));
+	buf_release(&b);
+}
+
+static bool under(struct str path, const char *root)
+{
+	size_t n = strlen(root);
+
+	return str_starts(path, str_c(root)) && (path.n == n || path.p[n] == '/');
+}
+
+void handle_non_resource(struct request *r)
+{
+	struct str path = r->info.path;
+
+	if (handle_discovery(r))
+		return;
+	if (under(path, "/version"))
+		handle_version(r);
+	else if (under(path, "/healthz") || under(path, "/livez") || under(path, "/readyz"))
+		handle_health(r);
+	else if (str_eqc(path, "/metrics"))
+		handle_metrics(r);
+	else if (str_eqc(path, "/openid/v1/jwks"))
+		handle_jwks(r);
+	else if (str_eqc(path, "/.well-known/openid-configuration"))
+		handle_openid(r);
+	else if (under(path, "/api") || under(path, "/apis"))
+		respond_status(
+			r, 404, "NotFound", "the server could not find the requested resource");
+	else
+		handle_index(r, str_eqc(path, "/") ? 200 : 404);
+}

@@ -1,0 +1,128 @@
+/*
+ * pipeline.c: the way of every request: request info, authentication, authorization, route. What
+ * comes behind the route (decode, default, admission, validation, commit) is in write.c and the
+ * verbs' files.
+ */
+#include "apiserver/server.h"
+
+static bool is_write(struct str method)
+{
+	return str_eqc(method, "POST") || str_eqc(method, "PUT") || str_eqc(method, "PATCH") ||
+	       str_eqc(method, "DELETE");
+}
+
+static void on_close(struct http_exchange *x)
+{
+	struct request *r = x->user_data;
+
+	metrics_end(r->s->metrics, r->info.verb, x->status);
+	r->x = NULL;
+	if (r->on_gone)
+		r->on_gone(r);
+	request_unref(r);
+}
+
+/* What a write needs after its peer is gone is copied into its own arena. */
+static void take_parts(struct request *r, struct http_exchange *x, bool copy)
+{
+	struct str (*take)(struct arena *, struct str) = arena_str;
+
+#define TAKE(s) (copy ? take(r->arena, (s)) : (s))
+	r->method = TAKE(x->method);
+	r->path = TAKE(x->path);
+	r->raw_query = TAKE(x->query);
+	r->body = TAKE(x->body);
+	r->content_type = TAKE(http_get_header(x, "Content-Type"));
+	r->accept = TAKE(http_get_header(x, "Accept"));
+	r->user_agent = TAKE(http_get_header(x, "User-Agent"));
+#undef TAKE
+}
+
+static struct request *request_new(struct apiserver *s, struct http_exchange *x)
+{
+	struct request *r = xcalloc(1, sizeof(*r));
+
+	r->s = s;
+	r->x = x;
+	r->loop = x->loop;
+	r->detached = is_write(x->method);
+	arena_init(&r->own);
+	r->arena = &r->own;
+	r->refs = 2; /* the exchange's, and handle()'s */
+	r->now_ns = loop_wall_ns(x->loop);
+	take_parts(r, x, r->detached);
+	x->user_data = r;
+	x->on_close = on_close;
+	metrics_begin(s->metrics);
+	return r;
+}
+
+struct request *request_ref(struct request *r)
+{
+	r->refs++;
+	return r;
+}
+
+void request_unref(struct request *r)
+{
+	assert(r->refs > 0);
+	if (--r->refs)
+		return;
+	arena_release(&r->own);
+	free(r);
+}
+
+static struct str_vec copy_strings(struct arena *a, const struct str_vec *from)
+{
+	struct str_vec to = {0};
+
+	for (size_t i = 0; i < from->n; i++)
+		ARENA_PUSH(a, &to, arena_str(a, from->v[i]));
+	return to;
+}
+
+static void copy_user(struct arena *a, struct user_info *u)
+{
+	struct user_info from = *u;
+
+	*u = (struct user_info){.name = arena_str(a, from.name),
+		.uid = arena_str(a, from.uid),
+		.groups = copy_strings(a, &from.groups)};
+	for (size_t i = 0; i < from.extra.n; i++) {
+		struct user_extra e = {.key = arena_str(a, from.extra.v[i].key),
+			.values = copy_strings(a, &from.extra.v[i].values)};
+
+		ARENA_PUSH(a, &u->extra, e);
+	}
+}
+
+static int admit_user(struct request *r, struct err *err)
+{
+	int ret = authenticate(r->s->auth, r->x, r->now_ns, &r->user, err);
+
+	if (ret < 0)
+		return ret;
+	if (r->detached)
+		copy_user(r->arena, &r->user);
+	return authorize(r->s->auth, &r->info, &r->user, err);
+}
+
+static void handle(struct http_handler *h, struct http_exchange *x)
+{
+	struct apiserver *s = container_of(h, struct apiserver, handler);
+	struct request *r = request_new(s, x);
+	struct err err CLEANUP(err_release) = {0};
+
+	query_parse(r->arena, r->raw_query, &r->query);
+	if (request_info_parse(r->arena, r->method, r->path, &r->query, &r->info, &err) < 0 ||
+		admit_user(r, &err) < 0)
+		respond_error(r, &err);
+	else
+		route(r);
+	request_unref(r);
+}
+
+void pipeline_init(struct apiserver *s)
+{
+	s->handler.handle = handle;
+}

@@ -1,0 +1,22 @@
+/*
+ * retained.h: the snapshots that continue tokens point into, so that a paged list sees one state.
+ *
+ * Bounded in number and age; the oldest go first, and their tokens get 410 Expired. Any thread.
+ */
+#ifndef SAMPAN_APISERVER_RETAINED_H
+#define SAMPAN_APISERVER_RETAINED_H
+
+#include "store/store.h"
+
+struct retained;
+
+struct retained *retained_new(void);
+void retained_free(struct retained *r);
+/* Takes a reference of its own. Keeping one that is kept renews its age. */
+void retained_keep(
+	struct retained *r, struct snapshot *s, const struct schema_resource *res, int64_t now_ns);
+/* A reference the caller owns, or NULL: gone. */
+struct snapshot *retained_get(
+	struct retained *r, const struct schema_resource *res, uint64_t revision, int64_t now_ns);
+
+#endif

@@ -1,0 +1,130 @@
+#include "apiserver/server.h"
+
+#include <openssl/ssl.h>
+
+#include "apiserver/discovery.h"
+#include "apiserver/retained.h"
+#include "http/server.h"
+
+static const char *copy(struct arena *a, const char *s)
+{
+	return s ? arena_cstr(a, str_c(s)) : NULL;
+}
+
+static const char *const *copy_list(struct arena *a, const char *const *list)
+{
+	struct {
+		const char **v;
+		size_t n;
+	} out = {0};
+
+	if (!list)
+		return NULL;
+	for (; *list; list++)
+		ARENA_PUSH(a, &out, copy(a, *list));
+	ARENA_PUSH(a, &out, NULL);
+	return out.v;
+}
+
+static void copy_opts(struct apiserver *s, const struct apiserver_opts *from)
+{
+	struct apiserver_opts *to = &s->opts;
+	struct arena *a = &s->arena;
+
+	*to = *from;
+	to->service_cluster_ip_range = copy(a, from->service_cluster_ip_range);
+	to->advertise_address = copy(a, from->advertise_address);
+	to->service_account_issuer = copy(
+		a, from->service_account_issuer ? from->service_account_issuer
+						: "https://kubernetes.default.svc.cluster.local");
+	to->service_account_key_pem = arena_str(a, from->service_account_key_pem);
+	to->ca_pem = arena_str(a, from->ca_pem);
+	to->token_auth_csv = arena_str(a, from->token_auth_csv);
+	to->kubelet_client_cert_pem = arena_str(a, from->kubelet_client_cert_pem);
+	to->kubelet_client_key_pem = arena_str(a, from->kubelet_client_key_pem);
+	to->admission_enable = copy_list(a, from->admission_enable);
+	to->admission_disable = copy_list(a, from->admission_disable);
+	if (!to->node_port_min) {
+		to->node_port_min = 30000;
+		to->node_port_max = 32767;
+	}
+}
+
+static int open_auth(struct apiserver *s, struct err *err)
+{
+	struct auth_opts opts = {
+		.token_auth_csv = s->opts.token_auth_csv,
+		.service_account_issuer = s->opts.service_account_issuer,
+		.service_account_key_pem = s->opts.service_account_key_pem,
+		.store = s->store,
+	};
+
+	return auth_new(&opts, &s->auth, err);
+}
+
+/* Kubelets serve with certificates that they made themselves: the client certificate proves us to
+ * them, nothing proves them to us, as with upstream's default (no --kubelet-certificate-authority).
+ */
+static int open_kubelet_tls(struct apiserver *s, struct err *err)
+{
+	struct tls_client_opts opts = {
+		.cert_pem = s->opts.kubelet_client_cert_pem,
+		.key_pem = s->opts.kubelet_client_key_pem,
+		.insecure = true,
+	};
+
+	if (!opts.cert_pem.n)
+		return 0;
+	return tls_client_ctx(&opts, &s->kubelet_ssl_ctx, err);
+}
+
+static struct str server_address(struct apiserver *s)
+{
+	return arena_fmt(&s->arena, "%s:%d",
+		s->opts.advertise_address ? s->opts.advertise_address : "127.0.0.1",
+		s->opts.advertise_port);
+}
+
+int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, struct err *err)
+{
+	struct apiserver *s = xcalloc(1, sizeof(*s));
+	int r;
+
+	arena_init(&s->arena);
+	s->store = opts->store;
+	s->bootstrapped = true;
+	copy_opts(s, opts);
+	pipeline_init(s);
+	s->retained = retained_new();
+	s->metrics = metrics_new();
+	s->discovery = discovery_new(server_address(s).p);
+	r = open_auth(s, err);
+	if (r >= 0)
+		r = open_kubelet_tls(s, err);
+	if (r < 0) {
+		apiserver_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void apiserver_free(struct apiserver *s)
+{
+	if (!s)
+		return;
+	if (s->auth)
+		auth_free(s->auth);
+	discovery_free(s->discovery);
+	metrics_free(s->metrics);
+	retained_free(s->retained);
+	if (s->kubelet_ssl_ctx)
+		SSL_CTX_free(s->kubelet_ssl_ctx);
+	arena_release(&s->arena);
+	free(s);
+}
+
+struct http_handler *apiserver_handler(struct apiserver *s)
+{
+	return &s->handler;
+}

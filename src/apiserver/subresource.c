@@ -1,0 +1,60 @@
+#include "apiserver/subresource.h"
+
+static const struct {
+	const char *name;
+	void (*fn)(struct request *r);
+} subresources[] = {
+	{"scale", handle_scale},
+	{"binding", handle_binding},
+	{"eviction", handle_eviction},
+	{"token", handle_token},
+	{"log", handle_proxy_subresource},
+	{"exec", handle_proxy_subresource},
+	{"attach", handle_proxy_subresource},
+	{"portforward", handle_proxy_subresource},
+	{"proxy", handle_proxy_subresource},
+};
+
+bool handle_subresource(struct request *r)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(subresources); i++) {
+		if (!strcmp(r->sub->name, subresources[i].name)) {
+			subresources[i].fn(r);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Scheduler and controllers are watched by other means: the list exists, and is empty. */
+static void handle_component_statuses(struct request *r)
+{
+	struct err err CLEANUP(err_release) = {0};
+
+	if (negotiate_output(r, &err) < 0) {
+		respond_error(r, &err);
+	} else if (str_eqc(r->info.verb, "get")) {
+		err_not_found(&err, r->info.group, r->info.resource, r->info.name);
+		respond_error(r, &err);
+	} else {
+		respond_json(r, 200,
+			S("{\"kind\":\"ComponentStatusList\",\"apiVersion\":\"v1\",\"metadata\":{},"
+			  "\"items\":[]}"));
+	}
+}
+
+bool handle_virtual(struct request *r)
+{
+	const struct schema_resource *res = r->res;
+
+	if (!*res->group && !strcmp(res->plural, "bindings"))
+		handle_binding(r);
+	else if (!*res->group && !strcmp(res->plural, "componentstatuses"))
+		handle_component_statuses(r);
+	else if (!strcmp(res->group, "authentication.k8s.io") ||
+		 !strcmp(res->group, "authorization.k8s.io"))
+		handle_review(r);
+	else
+		return false;
+	return true;
+}

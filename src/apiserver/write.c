@@ -1,0 +1,691 @@
+#include "apiserver/write.h"
+
+#include <stdio.h>
+
+#include "apiserver/meta.h"
+#include "apiserver/options.h"
+#include "apiserver/validation/names.h"
+
+enum {
+	UPDATE_ATTEMPTS_MAX = 64, /* conflicts with other writers before the client hears of them */
+	GENERATE_ATTEMPTS_MAX = 8, /* names to try (store.go maxNameGenerationCreateAttempts) */
+};
+
+#define CONFLICT                                                                                   \
+	"the object has been modified; please apply your changes to the latest version and try "   \
+	"again"
+
+static void create_attempt(struct write *w);
+static void update_attempt(struct write *w);
+
+/* --- life --- */
+
+struct write *write_new(struct request *r)
+{
+	struct write *w = xcalloc(1, sizeof(*w));
+
+	w->r = request_ref(r);
+	w->ns = r->ctx.ns;
+	w->name = r->ctx.name;
+	return w;
+}
+
+static void write_free(struct write *w)
+{
+	object_unref(w->existing);
+	request_unref(w->r);
+	free(w);
+}
+
+static void answer(struct write *w, int code, const struct object *o, void *typed)
+{
+	if (w->answer)
+		w->answer(w, code, o, typed);
+	else if (o)
+		respond_object(w->r, code, o);
+	else
+		respond_typed(w->r, code, typed);
+	write_free(w);
+}
+
+static void fail(struct write *w, struct err *err)
+{
+	const struct strategy *st = w->r->strategy;
+
+	if (w->allocated && st->release)
+		st->release(&w->r->ctx, w->obj, w->old);
+	w->allocated = false;
+	if (w->failed)
+		w->failed(w, err);
+	else
+		respond_error(w->r, err);
+	write_free(w);
+}
+
+/* --- errors --- */
+
+static struct str group_of(const struct request *r)
+{
+	return r->info.group;
+}
+
+static struct str plural_of(const struct request *r)
+{
+	return r->info.resource;
+}
+
+int write_store_error(
+	struct request *r, struct str name, const struct store_write *sw, struct err *err)
+{
+	switch (sw->result) {
+	case -EEXIST:
+		return err_already_exists(err, group_of(r), plural_of(r), name);
+	case -ENOENT:
+		return err_not_found(err, group_of(r), plural_of(r), name);
+	case -EBUSY:
+		return err_conflict(err, group_of(r), plural_of(r), name, CONFLICT);
+	case -EAGAIN:
+		err_fmt(err, 429, "TooManyRequests", "Too many requests, please try again later.");
+		if (err)
+			err->retry_after_s = 1;
+		return -EAGAIN;
+	default:
+		return err_internal(err, "store: %s", strerror(-sw->result));
+	}
+}
+
+static int exists_error(struct write *w, const struct object *there, struct err *err)
+{
+	const struct request *r = w->r;
+	struct str message;
+
+	err_already_exists(err, group_of(r), plural_of(r), w->name);
+	if (w->generated) {
+		message = arena_fmt(r->arena,
+			"%s, the server was not able to generate a unique name for the object",
+			err_text(err));
+		err_fmt(err, 409, "AlreadyExists", STR_FMT, STR_ARG(message));
+		err_details(err, group_of(r), plural_of(r), w->name, S(""));
+		err->retry_after_s = 1;
+	}
+	if (there && there->deletion_ms) {
+		message = arena_fmt(r->arena, "object is being deleted: %s", err_text(err));
+		err->message = arena_str(&err->arena, message);
+	}
+	return -EEXIST;
+}
+
+static int invalid(struct write *w, const struct field_errors *errs, struct err *err)
+{
+	const struct schema_resource *res = w->r->storage;
+
+	return field_errors_status(
+		errs, str_c(res->group), str_c(res->kind), meta_of(res, w->obj)->name, err);
+}
+
+/* --- generic rules of kinds --- */
+
+static void *member(const struct schema_type *type, const void *typed, struct str name)
+{
+	const struct schema_field *f = schema_field_find(type, name);
+
+	return f ? (char *)typed + f->offset : NULL;
+}
+
+static size_t member_size(const struct schema_field *f)
+{
+	if (f->flags & SCHEMA_OPTIONAL)
+		return sizeof(void *);
+	return f->kind == SCHEMA_MESSAGE && f->shape == SCHEMA_ONE ? f->type->size : 0;
+}
+
+/* A struct member as a whole: zeroed, or as in `from`. */
+static void set_member(const struct schema_type *type, void *to, const void *from, struct str name)
+{
+	const struct schema_field *f = schema_field_find(type, name);
+
+	if (!f || !member_size(f))
+		return;
+	if (from)
+		memcpy((char *)to + f->offset, (const char *)from + f->offset, member_size(f));
+	else
+		memset((char *)to + f->offset, 0, member_size(f));
+}
+
+static bool same_member(
+	const struct schema_type *type, const void *a, const void *b, struct str name)
+{
+	const struct schema_field *f = schema_field_find(type, name);
+	const void *x, *y;
+
+	if (!f || f->kind != SCHEMA_MESSAGE || f->shape != SCHEMA_ONE)
+		return true;
+	x = member(type, a, name);
+	y = member(type, b, name);
+	if (f->flags & SCHEMA_OPTIONAL) {
+		x = *(void *const *)x;
+		y = *(void *const *)y;
+		if (!x || !y)
+			return x == y;
+	}
+	return schema_equal(f->type, x, y);
+}
+
+/* status belongs to the status subresource, everything else but metadata to the object itself. */
+static void prepare_generic(struct request *r, void *obj, const void *old)
+{
+	const struct schema_type *type = r->storage->type;
+
+	if (!r->storage->has_status)
+		return;
+	if (!str_eqc(r->ctx.subresource, "status")) {
+		set_member(type, obj, old, S("status"));
+		return;
+	}
+	for (size_t i = 0; old && i < type->n_fields; i++) {
+		struct str name = str_c(type->fields[i].name);
+
+		if (!str_eqc(name, "status") && !str_eqc(name, "metadata"))
+			set_member(type, obj, old, name);
+	}
+}
+
+void write_default(struct request *r, void *obj)
+{
+	schema_default(r->storage->type, obj, r->arena);
+	if (r->strategy && r->strategy->default_)
+		r->strategy->default_(&r->ctx, obj);
+}
+
+static name_errors_fn *name_rule(const struct request *r)
+{
+	return r->strategy && r->strategy->name_errors ? r->strategy->name_errors
+						       : name_is_dns_subdomain;
+}
+
+/* --- create --- */
+
+static int validate_create(struct write *w, struct err *err)
+{
+	struct request *r = w->r;
+	const struct strategy *st = r->strategy;
+	const struct meta_v1_object_meta *m = meta_of(r->storage, w->obj);
+	struct field_errors errs = {.arena = r->arena};
+
+	meta_validate(m, r->storage->namespaced, name_rule(r), &errs);
+	meta_validate_finalizers(m, &errs);
+	if (st && st->validate)
+		st->validate(&r->ctx, w->obj, &errs);
+	if (errs.n)
+		return invalid(w, &errs, err);
+	meta_validate(m, r->storage->namespaced, name_is_path_segment, &errs);
+	return errs.n ? invalid(w, &errs, err) : 0;
+}
+
+static int allocate(struct write *w, struct err *err)
+{
+	const struct strategy *st = w->r->strategy;
+	struct field_errors errs = {.arena = w->r->arena};
+	int r;
+
+	if (!st || !st->allocate)
+		return 0;
+	r = st->allocate(&w->r->ctx, w->obj, w->old, &errs, err);
+	if (errs.n)
+		return invalid(w, &errs, err);
+	w->allocated = r >= 0;
+	return r;
+}
+
+static void prepare_create(struct write *w)
+{
+	struct request *r = w->r;
+	const struct strategy *st = r->strategy;
+	struct meta_v1_object_meta *m = meta_of(r->storage, w->obj);
+
+	if (st && st->prepare_create)
+		st->prepare_create(&r->ctx, w->obj);
+	else
+		prepare_generic(r, w->obj, NULL);
+	if (st && st->generate_generation)
+		m->generation = 1;
+}
+
+static int build_create(struct write *w, struct err *err)
+{
+	struct request *r = w->r;
+	const struct strategy *st = r->strategy;
+	struct meta_v1_object_meta *m = meta_of(r->storage, w->obj);
+	struct admission_attrs attrs;
+	int e;
+
+	meta_fill(m, r);
+	if (m->generate_name.n && (!m->name.n || w->generated)) {
+		meta_generate_name(m, r);
+		w->generated = true;
+	}
+	e = meta_ensure_namespace(m, w->ns, err);
+	if (e < 0)
+		return e;
+	r->ctx.name = m->name;
+	prepare_create(w);
+	e = validate_create(w, err);
+	if (e < 0)
+		return e;
+	w->name = m->name;
+	if (st && st->warn)
+		st->warn(&r->ctx, w->obj, NULL);
+	if (st && st->canonicalize)
+		st->canonicalize(&r->ctx, w->obj);
+	attrs = request_admission(r, ADMIT_CREATE, w->obj, NULL);
+	e = admission_validate(&attrs, err);
+	return e < 0 ? e : allocate(w, err);
+}
+
+static void committed(struct write *w)
+{
+	const struct strategy *st = w->r->strategy;
+
+	if (st && st->committed)
+		st->committed(&w->r->ctx, w->sw.op == STORE_DELETE ? NULL : w->obj, w->old);
+	w->allocated = false;
+}
+
+static void create_done(struct store_write *sw)
+{
+	struct write *w = container_of(sw, struct write, sw);
+	struct err err CLEANUP(err_release) = {0};
+	const struct object *o = sw->object;
+
+	if (sw->result == 0) {
+		committed(w);
+		answer(w, 201, o, NULL);
+	} else if (sw->result == -EEXIST && w->allow_create) {
+		update_attempt(w); /* somebody else created it: now it is an update */
+	} else if (sw->result == -EEXIST && w->generated && ++w->attempts < GENERATE_ATTEMPTS_MAX) {
+		create_attempt(w);
+	} else {
+		if (sw->result == -EEXIST)
+			exists_error(w, o, &err);
+		else
+			write_store_error(w->r, w->name, sw, &err);
+		fail(w, &err);
+	}
+	object_unref(o);
+}
+
+static void submit(struct write *w, enum store_op op, struct object *draft,
+	void (*done)(struct store_write *sw))
+{
+	w->sw = (struct store_write){
+		.op = op,
+		.resource = w->r->storage,
+		.ns = w->ns,
+		.name = w->name,
+		.draft = draft,
+		.expect_revision = w->existing ? w->existing->revision : 0,
+		.loop = w->r->loop,
+		.done = done,
+	};
+	store_submit(w->r->s->store, &w->sw);
+}
+
+/* Nothing is written: only what the store would have said. */
+static void create_dry(struct write *w)
+{
+	struct err err CLEANUP(err_release) = {0};
+	const struct object *there = store_get(w->r->s->store, w->r->storage, w->ns, w->name);
+
+	if (there) {
+		exists_error(w, there, &err);
+		object_unref(there);
+		fail(w, &err);
+		return;
+	}
+	if (w->allocated && w->r->strategy->release)
+		w->r->strategy->release(&w->r->ctx, w->obj, NULL);
+	w->allocated = false;
+	meta_of(w->r->storage, w->obj)->resource_version = S("");
+	answer(w, 201, NULL, w->obj);
+}
+
+static void create_attempt(struct write *w)
+{
+	struct err err CLEANUP(err_release) = {0};
+	struct meta_v1_object_meta *m = meta_of(w->r->storage, w->obj);
+	struct object *draft;
+	uint64_t version;
+
+	if (w->allocated && w->r->strategy->release)
+		w->r->strategy->release(&w->r->ctx, w->obj, NULL);
+	w->allocated = false;
+	if (build_create(w, &err) < 0) {
+		fail(w, &err);
+		return;
+	}
+	if (!w->allow_create && parse_version(m->resource_version, &version) && version) {
+		err_fmt(&err, 500, "",
+			"resourceVersion should not be set on objects to be created");
+		fail(w, &err);
+		return;
+	}
+	if (w->dry_run) {
+		create_dry(w);
+		return;
+	}
+	if (object_draft(w->r->storage, w->obj, &draft, &err) < 0) {
+		fail(w, &err);
+		return;
+	}
+	submit(w, STORE_CREATE, draft, create_done);
+}
+
+void write_create(struct write *w)
+{
+	w->creating = true;
+	create_attempt(w);
+}
+
+/* --- update --- */
+
+int write_authorize_create(struct request *r, struct err *err)
+{
+	struct request_info info = r->info;
+
+	info.verb = S("create");
+	return authorize(r->s->auth, &info, &r->user, err);
+}
+
+/* The directory in etcd under which upstream keeps a resource: it stands in one error message. */
+static struct str registry_key(struct write *w)
+{
+	static const struct {
+		const char *plural, *path;
+	} paths[] = {{"nodes", "minions"}, {"services", "services/specs"},
+		{"endpoints", "services/endpoints"}, {"replicationcontrollers", "controllers"},
+		{"ingresses", "ingress"}};
+	const char *path = w->r->storage->plural;
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		if (!strcmp(path, paths[i].plural))
+			path = paths[i].path;
+	return arena_fmt(w->r->arena, "/registry/%s/" STR_FMT "%s" STR_FMT, path, STR_ARG(w->ns),
+		w->ns.n ? "/" : "", STR_ARG(w->name));
+}
+
+static int precondition(
+	struct write *w, const char *what, struct str wanted, struct str there, struct err *err)
+{
+	struct str why;
+
+	if (!wanted.n || str_eq(wanted, there))
+		return 0;
+	why = arena_fmt(w->r->arena,
+		"StorageError: invalid object, Code: 4, Key: " STR_FMT
+		", ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: %s in "
+		"precondition: " STR_FMT ", %s in object meta: " STR_FMT,
+		STR_ARG(registry_key(w)), what, STR_ARG(wanted), what, STR_ARG(there));
+	return err_conflict(err, group_of(w->r), plural_of(w->r), w->name, why.p);
+}
+
+static int check_preconditions(struct write *w, struct err *err)
+{
+	struct str version =
+		arena_fmt(w->r->arena, "%llu", (unsigned long long)w->existing->revision);
+	int e = precondition(w, "UID", w->uid, w->existing->uid, err);
+
+	return e < 0 ? e : precondition(w, "ResourceVersion", w->version, version, err);
+}
+
+static int check_version(struct write *w, struct err *err)
+{
+	struct request *r = w->r;
+	struct meta_v1_object_meta *m = meta_of(r->storage, w->obj);
+	struct field_path meta = FIELD(NULL, "metadata"), path = FIELD(&meta, "resourceVersion");
+	struct field_errors errs = {.arena = r->arena};
+	uint64_t version;
+
+	if (!parse_version(m->resource_version, &version))
+		return err_fmt(err, 500, "", STR_FMT,
+			STR_ARG(parse_version_error(r->arena, m->resource_version)));
+	if (version && version != w->existing->revision)
+		return err_conflict(err, group_of(r), plural_of(r), w->name, CONFLICT);
+	if (!version && r->strategy && r->strategy->no_unconditional_update && !w->plain) {
+		field_invalid_int(&errs, &path, 0, "must be specified for an update");
+		return field_errors_status(&errs, group_of(r), plural_of(r), w->name, err);
+	}
+	m->resource_version =
+		arena_fmt(r->arena, "%llu", (unsigned long long)w->existing->revision);
+	return 0;
+}
+
+static void keep_system_fields(struct meta_v1_object_meta *m, const struct meta_v1_object_meta *old)
+{
+	if (!m->uid.n)
+		m->uid = old->uid;
+	if (old->creation_timestamp.set)
+		m->creation_timestamp = old->creation_timestamp;
+	if (old->deletion_timestamp.set)
+		m->deletion_timestamp = old->deletion_timestamp;
+	if (old->deletion_grace_period_seconds && !m->deletion_grace_period_seconds)
+		m->deletion_grace_period_seconds = old->deletion_grace_period_seconds;
+	m->self_link = (struct str){0};
+	m->managed_fields.v = NULL;
+	m->managed_fields.n = 0;
+}
+
+static void prepare_update(struct write *w)
+{
+	struct request *r = w->r;
+	const struct strategy *st = r->strategy;
+	struct meta_v1_object_meta *m = meta_of(r->storage, w->obj);
+	const struct meta_v1_object_meta *old = meta_of(r->storage, w->old);
+
+	m->generation = old->generation;
+	if (w->plain)
+		;
+	else if (st && st->prepare_update)
+		st->prepare_update(&r->ctx, w->obj, w->old);
+	else
+		prepare_generic(r, w->obj, w->old);
+	if (st && st->generate_generation && m->generation == old->generation &&
+		!same_member(r->storage->type, w->obj, w->old, S("spec")))
+		m->generation++;
+	keep_system_fields(m, old);
+}
+
+/* Upstream looks at metadata once for all kinds, and again in each kind's own validation. */
+static int validate_update(struct write *w, struct err *err)
+{
+	struct request *r = w->r;
+	const struct strategy *st = r->strategy;
+	const struct meta_v1_object_meta *m = meta_of(r->storage, w->obj);
+	const struct meta_v1_object_meta *old = meta_of(r->storage, w->old);
+	struct field_errors errs = {.arena = r->arena};
+
+	meta_validate(m, r->storage->namespaced, name_is_path_segment, &errs);
+	meta_validate_update(m, old, &errs);
+	meta_validate_update(m, old, &errs);
+	meta_validate_finalizers(m, &errs);
+	if (st && st->validate_update)
+		st->validate_update(&r->ctx, w->obj, w->old, &errs);
+	return errs.n ? invalid(w, &errs, err) : 0;
+}
+
+static int finish_update(struct write *w, struct err *err)
+{
+	struct request *r = w->r;
+	const struct strategy *st = r->strategy;
+	struct admission_attrs attrs;
+	int e = validate_update(w, err);
+
+	if (e < 0)
+		return e;
+	if (st && st->warn)
+		st->warn(&r->ctx, w->obj, w->old);
+	if (st && st->canonicalize)
+		st->canonicalize(&r->ctx, w->obj);
+	attrs = request_admission(r, ADMIT_UPDATE, w->obj, w->old);
+	e = admission_validate(&attrs, err);
+	return e < 0 ? e : allocate(w, err);
+}
+
+static int build_update(struct write *w, struct err *err)
+{
+	struct request *r = w->r;
+	struct admission_attrs attrs;
+	int e = check_preconditions(w, err);
+
+	if (e < 0)
+		return e;
+	w->old = object_decode(w->existing, r->arena);
+	e = w->make(w, w->old, &w->obj, err);
+	if (e < 0)
+		return e;
+	if (!w->plain) {
+		attrs = request_admission(r, ADMIT_UPDATE, w->obj, w->old);
+		e = admission_admit(&attrs, err);
+		if (e < 0)
+			return e;
+		meta_dedup_owners(meta_of(r->storage, w->obj), r);
+	}
+	e = check_version(w, err);
+	if (e < 0)
+		return e;
+	e = meta_ensure_namespace(meta_of(r->storage, w->obj), w->ns, err);
+	if (e < 0)
+		return e;
+	prepare_update(w);
+	return w->plain ? 0 : finish_update(w, err);
+}
+
+/* The last finalizer of something that is being deleted went: it is removed instead of updated. */
+static bool removes(struct write *w)
+{
+	const struct meta_v1_object_meta *m = meta_of(w->r->storage, w->obj);
+	const struct meta_v1_object_meta *old = meta_of(w->r->storage, w->old);
+
+	if (m->finalizers.n || !old->deletion_timestamp.set)
+		return false;
+	if (w->r->storage == &v1_namespace_resource &&
+		((const struct v1_namespace *)w->obj)->spec.finalizers.n)
+		return false;
+	return !old->deletion_grace_period_seconds || !*old->deletion_grace_period_seconds;
+}
+
+/* Whether the draft is what is stored, but for the revision. */
+static bool unchanged(const struct object *draft, const struct object *o)
+{
+	size_t digits = o->json.n - draft->json.n, at = draft->rv_at;
+
+	if (o->json.n < draft->json.n || o->rv_at != at || at > draft->json.n)
+		return false;
+	return !memcmp(draft->json.p, o->json.p, at) &&
+	       !memcmp(draft->json.p + at, o->json.p + at + digits, draft->json.n - at);
+}
+
+static void update_done(struct store_write *sw)
+{
+	struct write *w = container_of(sw, struct write, sw);
+	struct err err CLEANUP(err_release) = {0};
+	const struct object *o = sw->object;
+
+	if (sw->result == 0) {
+		committed(w);
+		if (sw->op == STORE_DELETE)
+			answer(w, 200, NULL, w->obj);
+		else
+			answer(w, 200, o, NULL);
+	} else if ((sw->result == -EBUSY || sw->result == -ENOENT) &&
+		   ++w->attempts < UPDATE_ATTEMPTS_MAX) {
+		update_attempt(w);
+	} else {
+		write_store_error(w->r, w->name, sw, &err);
+		fail(w, &err);
+	}
+	object_unref(o);
+}
+
+static void commit_update(struct write *w)
+{
+	struct err err CLEANUP(err_release) = {0};
+	struct object *draft;
+
+	if (removes(w)) {
+		if (w->dry_run)
+			answer(w, 200, NULL, w->obj);
+		else
+			submit(w, STORE_DELETE, NULL, update_done);
+		return;
+	}
+	if (object_draft(w->r->storage, w->obj, &draft, &err) < 0) {
+		fail(w, &err);
+	} else if (unchanged(draft, w->existing)) {
+		object_unref(draft);
+		w->allocated = false;
+		answer(w, 200, w->existing, NULL);
+	} else if (w->dry_run) {
+		object_unref(draft);
+		if (w->allocated && w->r->strategy->release)
+			w->r->strategy->release(&w->r->ctx, w->obj, w->old);
+		w->allocated = false;
+		answer(w, 200, NULL, w->obj);
+	} else {
+		submit(w, STORE_UPDATE, draft, update_done);
+	}
+}
+
+static int make_new(struct write *w, struct err *err)
+{
+	struct request *r = w->r;
+	struct admission_attrs attrs;
+	int e = w->make(w, NULL, &w->obj, err);
+
+	if (e < 0)
+		return e;
+	e = write_authorize_create(r, err);
+	if (e < 0)
+		return e;
+	attrs = request_admission(r, ADMIT_CREATE, w->obj, NULL);
+	return admission_admit(&attrs, err);
+}
+
+static void update_missing(struct write *w)
+{
+	struct err err CLEANUP(err_release) = {0};
+
+	if (!w->allow_create) {
+		err_not_found(&err, group_of(w->r), plural_of(w->r), w->name);
+		fail(w, &err);
+		return;
+	}
+	w->creating = true;
+	if (make_new(w, &err) < 0)
+		fail(w, &err);
+	else
+		create_attempt(w);
+}
+
+static void update_attempt(struct write *w)
+{
+	struct err err CLEANUP(err_release) = {0};
+	const struct strategy *st = w->r->strategy;
+
+	if (w->allocated && st->release)
+		st->release(&w->r->ctx, w->obj, w->old);
+	w->allocated = w->creating = false;
+	object_unref(w->existing);
+	w->old = NULL;
+	w->existing = store_get(w->r->s->store, w->r->storage, w->ns, w->name);
+	if (!w->existing)
+		update_missing(w);
+	else if (build_update(w, &err) < 0)
+		fail(w, &err);
+	else
+		commit_update(w);
+}
+
+void write_update(struct write *w)
+{
+	update_attempt(w);
+}

@@ -1,0 +1,57 @@
+/*
+ * write.h: how every change gets into the store (apiserver registry/generic/registry/store.go):
+ * create and guaranteed update, as a small state machine around store_submit.
+ *
+ *     struct write *w = write_new(r);
+ *     w->obj = decoded;  write_create(w);                 // answers by w->answer
+ *     w->make = patched; write_update(w);                 // reads, makes, checks, commits; again
+ * on conflict
+ *
+ * A write holds a reference to its request until it has answered, and frees itself then.
+ */
+#ifndef SAMPAN_APISERVER_WRITE_H
+#define SAMPAN_APISERVER_WRITE_H
+
+#include "apiserver/server.h"
+
+struct write {
+	struct request *r;
+	struct str ns, name; /* of the key */
+	bool dry_run;
+	bool allow_create; /* an update of something that is not there creates it */
+	bool plain;        /* a subresource that touches one field: no strategy, no validation, no
+			      admission */
+	struct str uid, version; /* preconditions; empty: none */
+
+	/* Updates: the object that shall be, in r->arena, from the stored one (a private copy; NULL
+	 * when there is none, then only with allow_create). Called again after a conflict. */
+	int (*make)(struct write *w, const void *old, void **ret_obj, struct err *err);
+	/* Last call. Either o (committed, or found unchanged), or typed (a dry run, or an update
+	 * that removed the object). NULL: respond_object and respond_typed. */
+	void (*answer)(struct write *w, int code, const struct object *o, void *typed);
+	void (*failed)(struct write *w, struct err *err); /* NULL: respond_error */
+	void *user_data;
+
+	/* private */
+	const struct object *existing; /* a reference, or NULL */
+	void *old, *obj;
+	bool creating, generated, allocated;
+	unsigned attempts;
+	struct store_write sw;
+};
+
+struct write *write_new(struct request *r); /* ns and name as in r->ctx */
+/* w->obj holds the decoded object, its metadata cleaned (meta_wipe) and mutated by admission. */
+void write_create(struct write *w);
+void write_update(struct write *w);
+
+/* The default rules of a kind: schema constants, then its own. */
+void write_default(struct request *r, void *obj);
+/* Adds "create" to what the user must be allowed, for an update that creates. */
+int write_authorize_create(struct request *r, struct err *err);
+
+/* A result of store_submit as an API error. */
+int write_store_error(
+	struct request *r, struct str name, const struct store_write *sw, struct err *err);
+
+#endif
