@@ -18,6 +18,7 @@ static const char *const verbs[] = {
 	[PLAN_PATCH] = "patch",
 	[PLAN_DELETE] = "delete",
 	[PLAN_DELETE_COLLECTION] = "deletecollection",
+	[PLAN_VERIFY_ABSENT] = "get",
 };
 
 static void carry_finish(struct executor *x, struct carry *c)
@@ -61,8 +62,20 @@ static bool namespace_terminating(const struct err *err)
 	return false;
 }
 
+/* Whether the object of that uid is still there, as far as the answer tells. */
+static bool is_present(const struct plan_write *w, const struct client_call *call)
+{
+	struct object *o CLEANUP(object_unref_ptr) = NULL;
+
+	if (call->result < 0)
+		return call->status != 404;
+	return object_parse(w->resource, call->answer, &o, NULL) < 0 || str_eq(o->uid, w->uid);
+}
+
 static bool call_failed(const struct plan_write *w, const struct client_call *call)
 {
+	if (w->op == PLAN_VERIFY_ABSENT)
+		return is_present(w, call);
 	if (call->result >= 0)
 		return false;
 	if (w->ignore_not_found && call->status == 404)
@@ -105,14 +118,14 @@ static void write_done(struct client_call *call)
 	x->in_flight--;
 	c->in_flight--;
 	record_outcome(c->item->worker, w, call);
-	if (call->result >= 0 && call->revision) {
-		item_wait_for(x, c->item, w->resource, call->revision);
-	} else if (call_failed(w, call)) {
+	if (call_failed(w, call)) {
 		log_debug("%s: %s %s " STR_FMT ": %s", c->item->worker->planner->name, verbs[w->op],
 			w->resource->plural, STR_ARG(w->name), err_text(&call->err));
 		if (!c->failed)
 			item_set_failure(c->item, w, call);
 		c->failed = true;
+	} else if (call->result >= 0 && call->revision && w->op != PLAN_VERIFY_ABSENT) {
+		item_wait_for(x, c->item, w->resource, call->revision);
 	}
 	if (c->in_flight == 0 && !c->queued) {
 		if (c->next_write < c->plan.writes.n && !c->failed)

@@ -30,6 +30,7 @@ enum plan_op {
 	PLAN_PATCH,
 	PLAN_DELETE,
 	PLAN_DELETE_COLLECTION, /* of a namespace */
+	PLAN_VERIFY_ABSENT,     /* fails when the object is there and has this uid */
 };
 
 /* What went wrong when this key's writes were carried out last time. */

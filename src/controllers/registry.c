@@ -2,18 +2,23 @@
 #include "controllers/planner.h"
 
 extern const struct planner deployment_planner, endpoints_planner, endpointslice_planner,
-	nodeipam_planner, replicaset_planner, replicationcontroller_planner, rootca_planner,
-	serviceaccount_planner;
+	gc_planner, namespace_planner, nodeipam_planner, nodelifecycle_planner, podgc_planner,
+	replicaset_planner, replicationcontroller_planner, rootca_planner, serviceaccount_planner,
+	taint_eviction_planner;
 
 const struct planner *const planners[] = {
 	&deployment_planner,
 	&endpoints_planner,
 	&endpointslice_planner,
+	&gc_planner,
+	&namespace_planner,
 	&nodeipam_planner,
-	&nodeipam_planner,
+	&nodelifecycle_planner,
+	&podgc_planner,
 	&replicaset_planner,
 	&replicationcontroller_planner,
 	&rootca_planner,
 	&serviceaccount_planner,
+	&taint_eviction_planner,
 	NULL,
 };
