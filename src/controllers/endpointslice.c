@@ -239,6 +239,10 @@ static struct slice *new_slice(struct job *j, const struct discovery_v1_endpoint
 		owner_ref(&v1_service_resource, &j->svc->metadata, a));
 	s->address_type = j->address_type;
 	s->ports = *ports;
+	/* Empty lists, not null ones. */
+	s->endpoints.v = ARENA_ARRAY(a, struct discovery_v1_endpoint, 1);
+	if (!s->ports.v)
+		s->ports.v = ARENA_ARRAY(a, struct discovery_v1_endpoint_port, 1);
 	ARENA_PUSH(a, &j->slices, slice);
 	return &j->slices.v[j->slices.n - 1];
 }
