@@ -199,7 +199,8 @@ static void add_details(const struct json_value *details, struct err *err)
 int client_status_err(int code, struct str body, struct err *err)
 {
 	struct arena a CLEANUP(arena_release) = {0};
-	struct json_value *status = NULL, *details;
+	struct json_value *status = NULL, *details, *code_value;
+	int64_t number;
 	struct str message, reason;
 	int r;
 
@@ -207,6 +208,10 @@ int client_status_err(int code, struct str body, struct err *err)
 		!str_eqc(json_get_str(status, "kind"), "Status"))
 		return err_fmt(err, code, "", "the server answered %d: %.*s", code,
 			(int)MIN(body.n, 200u), body.p ? body.p : "");
+	code_value = json_getc(status, "code"); /* in a watch's event it is nowhere else */
+	if (code_value && code_value->kind == JSON_NUMBER &&
+		str_to_i64(code_value->text, &number) == 0 && number >= 400 && number < 600)
+		code = (int)number;
 	message = json_get_str(status, "message");
 	reason = arena_str(&a, json_get_str(status, "reason"));
 	r = err_fmt(err, code, reason.p ? reason.p : "", STR_FMT, STR_ARG(message));

@@ -49,9 +49,43 @@ struct snapshot *snapshot_without(
 	return out;
 }
 
+/* *s with a new revision, and only ours to change. */
+static struct snapshot *own(struct snapshot **s, uint64_t revision)
+{
+	struct snapshot *old = *s;
+
+	if (atomic_load_explicit(&old->refs, memory_order_acquire) == 1) {
+		old->revision = revision;
+		return old;
+	}
+	*s = snapshot_of(old->resource, &old->tree, revision);
+	snapshot_unref(old);
+	return *s;
+}
+
+void snapshot_put(struct snapshot **s, const struct object *o, uint64_t revision)
+{
+	tree_put(&own(s, revision)->tree, o);
+}
+
+void snapshot_remove(struct snapshot **s, struct str ns, struct str name, uint64_t revision)
+{
+	tree_remove(&own(s, revision)->tree, ns, name);
+}
+
+void snapshot_stamp(struct snapshot **s, uint64_t revision)
+{
+	own(s, revision);
+}
+
 uint64_t snapshot_revision(const struct snapshot *s)
 {
 	return s->revision;
+}
+
+const struct schema_resource *snapshot_resource(const struct snapshot *s)
+{
+	return s->resource;
 }
 
 size_t snapshot_count(const struct snapshot *s)

@@ -267,8 +267,8 @@ static void store_free(struct store *s)
 
 		for (struct watch_group *g = rs->groups, *next; g; g = next) {
 			next = g->next;
-			assert(!g->watches);
-			free(g);
+			if (!g->watches)
+				free(g);
 		}
 		snapshot_unref(rs->current);
 		history_release(&rs->history);

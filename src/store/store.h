@@ -87,6 +87,7 @@ struct snapshot *store_snapshot(struct store *s, const struct schema_resource *r
 struct snapshot *snapshot_ref(struct snapshot *s);
 struct snapshot *snapshot_unref(struct snapshot *s);
 uint64_t snapshot_revision(const struct snapshot *s); /* the store's revision when it was current */
+const struct schema_resource *snapshot_resource(const struct snapshot *s);
 size_t snapshot_count(const struct snapshot *s);
 /* Borrowed from the snapshot; object_ref it to keep it longer. */
 const struct object *snapshot_get(const struct snapshot *s, struct str ns, struct str name);
@@ -111,6 +112,11 @@ struct snapshot *snapshot_new(const struct schema_resource *res);
 struct snapshot *snapshot_with(struct snapshot *s, const struct object *o, uint64_t revision);
 struct snapshot *snapshot_without(
 	struct snapshot *s, struct str ns, struct str name, uint64_t revision);
+/* The same for who goes on with the new one only: *s becomes it, in place when nobody else holds
+ * it. */
+void snapshot_put(struct snapshot **s, const struct object *o, uint64_t revision);
+void snapshot_remove(struct snapshot **s, struct str ns, struct str name, uint64_t revision);
+void snapshot_stamp(struct snapshot **s, uint64_t revision); /* nothing changed up to it */
 
 /* --- watching --- */
 
@@ -129,8 +135,8 @@ struct store_watch;
 /* Events with a revision above `after`. -ESTALE when the history no longer goes back that far (410
  * Expired); -ERANGE when `after` lies in the future. After opening, call store_watch_next() until
  * it returns 0; from then on `wake` runs on `loop` once when there is something to read, and again
- * after each time that next() returned 0. A wake may close any watch, its own too. All watches are
- * closed before the store. */
+ * after each time that next() returned 0. A wake may close any watch, its own too. Watches are
+ * closed before the store, or never touched again. */
 int store_watch_open(struct store *s, const struct schema_resource *res, uint64_t after,
 	struct loop *loop, void (*wake)(struct store_watch *w, void *user_data), void *user_data,
 	struct store_watch **ret);
