@@ -257,10 +257,4 @@ bool schema_equal(const struct schema_type *type, const void *a,
 	const void *b); /* semantic DeepEqual: nil == empty */
 void *schema_copy(const struct schema_type *type, const void *v, struct arena *a); /* deep */
 
-/* protobuf on the wire (k8s\0 + Unknown is the API server's matter): same contracts as the JSON
- * pair. */
-int schema_decode_proto(const struct schema_type *type, struct str bytes, struct arena *a,
-	void **ret, struct err *err);
-void schema_encode_proto(const struct schema_type *type, const void *v, struct buf *out);
-
 #endif
