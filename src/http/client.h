@@ -46,7 +46,14 @@ int http_client_new(struct loop *loop, const struct http_client_opts *opts, stru
 void http_client_free(struct http_client *c); /* cancels what is under way, without callbacks */
 struct http_call *http_client_do(struct http_client *c, const struct http_request *r);
 void http_call_cancel(struct http_call *call); /* no callback comes after it */
-/* Opens a connection of its own, sends the request as it is plus `Connection: Upgrade` and `Upgrade: protocol`, and hands
+/* Streams: no more on_data until resumed, so that the server has to wait. */
+void http_call_pause(struct http_call *call);
+void http_call_resume(struct http_call *call);
+/* A call is dead after its last callback: on_response, or on_end of a stream that began. Callbacks never come from inside
+ * http_client_do, and may cancel their own call or free the client. A GET, HEAD, PUT or DELETE whose kept connection turns
+ * out to be closed is sent once more.
+ *
+ * Opens a connection of its own, sends the request as it is plus `Connection: Upgrade` and `Upgrade: protocol`, and hands
  * the raw connection over after 101 (WebSocket or SPDY to a kubelet). Otherwise conn is NULL, r the answer (whole) or
  * err why there is none. */
 void http_client_upgrade(struct http_client *c, const struct http_request *r, const char *protocol,

@@ -80,6 +80,11 @@ bool http1_reader_started(const struct http1_reader *r)
 	return r->state != S_HEAD || r->scanned > 0;
 }
 
+bool http1_reader_ended(const struct http1_reader *r)
+{
+	return r->state == S_DONE;
+}
+
 static enum http1_event fail(struct http1_reader *r, int status, const char *why)
 {
 	r->state = S_FAILED;

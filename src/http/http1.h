@@ -69,6 +69,9 @@ enum http1_event http1_read_eof(struct http1_reader *r);
 /* Whether any byte of the current message was read. */
 bool http1_reader_started(const struct http1_reader *r);
 
+/* Whether the current message is complete. */
+bool http1_reader_ended(const struct http1_reader *r);
+
 bool http1_is_token(struct str s);       /* RFC 9110 5.6.2 */
 bool http1_is_field_value(struct str s); /* no control characters but tab */
 
