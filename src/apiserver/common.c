@@ -133,9 +133,3 @@ struct admission_attrs request_admission(
 		.warnings = &r->warnings,
 	};
 }
-
-/* Until the kinds' own registry is part of the program. */
-__attribute__((weak)) const struct strategy *strategy_find(const struct schema_resource *res)
-{
-	return NULL;
-}

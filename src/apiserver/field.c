@@ -212,6 +212,16 @@ void field_not_supported(struct field_errors *e, const struct field_path *p, str
 	field_not_supported_vec(e, p, value, v);
 }
 
+bool field_one_of(struct field_errors *e, const struct field_path *p, struct str v,
+	const char *const *supported)
+{
+	for (size_t i = 0; supported[i]; i++)
+		if (str_eqc(v, supported[i]))
+			return true;
+	field_not_supported(e, p, v, supported);
+	return false;
+}
+
 void field_duplicate(struct field_errors *e, const struct field_path *p, struct str value)
 {
 	push(e, FIELD_DUPLICATE, p, go_quote(e->arena, value), no_value);

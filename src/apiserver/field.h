@@ -20,6 +20,10 @@ struct field_path {
 #define FIELD(parent_, name_) ((struct field_path){.parent = (parent_), .name = S(name_)})
 #define FIELD_INDEX(parent_, i_) ((struct field_path){.parent = (parent_), .is_index = true, .index = (i_)})
 #define FIELD_KEY(parent_, key_) ((struct field_path){.parent = (parent_), .is_key = true, .name = (key_)})
+/* The same as arguments: field_required(e, AT(p, "name"), ""). They live until the end of the block. */
+#define AT(parent_, name_) (&FIELD(parent_, name_))
+#define AT_INDEX(parent_, i_) (&FIELD_INDEX(parent_, i_))
+#define AT_KEY(parent_, key_) (&FIELD_KEY(parent_, key_))
 struct str field_path_text(struct arena *a, const struct field_path *p);
 
 enum field_error_type {
@@ -68,6 +72,8 @@ void field_not_found(struct field_errors *e, const struct field_path *p, struct 
 void field_duplicate_raw(struct field_errors *e, const struct field_path *p, struct str text);
 void field_not_supported_vec(struct field_errors *e, const struct field_path *p, struct str value,
 	struct str_vec supported);
+/* Adds FIELD_NOT_SUPPORTED when v is not one of `supported`; true when it is. */
+bool field_one_of(struct field_errors *e, const struct field_path *p, struct str v, const char *const *supported);
 /* Any type, any text; `value` as in struct field_error: already quoted. */
 void field_add(struct field_errors *e, enum field_error_type type, const struct field_path *p, struct str value,
 	const char *fmt, ...) PRINTF_LIKE(5, 6);

@@ -508,14 +508,13 @@ void validate_labels(
 {
 	for (size_t i = 0; i < labels->n; i++) {
 		struct str key = labels->v[i].key, value = labels->v[i].value;
-		struct field_path at = FIELD_KEY(p, key);
 
 		validate_qualified_name(key, p, e);
-		field_invalid_each(e, &at, value, is_label_value(e->arena, value));
+		field_invalid_each(e, p, value, is_label_value(e->arena, value));
 	}
 }
 
-static struct str str_lower(struct arena *a, struct str s)
+struct str str_lower(struct arena *a, struct str s)
 {
 	char *c = arena_cstr(a, s);
 

@@ -36,6 +36,7 @@ struct str_vec is_http_header_name(struct arena *a, struct str v);
 struct str_vec is_percent(struct arena *a, struct str v);
 struct str_vec is_path_segment_name(struct arena *a, struct str v);
 
+struct str str_lower(struct arena *a, struct str s); /* ASCII */
 /* Names of objects: with `prefix` a trailing dash is allowed, as in generateName. Fit
  * strategy.name_errors. */
 struct str_vec name_is_dns_subdomain(struct arena *a, struct str name, bool prefix);
