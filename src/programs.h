@@ -2,6 +2,8 @@
 #ifndef SAMPAN_PROGRAMS_H
 #define SAMPAN_PROGRAMS_H
 
+#include "controllers/controllers.h"
+#include "scheduler/scheduler.h"
 #include "server/control.h"
 #include "server/supervisor.h"
 

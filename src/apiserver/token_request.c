@@ -1,77 +1,73 @@
-/* token_request.c: POST serviceaccounts/token: a token bound to an object and to a time. */
+/* token_request.c: POST serviceaccounts/NAME/token: a token for a service account, bound to what
+ * the request names. */
+#include "apiserver/auth.h"
 #include "apiserver/options.h"
 #include "apiserver/subresource.h"
 
-enum { EXPIRES_S = 3600, EXPIRES_MIN_S = 600 };
-#define EXPIRES_MAX_S (1LL << 32)
+enum { SECONDS_DEFAULT = 3600, SECONDS_MIN = 600 };
 
-static const struct body_type token_body = {
-	.group = {"authentication.k8s.io", 21},
-	.version = {"v1", 2},
-	.kind = {"TokenRequest", 12},
-	.type = &authentication_v1_token_request_schema,
+#define SECONDS_MAX (1LL << 32)
+
+struct binding {
+	struct request *r;
+	struct token_claims *claims;
+	const struct object *pod;
 };
 
-static int validate(
-	struct request *r, const struct authentication_v1_token_request *t, struct err *err)
+static const struct object *get_in(struct request *r, const struct schema_resource *res,
+	struct str ns, struct str name, struct err *err)
+{
+	const struct object *o = store_get(r->s->store, res, ns, name), *kept;
+
+	if (!o) {
+		err_not_found(err, str_c(res->group), str_c(res->plural), name);
+		return NULL;
+	}
+	kept = object_ref_in(r->arena, o);
+	object_unref(o);
+	return kept;
+}
+
+static int check_names(
+	struct request *r, const struct authentication_v1_token_request *req, struct err *err)
 {
 	struct field_errors errs = {.arena = r->arena};
-	struct field_path spec = FIELD(NULL, "spec"), path = FIELD(&spec, "expirationSeconds");
-	int64_t s = *t->spec.expiration_seconds;
+	struct field_path meta = FIELD(NULL, "metadata"), name = FIELD(&meta, "name"),
+			  ns = FIELD(&meta, "namespace");
 
-	if (s < EXPIRES_MIN_S)
+	if (req->metadata.name.n && !str_eq(req->metadata.name, r->ctx.name))
+		field_invalid(&errs, &name, req->metadata.name,
+			"must match the service account name if specified");
+	else if (req->metadata.namespace.n && !str_eq(req->metadata.namespace, r->ctx.ns))
+		field_invalid(&errs, &ns, req->metadata.namespace,
+			"must match the service account namespace if specified");
+	return field_errors_status(
+		&errs, S("authentication.k8s.io"), S("TokenRequest"), r->ctx.name, err);
+}
+
+static int check_spec(
+	struct request *r, const struct authentication_v1_token_request *req, struct err *err)
+{
+	struct field_errors errs = {.arena = r->arena};
+	struct field_path spec = FIELD(NULL, "spec"), seconds = FIELD(&spec, "expirationSeconds");
+	int64_t n = *req->spec.expiration_seconds;
+
+	if (n < SECONDS_MIN)
 		field_invalid_int(
-			&errs, &path, s, "may not specify a duration less than 10 minutes");
-	if (s > EXPIRES_MAX_S)
+			&errs, &seconds, n, "may not specify a duration less than 10 minutes");
+	if (n > SECONDS_MAX)
 		field_invalid_int(
-			&errs, &path, s, "may not specify a duration larger than 2^32 seconds");
+			&errs, &seconds, n, "may not specify a duration larger than 2^32 seconds");
 	return field_errors_status(
 		&errs, S("authentication.k8s.io"), S("TokenRequest"), S(""), err);
 }
 
-static void set_defaults(struct request *r, struct authentication_v1_token_request *t)
+static int bind_pod(
+	struct request *r, const struct object *o, struct token_claims *c, struct err *err)
 {
-	if (!t->spec.expiration_seconds) {
-		t->spec.expiration_seconds = ARENA_NEW(r->arena, int64_t);
-		*t->spec.expiration_seconds = EXPIRES_S;
-	}
-	if (!t->spec.audiences.n)
-		ARENA_PUSH(r->arena, &t->spec.audiences, str_c(r->s->opts.service_account_issuer));
-}
+	const struct v1_pod *pod = object_decode(o, r->arena);
+	const struct object *node;
 
-/* --- what the token is bound to --- */
-
-static int find_bound(struct request *r, const struct schema_resource *res, struct str ns,
-	const struct authentication_v1_bound_object_reference *ref, const struct object **ret,
-	struct err *err)
-{
-	const struct object *o = store_get(r->s->store, res, ns, ref->name);
-	struct str why;
-
-	if (!o)
-		return err_not_found(err, S(""), str_c(res->plural), ref->name);
-	*ret = object_ref_in(r->arena, o);
-	object_unref(o);
-	if (!ref->uid.n || str_eq(ref->uid, (*ret)->uid))
-		return 0;
-	why = arena_fmt(r->arena,
-		"the UID in the bound object reference (" STR_FMT
-		") does not match the UID in record. The object might have been deleted and then "
-		"recreated",
-		STR_ARG(ref->uid));
-	return err_conflict(err, S(""), str_c(res->kind), ref->name, why.p);
-}
-
-static int bind_pod(struct request *r, const struct authentication_v1_bound_object_reference *ref,
-	struct token_claims *c, struct err *err)
-{
-	const struct object *o, *node;
-	const struct v1_pod *pod;
-	int e = find_bound(r, &v1_pod_resource, r->ctx.ns, ref, &o, err);
-
-	if (e < 0)
-		return e;
-	pod = object_decode(o, r->arena);
 	if (!str_eq(pod->spec.service_account_name, r->ctx.name))
 		return err_bad_request(err,
 			"cannot bind token for serviceaccount \"" STR_FMT
@@ -79,105 +75,147 @@ static int bind_pod(struct request *r, const struct authentication_v1_bound_obje
 			STR_ARG(r->ctx.name));
 	c->pod = o->name;
 	c->pod_uid = o->uid;
+	if (!pod->spec.node_name.n)
+		return 0;
 	c->node = pod->spec.node_name;
-	node = c->node.n ? store_get(r->s->store, &v1_node_resource, S(""), c->node) : NULL;
+	node = store_get(r->s->store, &v1_node_resource, S(""), c->node);
 	if (node)
 		c->node_uid = arena_str(r->arena, node->uid);
 	object_unref(node);
 	return 0;
 }
 
-static int bind_object(struct request *r,
-	const struct authentication_v1_bound_object_reference *ref, struct token_claims *c,
-	struct err *err)
+static int bind_token(struct request *r, const struct authentication_v1_bound_object_reference *ref,
+	struct token_claims *c, struct err *err)
 {
+	bool core = str_eqc(ref->api_version, "v1");
 	const struct object *o;
-	int e;
+	int e = 0;
 
-	if (str_eqc(ref->api_version, "v1") && str_eqc(ref->kind, "Pod"))
-		return bind_pod(r, ref, c, err);
-	if (str_eqc(ref->api_version, "v1") && str_eqc(ref->kind, "Secret")) {
-		e = find_bound(r, &v1_secret_resource, r->ctx.ns, ref, &o, err);
-		if (e < 0)
-			return e;
-		c->secret = o->name;
-		c->secret_uid = o->uid;
-		return 0;
+	if (core && str_eqc(ref->kind, "Pod")) {
+		o = get_in(r, &v1_pod_resource, r->ctx.ns, ref->name, err);
+		e = o ? bind_pod(r, o, c, err) : -ENOENT;
+	} else if (core && str_eqc(ref->kind, "Secret")) {
+		o = get_in(r, &v1_secret_resource, r->ctx.ns, ref->name, err);
+		if (o) {
+			c->secret = o->name;
+			c->secret_uid = o->uid;
+		}
+	} else if (core && str_eqc(ref->kind, "Node")) {
+		o = get_in(r, &v1_node_resource, S(""), ref->name, err);
+		if (o) {
+			c->node = o->name;
+			c->node_uid = o->uid;
+		}
+	} else {
+		struct str group = {0}, version;
+
+		if (!str_cut(ref->api_version, '/', &group, &version)) {
+			version = group;
+			group = S("");
+		}
+		return err_bad_request(err,
+			"cannot bind token to object of type " STR_FMT "/" STR_FMT
+			", Kind=" STR_FMT,
+			STR_ARG(group), STR_ARG(version), STR_ARG(ref->kind));
 	}
-	if (str_eqc(ref->api_version, "v1") && str_eqc(ref->kind, "Node")) {
-		e = find_bound(r, &v1_node_resource, S(""), ref, &o, err);
-		if (e < 0)
-			return e;
-		c->node = o->name;
-		c->node_uid = o->uid;
-		return 0;
+	if (!o || e < 0)
+		return o ? e : -ENOENT;
+	if (ref->uid.n && !str_eq(ref->uid, o->uid)) {
+		struct str why = arena_fmt(r->arena,
+			"the UID in the bound object reference (" STR_FMT
+			") does not match the UID in record. The object might have been deleted "
+			"and then recreated",
+			STR_ARG(ref->uid));
+
+		return err_conflict(err, S(""), ref->kind, ref->name, why.p);
 	}
-	return err_bad_request(err,
-		"cannot bind token to object of type " STR_FMT ", Kind=" STR_FMT,
-		STR_ARG(ref->api_version), STR_ARG(ref->kind));
+	return 0;
 }
 
-/* --- the answer --- */
-
-static void issue(struct request *r, struct authentication_v1_token_request *t,
-	const struct object *account, struct token_claims *c)
+static void fill(struct request *r, struct authentication_v1_token_request *req,
+	const struct object *account)
 {
-	const struct meta_v1_object_meta *m = object_meta(account, r->arena);
+	struct meta_v1_object_meta *m = &req->metadata;
 
-	c->ns = r->ctx.ns;
-	c->service_account = r->ctx.name;
-	c->service_account_uid = account->uid;
-	c->audiences = t->spec.audiences;
-	c->issued_s = r->now_ns / 1000000000;
-	c->expires_s = c->issued_s + *t->spec.expiration_seconds;
-	t->kind = S("TokenRequest");
-	t->api_version = S("authentication.k8s.io/v1");
-	t->metadata = (struct meta_v1_object_meta){.name = m->name,
-		.namespace = m->namespace,
-		.uid = m->uid,
-		.creation_timestamp = time_from_ns(r->now_ns)};
-	t->status.token = token_sign(r->s->auth, r->arena, c);
-	t->status.expiration_timestamp = (struct k8s_time){.set = true, .sec = c->expires_s};
-	respond_other(r, 201, &authentication_v1_token_request_schema, t);
+	if (!req->spec.audiences.n)
+		ARENA_PUSH(r->arena, &req->spec.audiences, auth_issuer(r->s->auth));
+	m->name = account->name;
+	m->namespace = account->ns;
+	m->uid = account->uid;
+	m->creation_timestamp = time_from_ns(r->now_ns);
+	req->kind = S("TokenRequest");
+	req->api_version = S("authentication.k8s.io/v1");
+	req->status = (struct authentication_v1_token_request_status){0};
 }
 
-static int read_token(
+static int make_token(
 	struct request *r, struct authentication_v1_token_request **ret, struct err *err)
 {
+	const struct body_type want = {.group = S("authentication.k8s.io"),
+		.version = S("v1"),
+		.kind = S("TokenRequest"),
+		.type = &authentication_v1_token_request_schema};
+	struct authentication_v1_token_request *req;
 	struct write_options opts;
-	void *typed;
-	int e = negotiate_output(r, err);
+	struct token_claims claims = {.issued_s = r->now_ns / 1000000000};
+	const struct object *account;
+	int64_t seconds = SECONDS_DEFAULT;
+	void *body;
+	int e = write_options_read(r, "CreateOptions", &opts, err);
 
-	if (e >= 0)
-		e = write_options_read(r, "CreateOptions", &opts, err);
-	if (e >= 0)
-		e = decode_body(r, &token_body, opts.validation, &typed, err);
+	if (e == 0)
+		e = decode_body(r, &want, opts.validation, &body, err);
 	if (e < 0)
 		return e;
-	*ret = typed;
+	req = body;
+	if (!req->spec.expiration_seconds)
+		req->spec.expiration_seconds = arena_memdup(r->arena, &seconds, sizeof(seconds));
+	e = check_names(r, req, err);
+	if (e < 0)
+		return e;
+	account = get_in(r, &v1_service_account_resource, r->ctx.ns, r->ctx.name, err);
+	if (!account)
+		return -ENOENT;
+	if (req->metadata.uid.n && !str_eq(req->metadata.uid, account->uid)) {
+		struct str why = arena_fmt(r->arena,
+			"the UID in the token request (" STR_FMT
+			") does not match the UID of the service account (" STR_FMT ")",
+			STR_ARG(req->metadata.uid), STR_ARG(account->uid));
+
+		return err_conflict(
+			err, S("authentication.k8s.io"), S("TokenRequest"), r->ctx.name, why.p);
+	}
+	fill(r, req, account);
+	e = check_spec(r, req, err);
+	if (e == 0 && req->spec.bound_object_ref)
+		e = bind_token(r, req->spec.bound_object_ref, &claims, err);
+	if (e < 0)
+		return e;
+	seconds = *req->spec.expiration_seconds;
+	claims.ns = account->ns;
+	claims.service_account = account->name;
+	claims.service_account_uid = account->uid;
+	claims.audiences = req->spec.audiences;
+	claims.expires_s = claims.issued_s + seconds;
+	req->status.token = token_sign(r->s->auth, r->arena, &claims);
+	if (!req->status.token.n)
+		return err_internal(err, "failed to generate token: no signing key");
+	req->status.expiration_timestamp = time_from_ns(r->now_ns + seconds * 1000000000);
+	*ret = req;
 	return 0;
 }
 
 void handle_token(struct request *r)
 {
+	struct authentication_v1_token_request *req = NULL;
 	struct err err CLEANUP(err_release) = {0};
-	struct authentication_v1_token_request *t;
-	struct token_claims claims = {0};
-	const struct object *account;
+	int e = negotiate_output(r, &err);
 
-	if (read_token(r, &t, &err) < 0) {
-		respond_error(r, &err);
-		return;
-	}
-	account = store_get(r->s->store, &v1_service_account_resource, r->ctx.ns, r->ctx.name);
-	set_defaults(r, t);
-	if (!account)
-		err_not_found(&err, S(""), S("serviceaccounts"), r->ctx.name);
-	if (!account || validate(r, t, &err) < 0 ||
-		(t->spec.bound_object_ref &&
-			bind_object(r, t->spec.bound_object_ref, &claims, &err) < 0))
+	if (e == 0)
+		e = make_token(r, &req, &err);
+	if (e < 0)
 		respond_error(r, &err);
 	else
-		issue(r, t, account, &claims);
-	object_unref(account);
+		respond_other(r, 201, &authentication_v1_token_request_schema, req);
 }
