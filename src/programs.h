@@ -3,7 +3,7 @@
 #define SAMPAN_PROGRAMS_H
 
 #include "controllers/controllers.h"
-#include "proxy/proxy.h"
+#include "node/hollow.h"
 #include "scheduler/scheduler.h"
 #include "server/control.h"
 #include "server/supervisor.h"
