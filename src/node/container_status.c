@@ -67,14 +67,14 @@ static struct v1_resource_requirements *actual_resources(
 		return r;
 	q = str_map_get(&r->limits, S("cpu"));
 	if (q && now->cpu_quota > 0 && now->cpu_period > 0 &&
-		milli_to_quota(quantity_milli(*q), now->cpu_period) != now->cpu_quota)
+		milli_to_quota(quantity_milli_of(*q), now->cpu_period) != now->cpu_quota)
 		put(&r->limits, "cpu",
 			arena_fmt(a, "%lldm", (long long)(now->cpu_quota * 1000 / now->cpu_period)));
 	q = str_map_get(&r->limits, S("memory"));
-	if (q && now->memory_limit > 0 && quantity_units(*q) != now->memory_limit)
+	if (q && now->memory_limit > 0 && quantity_value_of(*q) != now->memory_limit)
 		put(&r->limits, "memory", arena_fmt(a, "%lld", (long long)now->memory_limit));
 	q = str_map_get(&r->requests, S("cpu"));
-	if (q && now->cpu_shares > 0 && milli_to_shares(quantity_milli(*q)) != now->cpu_shares)
+	if (q && now->cpu_shares > 0 && milli_to_shares(quantity_milli_of(*q)) != now->cpu_shares)
 		put(&r->requests, "cpu",
 			arena_fmt(a, "%lldm", (long long)((now->cpu_shares * 1000 + 1023) / 1024)));
 	return r;

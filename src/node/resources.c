@@ -1,108 +1,18 @@
 /* resources.c: numbers out of quantities. */
 #include "node/resources.h"
 
-/* --- quantities --- */
-
-static int suffix(struct str s, int *ret_base, int *ret_exp)
-{
-	static const struct {
-		const char *name;
-		int base, exp;
-	} all[] = {{"", 10, 0}, {"n", 10, -9}, {"u", 10, -6}, {"m", 10, -3}, {"k", 10, 3},
-		{"M", 10, 6}, {"G", 10, 9}, {"T", 10, 12}, {"P", 10, 15}, {"E", 10, 18},
-		{"Ki", 2, 10}, {"Mi", 2, 20}, {"Gi", 2, 30}, {"Ti", 2, 40}, {"Pi", 2, 50},
-		{"Ei", 2, 60}};
-	int64_t e;
-
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		if (!str_eqc(s, all[i].name))
-			continue;
-		*ret_base = all[i].base;
-		*ret_exp = all[i].exp;
-		return 0;
-	}
-	if (s.n < 2 || (s.p[0] != 'e' && s.p[0] != 'E'))
-		return -EINVAL;
-	if (s.p[1] == '+')
-		s = str_sub(s, 1, s.n);
-	if (str_to_i64(str_sub(s, 1, s.n), &e) < 0 || e < -30 || e > 30)
-		return -EINVAL;
-	*ret_base = 10;
-	*ret_exp = (int)e;
-	return 0;
-}
-
-/* The quantity times 10^scale, rounded up. */
-static int64_t quantity_scaled(struct str q, int scale)
-{
-	__int128 v = 0;
-	const __int128 max = (__int128)INT64_MAX << 60;
-	int digits_after = 0, base = 10, exp10 = scale, exp = 0;
-	bool point = false, negative = false, lost = false;
-	size_t i = 0;
-
-	if (q.n && (q.p[0] == '-' || q.p[0] == '+'))
-		negative = q.p[i++] == '-';
-	for (; i < q.n && ((q.p[i] >= '0' && q.p[i] <= '9') || (q.p[i] == '.' && !point)); i++) {
-		if (q.p[i] == '.') {
-			point = true;
-		} else if (v < max / 16) {
-			v = v * 10 + (q.p[i] - '0');
-			digits_after += point;
-		} else if (point) {
-			lost |= q.p[i] != '0';
-		} else {
-			return negative ? INT64_MIN : INT64_MAX;
-		}
-	}
-	if (suffix(str_sub(q, i, q.n), &base, &exp) < 0)
-		return 0;
-	exp10 -= digits_after;
-	if (base == 10)
-		exp10 += exp;
-	for (; base == 2 && exp > 0; exp--) {
-		if (v > max)
-			return negative ? INT64_MIN : INT64_MAX;
-		v *= 2;
-	}
-	for (; exp10 > 0; exp10--) {
-		if (v > max)
-			return negative ? INT64_MIN : INT64_MAX;
-		v *= 10;
-	}
-	for (; exp10 < 0; exp10++) {
-		lost |= v % 10 != 0;
-		v /= 10;
-	}
-	if (lost && !negative)
-		v++;
-	if (v > INT64_MAX)
-		v = INT64_MAX;
-	return negative ? -(int64_t)v : (int64_t)v;
-}
-
-int64_t quantity_milli(struct str q)
-{
-	return quantity_scaled(q, 3);
-}
-
-int64_t quantity_units(struct str q)
-{
-	return quantity_scaled(q, 0);
-}
-
 int64_t resource_milli(const struct str_map *m, const char *name)
 {
 	const struct str *q = str_map_get(m, str_c(name));
 
-	return q ? quantity_milli(*q) : 0;
+	return q ? quantity_milli_of(*q) : 0;
 }
 
 int64_t resource_units(const struct str_map *m, const char *name)
 {
 	const struct str *q = str_map_get(m, str_c(name));
 
-	return q ? quantity_units(*q) : 0;
+	return q ? quantity_value_of(*q) : 0;
 }
 
 /* --- sums --- */
@@ -126,9 +36,9 @@ static void sum_one(struct sum *s, const struct v1_container *c, const char *nam
 	struct str r = container_request(c, name);
 	const struct str *l = str_map_get(&c->resources.limits, str_c(name));
 
-	s->request += milli ? quantity_milli(r) : quantity_units(r);
+	s->request += milli ? quantity_milli_of(r) : quantity_value_of(r);
 	if (l)
-		s->limit += milli ? quantity_milli(*l) : quantity_units(*l);
+		s->limit += milli ? quantity_milli_of(*l) : quantity_value_of(*l);
 	else
 		s->unlimited = true;
 }
@@ -163,9 +73,9 @@ static struct sum pod_sum(const struct v1_pod *pod, const char *name, bool milli
 		if (!r)
 			r = l;
 		if (r)
-			all.request = (milli ? quantity_milli(*r) : quantity_units(*r)) + over;
+			all.request = (milli ? quantity_milli_of(*r) : quantity_value_of(*r)) + over;
 		if (l) {
-			all.limit = (milli ? quantity_milli(*l) : quantity_units(*l)) + over;
+			all.limit = (milli ? quantity_milli_of(*l) : quantity_value_of(*l)) + over;
 			all.unlimited = false;
 		}
 	}
@@ -198,7 +108,7 @@ static void qos_look(struct qos_seen *q, const struct v1_container *c)
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		int64_t l = resource_milli(&c->resources.limits, names[i]);
-		int64_t r = quantity_milli(container_request(c, names[i]));
+		int64_t r = quantity_milli_of(container_request(c, names[i]));
 
 		q->any |= l > 0 || r > 0;
 		q->guaranteed &= l > 0 && l == r;

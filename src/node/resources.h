@@ -3,12 +3,9 @@
 #define SAMPAN_NODE_RESOURCES_H
 
 #include "base/base.h"
+#include "schema/quantity.h"
 #include "types.gen.h"
 
-/* A quantity in thousandths, rounded up; 0 when it is absent or no quantity. Saturates. */
-int64_t quantity_milli(struct str q);
-/* In whole units (bytes), rounded up. */
-int64_t quantity_units(struct str q);
 /* Of a list by resource name; 0 when absent. */
 int64_t resource_milli(const struct str_map *m, const char *name);
 int64_t resource_units(const struct str_map *m, const char *name);
