@@ -1,10 +1,12 @@
-/* admission.c: whether this node takes a pod that was bound to it: the scheduler's predicates once more. */
+/* admission.c: whether this node takes a pod that was bound to it: the scheduler's predicates once
+ * more. */
 #include "node/pod.h"
 #include "node/resources.h"
 
 /* --- node selector, affinity, taints --- */
 
-static bool expression_matches(const struct v1_node_selector_requirement *r, const struct str_map *labels)
+static bool expression_matches(
+	const struct v1_node_selector_requirement *r, const struct str_map *labels)
 {
 	const struct str *v = str_map_get(labels, r->key);
 	int64_t have, want;
@@ -17,7 +19,8 @@ static bool expression_matches(const struct v1_node_selector_requirement *r, con
 		return v && str_vec_has(&r->values, *v);
 	if (str_eq(r->operator, S("NotIn")))
 		return !v || !str_vec_has(&r->values, *v);
-	if (!v || r->values.n != 1 || str_to_i64(*v, &have) < 0 || str_to_i64(r->values.v[0], &want) < 0)
+	if (!v || r->values.n != 1 || str_to_i64(*v, &have) < 0 ||
+		str_to_i64(r->values.v[0], &want) < 0)
 		return false;
 	return str_eq(r->operator, S("Gt")) ? have > want : have < want;
 }
@@ -48,7 +51,8 @@ static bool affinity_matches(const struct v1_pod *pod, const struct v1_node *nod
 			: NULL;
 
 	for (size_t i = 0; i < pod->spec.node_selector.n; i++) {
-		const struct str *v = str_map_get(&node->metadata.labels, pod->spec.node_selector.v[i].key);
+		const struct str *v =
+			str_map_get(&node->metadata.labels, pod->spec.node_selector.v[i].key);
 
 		if (!v || !str_eq(*v, pod->spec.node_selector.v[i].value))
 			return false;
@@ -109,7 +113,8 @@ static bool ports_clash(const struct v1_pod *a, const struct v1_pod *b)
 						   str_eq(p->host_ip, S("0.0.0.0")) ||
 						   str_eq(q->host_ip, S("0.0.0.0"));
 
-					if (q->host_port == p->host_port && str_eq(q->protocol, p->protocol) &&
+					if (q->host_port == p->host_port &&
+						str_eq(q->protocol, p->protocol) &&
 						(any || str_eq(p->host_ip, q->host_ip)))
 						return true;
 				}
@@ -119,18 +124,21 @@ static bool ports_clash(const struct v1_pod *a, const struct v1_pod *b)
 	return false;
 }
 
-static bool fits(const struct str_map *allocatable, const struct used *used, const struct pod_sums *want,
-	struct arena *a, const char **ret_reason, struct str *ret_message)
+static bool fits(const struct str_map *allocatable, const struct used *used,
+	const struct pod_sums *want, struct arena *a, const char **ret_reason,
+	struct str *ret_message)
 {
 	const struct {
 		const char *resource, *reason;
 		int64_t want, used, capacity;
 	} all[] = {
 		{"pods", "OutOfpods", 1, used->pods, resource_units(allocatable, "pods")},
-		{"cpu", "OutOfcpu", want->cpu_request_milli, used->cpu_milli, resource_milli(allocatable, "cpu")},
-		{"memory", "OutOfmemory", want->memory_request, used->memory, resource_units(allocatable, "memory")},
-		{"ephemeral-storage", "OutOfephemeral-storage", want->ephemeral_storage_request, used->storage,
-			resource_units(allocatable, "ephemeral-storage")},
+		{"cpu", "OutOfcpu", want->cpu_request_milli, used->cpu_milli,
+			resource_milli(allocatable, "cpu")},
+		{"memory", "OutOfmemory", want->memory_request, used->memory,
+			resource_units(allocatable, "memory")},
+		{"ephemeral-storage", "OutOfephemeral-storage", want->ephemeral_storage_request,
+			used->storage, resource_units(allocatable, "ephemeral-storage")},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
@@ -138,7 +146,8 @@ static bool fits(const struct str_map *allocatable, const struct used *used, con
 			continue;
 		*ret_reason = all[i].reason;
 		*ret_message = arena_fmt(a,
-			"Node didn't have enough resource: %s, requested: %lld, used: %lld, capacity: %lld",
+			"Node didn't have enough resource: %s, requested: %lld, used: %lld, "
+			"capacity: %lld",
 			all[i].resource, (long long)all[i].want, (long long)all[i].used,
 			(long long)all[i].capacity);
 		return false;
@@ -160,7 +169,8 @@ bool pod_admit(struct pod *p, const struct v1_pod *spec, struct arena *a, const 
 		struct arena other;
 		struct v1_pod *s;
 
-		if (q == p || !q->admitted || q->state >= POD_TERMINATED || !q->object || q->fail_reason)
+		if (q == p || !q->admitted || q->state >= POD_TERMINATED || !q->object ||
+			q->fail_reason)
 			continue;
 		arena_init(&other);
 		s = pod_decode(q, &other);
@@ -173,10 +183,12 @@ bool pod_admit(struct pod *p, const struct v1_pod *spec, struct arena *a, const 
 	*ret_reason = NULL;
 	if (!affinity_matches(spec, node)) {
 		*ret_reason = "NodeAffinity";
-		*ret_message = S("Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector");
+		*ret_message = S("Predicate NodeAffinity failed: node(s) didn't match Pod's node "
+				 "affinity/selector");
 	} else if (!ports) {
 		*ret_reason = "NodePorts";
-		*ret_message = S("Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports");
+		*ret_message = S("Predicate NodePorts failed: node(s) didn't have free ports for "
+				 "the requested pod ports");
 	}
 	for (size_t i = 0; !*ret_reason && i < node->spec.taints.n; i++) {
 		const struct v1_taint *t = &node->spec.taints.v[i];
@@ -184,8 +196,9 @@ bool pod_admit(struct pod *p, const struct v1_pod *spec, struct arena *a, const 
 		if (!str_eq(t->effect, S("NoExecute")) || tolerates(spec, t))
 			continue;
 		*ret_reason = "TaintToleration";
-		*ret_message = arena_fmt(a, "Predicate TaintToleration failed: node(s) had untolerated taint {" STR_FMT
-					    ": " STR_FMT "}",
+		*ret_message = arena_fmt(a,
+			"Predicate TaintToleration failed: node(s) had untolerated taint {" STR_FMT
+			": " STR_FMT "}",
 			STR_ARG(t->key), STR_ARG(t->value));
 	}
 	return *ret_reason == NULL;

@@ -38,13 +38,13 @@ struct str duration_text(struct arena *a, int64_t ms)
 			digits--;
 		}
 		if (s >= 60)
-			return arena_fmt(a, "%lldm%lld.%0*llds", (long long)(s / 60), (long long)(s % 60), digits,
-				(long long)frac);
+			return arena_fmt(a, "%lldm%lld.%0*llds", (long long)(s / 60),
+				(long long)(s % 60), digits, (long long)frac);
 		return arena_fmt(a, "%lld.%0*llds", (long long)s, digits, (long long)frac);
 	}
 	if (s >= 3600)
-		return arena_fmt(a, "%lldh%lldm%llds", (long long)(s / 3600), (long long)(s / 60 % 60),
-			(long long)(s % 60));
+		return arena_fmt(a, "%lldh%lldm%llds", (long long)(s / 3600),
+			(long long)(s / 60 % 60), (long long)(s % 60));
 	if (s >= 60)
 		return arena_fmt(a, "%lldm%llds", (long long)(s / 60), (long long)(s % 60));
 	return arena_fmt(a, "%llds", (long long)s);

@@ -57,8 +57,8 @@ static ssize_t read_value(const char *dir, const char *file, char *out, size_t n
 
 static bool is_v1_controller(const char *name)
 {
-	static const char *const known[] = {
-		"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb"};
+	static const char *const known[] = {"cpu", "cpuacct", "cpuset", "memory", "devices",
+		"freezer", "blkio", "pids", "hugetlb"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (strcmp(known[i], name) == 0)
@@ -72,9 +72,12 @@ static void add_mount(struct cgroups *c, const char *controller, const char *pat
 
 	if (c->n_mounts == CGROUP_CONTROLLERS_MAX)
 		return;
-	m = &c->mounts[c->n_mounts++];
-	snprintf(m->controller, sizeof(m->controller), "%s", controller);
-	snprintf(m->path, sizeof(m->path), "%s", path);
+	m = &c->mounts[c->n_mounts];
+	if (strlen(controller) >= sizeof(m->controller) || strlen(path) >= sizeof(m->path))
+		return;
+	strcpy(m->controller, controller);
+	strcpy(m->path, path);
+	c->n_mounts++;
 }
 
 static void read_mounts(struct cgroups *c)
@@ -166,7 +169,8 @@ static int make_group(const struct cgroups *c, const char *group, struct err *er
 
 int cgroups_init(struct cgroups *c, const char *root, struct err *err)
 {
-	static const char *const groups[] = {"/kubepods", "/kubepods/burstable", "/kubepods/besteffort"};
+	static const char *const groups[] = {
+		"/kubepods", "/kubepods/burstable", "/kubepods/besteffort"};
 	char path[512], score[16];
 
 	*c = (struct cgroups){0};
@@ -186,7 +190,8 @@ int cgroups_init(struct cgroups *c, const char *root, struct err *err)
 			return r;
 	}
 	if (mount_of(c, "cpu") && !c->v2) {
-		snprintf(path, sizeof(path), "%s%s/kubepods/besteffort", mount_of(c, "cpu"), c->root);
+		snprintf(path, sizeof(path), "%s%s/kubepods/besteffort", mount_of(c, "cpu"),
+			c->root);
 		write_number(path, "cpu.shares", 2);
 	}
 	return 0;
@@ -194,8 +199,9 @@ int cgroups_init(struct cgroups *c, const char *root, struct err *err)
 
 struct str cgroup_of_pod(const struct cgroups *c, struct arena *a, enum qos q, struct str uid)
 {
-	static const char *const dirs[] = {
-		[QOS_BEST_EFFORT] = "/besteffort", [QOS_BURSTABLE] = "/burstable", [QOS_GUARANTEED] = ""};
+	static const char *const dirs[] = {[QOS_BEST_EFFORT] = "/besteffort",
+		[QOS_BURSTABLE] = "/burstable",
+		[QOS_GUARANTEED] = ""};
 
 	return arena_fmt(a, "%s/kubepods%s/pod" STR_FMT, c->root, dirs[q], STR_ARG(uid));
 }
@@ -204,14 +210,15 @@ struct str cgroup_of_pod(const struct cgroups *c, struct arena *a, enum qos q, s
 
 static void limit_v1(const struct cgroups *c, const char *group, const struct pod_sums *s)
 {
-	char dir[512];
+	char dir[768];
 
 	if (mount_of(c, "cpu")) {
 		snprintf(dir, sizeof(dir), "%s%s", mount_of(c, "cpu"), group);
 		write_number(dir, "cpu.shares", milli_to_shares(s->cpu_request_milli));
 		write_number(dir, "cpu.cfs_period_us", CPU_PERIOD_US);
 		write_number(dir, "cpu.cfs_quota_us",
-			s->cpu_limit_milli ? milli_to_quota(s->cpu_limit_milli, CPU_PERIOD_US) : -1);
+			s->cpu_limit_milli ? milli_to_quota(s->cpu_limit_milli, CPU_PERIOD_US)
+					   : -1);
 	}
 	if (mount_of(c, "memory")) {
 		snprintf(dir, sizeof(dir), "%s%s", mount_of(c, "memory"), group);
@@ -222,7 +229,7 @@ static void limit_v1(const struct cgroups *c, const char *group, const struct po
 static void limit_v2(const struct cgroups *c, const char *group, const struct pod_sums *s)
 {
 	int64_t shares = milli_to_shares(s->cpu_request_milli);
-	char dir[512], text[64];
+	char dir[768], text[64];
 
 	snprintf(dir, sizeof(dir), "%s%s", c->mounts[0].path, group);
 	write_number(dir, "cpu.weight", 1 + (shares - 2) * 9999 / 262142);
@@ -238,12 +245,16 @@ static void limit_v2(const struct cgroups *c, const char *group, const struct po
 		write_value(dir, "memory.max", "max");
 }
 
-int cgroup_pod_make(struct cgroups *c, struct str path, const struct pod_sums *sums, struct err *err)
+int cgroup_pod_make(
+	struct cgroups *c, struct str path, const struct pod_sums *sums, struct err *err)
 {
-	char group[512];
+	char group[384];
 	int r;
 
-	snprintf(group, sizeof(group), STR_FMT, STR_ARG(path));
+	if (path.n >= sizeof(group))
+		return err_internal(err, "the cgroup's path is too long");
+	memcpy(group, path.p, path.n);
+	group[path.n] = 0;
 	r = make_group(c, group, err);
 	if (r < 0)
 		return r;

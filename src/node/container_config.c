@@ -29,7 +29,8 @@ static const struct v1_volume *volume_of(const struct v1_pod *spec, struct str n
 	return NULL;
 }
 
-static int sub_path(struct making *m, const struct v1_volume_mount *vm, struct str *ret, struct err *err)
+static int sub_path(
+	struct making *m, const struct v1_volume_mount *vm, struct str *ret, struct err *err)
 {
 	struct str rest, head;
 	bool more = true;
@@ -44,12 +45,13 @@ static int sub_path(struct making *m, const struct v1_volume_mount *vm, struct s
 	if (str_empty(*ret))
 		return 0;
 	if (ret->p[0] == '/')
-		return err_bad_request(
-			err, "error SubPath `" STR_FMT "` must not be an absolute path", STR_ARG(*ret));
+		return err_bad_request(err,
+			"error SubPath `" STR_FMT "` must not be an absolute path", STR_ARG(*ret));
 	for (rest = *ret; more;) {
 		more = str_cut(rest, '/', &head, &rest);
 		if (str_eq(head, S("..")))
-			return err_bad_request(err, "unable to provision SubPath `" STR_FMT "`: must not contain '..'",
+			return err_bad_request(err,
+				"unable to provision SubPath `" STR_FMT "`: must not contain '..'",
 				STR_ARG(*ret));
 	}
 	return 0;
@@ -66,14 +68,17 @@ static int add_volume_mount(struct making *m, size_t index, struct err *err)
 	if (r < 0)
 		return r;
 	if (!v)
-		return err_bad_request(err, "cannot find volume \"" STR_FMT "\" to mount into container \"" STR_FMT "\"",
+		return err_bad_request(err,
+			"cannot find volume \"" STR_FMT "\" to mount into container \"" STR_FMT
+			"\"",
 			STR_ARG(vm->name), STR_ARG(m->in->container->name));
 	if (str_eq(vm->mount_propagation, S("Bidirectional")))
 		mount.propagation = CRI_PROPAGATION_BIDIRECTIONAL;
 	else if (str_eq(vm->mount_propagation, S("HostToContainer")))
 		mount.propagation = CRI_PROPAGATION_HOST_TO_CONTAINER;
-	mount.recursive_readonly = mount.readonly && (str_eq(vm->recursive_read_only, S("Enabled")) ||
-							     str_eq(vm->recursive_read_only, S("IfPossible")));
+	mount.recursive_readonly =
+		mount.readonly && (str_eq(vm->recursive_read_only, S("Enabled")) ||
+					  str_eq(vm->recursive_read_only, S("IfPossible")));
 	/* What the API keeps fresh is not for the container to write. */
 	mount.readonly |= volume_is_read_only(v) || v->image;
 	if (mount.container_path.n && mount.container_path.p[0] != '/')
@@ -82,8 +87,9 @@ static int add_volume_mount(struct making *m, size_t index, struct err *err)
 		mount.image = v->image->reference;
 		mount.image_sub_path = sub;
 	} else if (!str_empty(sub)) {
-		r = volumes_subpath(m->in->pod->volumes, m->a, vm->name, sub, m->in->container->name, index,
-			volume_is_read_only(v), &mount.host_path, err);
+		r = volumes_subpath(m->in->pod->volumes, m->a, vm->name, sub,
+			m->in->container->name, index, volume_is_read_only(v), &mount.host_path,
+			err);
 		if (r < 0)
 			return r;
 	} else {
@@ -111,12 +117,13 @@ static int add_message_file(struct making *m, struct err *err)
 
 	if (str_empty(c->termination_message_path))
 		return 0;
-	dir = arena_fmt(m->a, "%s/pods/" STR_FMT "/containers/" STR_FMT, p->k->opts.root_dir, STR_ARG(p->uid),
-		STR_ARG(c->name));
+	dir = arena_fmt(m->a, "%s/pods/" STR_FMT "/containers/" STR_FMT, p->k->opts.root_dir,
+		STR_ARG(p->uid), STR_ARG(c->name));
 	r = files_make_dir(dir.p, 0750);
 	if (r < 0)
 		return err_errno(err, -r, "%s", dir.p);
-	mount.host_path = arena_fmt(m->a, "%s/%08" PRIx32, dir.p, (uint32_t)loop_random(p->k->loop));
+	mount.host_path =
+		arena_fmt(m->a, "%s/%08" PRIx32, dir.p, (uint32_t)loop_random(p->k->loop));
 	fd = open(mount.host_path.p, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return err_errno(err, errno, "%s", mount.host_path.p);
@@ -154,7 +161,8 @@ static int add_mounts(struct making *m, struct err *err)
 static const struct v1_security_context no_context;
 static const struct v1_pod_security_context no_pod_context;
 
-static int check_non_root(struct making *m, const int64_t *user, const bool *non_root, struct err *err)
+static int check_non_root(
+	struct making *m, const int64_t *user, const bool *non_root, struct err *err)
 {
 	const struct cri_image *image = m->in->image;
 	struct str pod = pod_text(m->in->pod, m->a), name = m->in->container->name;
@@ -163,19 +171,21 @@ static int check_non_root(struct making *m, const int64_t *user, const bool *non
 		return 0;
 	if (user && *user == 0)
 		return err_bad_request(err,
-			"container's runAsUser breaks non-root policy (pod: \"" STR_FMT "\", container: " STR_FMT ")",
+			"container's runAsUser breaks non-root policy (pod: \"" STR_FMT
+			"\", container: " STR_FMT ")",
 			STR_ARG(pod), STR_ARG(name));
 	if (user)
 		return 0;
 	if (image->uid == 0 || (image->uid < 0 && str_empty(image->username)))
 		return err_bad_request(err,
-			"container has runAsNonRoot and image will run as root (pod: \"" STR_FMT "\", container: " STR_FMT
-			")",
+			"container has runAsNonRoot and image will run as root (pod: \"" STR_FMT
+			"\", container: " STR_FMT ")",
 			STR_ARG(pod), STR_ARG(name));
 	if (image->uid < 0)
 		return err_bad_request(err,
 			"container has runAsNonRoot and image has non-numeric user (" STR_FMT
-			"), cannot verify user is non-root (pod: \"" STR_FMT "\", container: " STR_FMT ")",
+			"), cannot verify user is non-root (pod: \"" STR_FMT
+			"\", container: " STR_FMT ")",
 			STR_ARG(image->username), STR_ARG(pod), STR_ARG(name));
 	return 0;
 }
@@ -206,14 +216,16 @@ static void set_groups(struct making *m, const struct v1_pod_security_context *p
 		ARENA_PUSH(m->a, &groups, *psc->fs_group);
 	m->cfg->user.supplemental_groups = groups.v;
 	m->cfg->user.n_supplemental_groups = groups.n;
-	m->cfg->user.supplemental_groups_strict = str_eq(psc->supplemental_groups_policy, S("Strict"));
+	m->cfg->user.supplemental_groups_strict =
+		str_eq(psc->supplemental_groups_policy, S("Strict"));
 }
 
 static void set_paths(struct making *m)
 {
-	static const char *const masked[] = {"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore",
-		"/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-		"/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"};
+	static const char *const masked[] = {"/proc/asound", "/proc/acpi", "/proc/interrupts",
+		"/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+		"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+		"/sys/devices/virtual/powercap"};
 	static const char *const readonly[] = {
 		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
@@ -236,8 +248,8 @@ static int set_security(struct making *m, struct err *err)
 	psc = psc ? psc : &no_pod_context;
 	cfg->user.run_as_user = sc->run_as_user ? sc->run_as_user : psc->run_as_user;
 	cfg->user.run_as_group = sc->run_as_group ? sc->run_as_group : psc->run_as_group;
-	r = check_non_root(m, cfg->user.run_as_user, sc->run_as_non_root ? sc->run_as_non_root : psc->run_as_non_root,
-		err);
+	r = check_non_root(m, cfg->user.run_as_user,
+		sc->run_as_non_root ? sc->run_as_non_root : psc->run_as_non_root, err);
 	if (r < 0)
 		return r;
 	if (!cfg->user.run_as_user && m->in->image->uid >= 0)
@@ -262,7 +274,8 @@ static int set_security(struct making *m, struct err *err)
 
 /* --- the rest --- */
 
-struct cri_resources container_resources(struct pod *p, const struct v1_pod *spec, const struct v1_container *c)
+struct cri_resources container_resources(
+	struct pod *p, const struct v1_pod *spec, const struct v1_container *c)
 {
 	int64_t cpu = quantity_milli_of(container_request(c, "cpu"));
 	int64_t limit = resource_milli(&c->resources.limits, "cpu");
@@ -296,15 +309,19 @@ static void set_labels(struct making *m)
 	add_pair(m, &cfg->labels, LABEL_POD_NAMESPACE, m->in->pod->ns);
 	add_pair(m, &cfg->labels, LABEL_POD_UID, m->in->pod->uid);
 	add_pair(m, &cfg->labels, LABEL_CONTAINER_NAME, c->name);
-	add_pair(m, &cfg->annotations, ANNOTATION_HASH, arena_fmt(m->a, "%" PRIx64, container_hash(c)));
-	add_pair(m, &cfg->annotations, ANNOTATION_RESTART_COUNT, arena_fmt(m->a, "%d", m->in->restart_count));
+	add_pair(m, &cfg->annotations, ANNOTATION_HASH,
+		arena_fmt(m->a, "%" PRIx64, container_hash(c)));
+	add_pair(m, &cfg->annotations, ANNOTATION_RESTART_COUNT,
+		arena_fmt(m->a, "%d", m->in->restart_count));
 	add_pair(m, &cfg->annotations, ANNOTATION_MESSAGE_PATH, c->termination_message_path);
 	add_pair(m, &cfg->annotations, ANNOTATION_MESSAGE_POLICY, c->termination_message_policy);
 	if (grace)
-		add_pair(m, &cfg->annotations, ANNOTATION_GRACE, arena_fmt(m->a, "%lld", (long long)*grace));
+		add_pair(m, &cfg->annotations, ANNOTATION_GRACE,
+			arena_fmt(m->a, "%lld", (long long)*grace));
 }
 
-static int expand_all(struct making *m, const struct str_vec *from, struct str_vec *to, struct err *err)
+static int expand_all(
+	struct making *m, const struct str_vec *from, struct str_vec *to, struct err *err)
 {
 	for (size_t i = 0; i < from->n; i++) {
 		struct str s;
@@ -331,8 +348,8 @@ static void set_pid_namespace(struct making *m)
 	m->cfg->target_id = m->in->target_id;
 }
 
-int container_config(const struct container_config_input *in, struct arena *a, struct cri_container_config *ret,
-	struct err *err)
+int container_config(const struct container_config_input *in, struct arena *a,
+	struct cri_container_config *ret, struct err *err)
 {
 	const struct v1_container *c = in->container;
 	struct making m = {.in = in, .a = a, .cfg = ret};

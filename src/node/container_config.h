@@ -15,13 +15,15 @@ struct container_config_input {
 	struct str target_id; /* of an ephemeral container's target; may be empty */
 };
 
-/* Everything lives in the arena. Makes files that are mounted (hosts, termination log, subPaths). 400 in upstream's words:
- * CreateContainerConfigError. */
-int container_config(const struct container_config_input *in, struct arena *a, struct cri_container_config *ret,
-	struct err *err);
+/* Everything lives in the arena. Makes files that are mounted (hosts, termination log, subPaths).
+ * 400 in upstream's words: CreateContainerConfigError. */
+int container_config(const struct container_config_input *in, struct arena *a,
+	struct cri_container_config *ret, struct err *err);
 /* Requests and limits as the runtime takes them. */
-struct cri_resources container_resources(struct pod *p, const struct v1_pod *spec, const struct v1_container *c);
+struct cri_resources container_resources(
+	struct pod *p, const struct v1_pod *spec, const struct v1_container *c);
 /* Of the pod's hosts file; 0 or negative errno. */
-int hosts_file_write(struct pod *p, const struct v1_pod *spec, struct arena *a, struct str *ret_path);
+int hosts_file_write(
+	struct pod *p, const struct v1_pod *spec, struct arena *a, struct str *ret_path);
 
 #endif

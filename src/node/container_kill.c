@@ -39,7 +39,8 @@ static void stop_now(struct kill_op *op)
 	int64_t left = op->grace_s - (now_ms(op) - op->began_ms) / 1000;
 
 	op->stopping = true;
-	op->pod->k->cri->ops->stop_container(op->pod->k->cri, op->id, MAX(left, MIN_GRACE_S), stopped, op);
+	op->pod->k->cri->ops->stop_container(
+		op->pod->k->cri, op->id, MAX(left, MIN_GRACE_S), stopped, op);
 }
 
 static void pre_stop_done(void *user_data, enum handler_result result, struct str output)
@@ -47,7 +48,8 @@ static void pre_stop_done(void *user_data, enum handler_result result, struct st
 	struct kill_op *op = user_data;
 
 	if (result != HANDLER_OK)
-		pod_event(op->pod, str_c(op->memory->name), "Warning", "FailedPreStopHook", "PreStopHook failed");
+		pod_event(op->pod, str_c(op->memory->name), "Warning", "FailedPreStopHook",
+			"PreStopHook failed");
 	(void)output;
 	if (!op->stopping)
 		stop_now(op);
@@ -63,7 +65,8 @@ static int64_t grace_for(struct pod *p, const struct v1_pod *spec, const struct 
 		return r->grace_override_s;
 	if (spec && spec->spec.termination_grace_period_seconds)
 		grace = *spec->spec.termination_grace_period_seconds;
-	if (spec && spec->metadata.deletion_timestamp.set && spec->metadata.deletion_grace_period_seconds)
+	if (spec && spec->metadata.deletion_timestamp.set &&
+		spec->metadata.deletion_grace_period_seconds)
 		grace = *spec->metadata.deletion_grace_period_seconds;
 	else if (c && r->reason == KILL_LIVENESS)
 		probe = c->liveness_probe;
@@ -91,7 +94,8 @@ void container_kill(struct pod *p, const struct v1_pod *spec, const struct kill_
 	op->memory->kill = op;
 	pod_ops_begin(p);
 	if (str_empty(r->message))
-		pod_event(p, r->name, "Normal", "Killing", "Stopping container " STR_FMT, STR_ARG(r->name));
+		pod_event(p, r->name, "Normal", "Killing", "Stopping container " STR_FMT,
+			STR_ARG(r->name));
 	else
 		pod_event(p, r->name, "Normal", "Killing", STR_FMT, STR_ARG(r->message));
 	if (!hook || op->grace_s <= 0) {
@@ -99,17 +103,16 @@ void container_kill(struct pod *p, const struct v1_pod *spec, const struct kill_
 		return;
 	}
 	ips = pod_facts(p, spec, &op->arena).pod_ips;
-	handler_run(p->k,
-		&(struct handler_request){.exec = hook->exec,
-			.http_get = hook->http_get,
-			.tcp_socket = hook->tcp_socket,
-			.sleep = hook->sleep,
-			.container = c,
-			.container_id = op->id,
-			.pod_ip = ips.n ? ips.v[0] : S(""),
-			.timeout_ms = op->grace_s * 1000,
-			.user_data = op,
-			.done = pre_stop_done});
+	handler_run(p->k, &(struct handler_request){.exec = hook->exec,
+				  .http_get = hook->http_get,
+				  .tcp_socket = hook->tcp_socket,
+				  .sleep = hook->sleep,
+				  .container = c,
+				  .container_id = op->id,
+				  .pod_ip = ips.n ? ips.v[0] : S(""),
+				  .timeout_ms = op->grace_s * 1000,
+				  .user_data = op,
+				  .done = pre_stop_done});
 }
 
 static void sooner_done(void *user_data, struct err *err)
@@ -128,5 +131,6 @@ void container_kill_sooner(struct kill_op *op, int64_t grace_s)
 	if (!op->stopping)
 		return; /* the hook's end will see it */
 	pod_ops_begin(p);
-	p->k->cri->ops->stop_container(p->k->cri, op->id, MAX(grace_s, MIN_GRACE_S), sooner_done, p);
+	p->k->cri->ops->stop_container(
+		p->k->cri, op->id, MAX(grace_s, MIN_GRACE_S), sooner_done, p);
 }

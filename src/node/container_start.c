@@ -1,4 +1,5 @@
-/* container_start.c: the way of a container into being: images, environment, create, start, postStart. */
+/* container_start.c: the way of a container into being: images, environment, create, start,
+ * postStart. */
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -51,7 +52,8 @@ static void fail(struct start_op *op, const char *reason, struct str message)
 	pod_set_waiting(m, reason, message);
 	m->failed = true;
 	m->retry_ms = now + RETRY_MS;
-	if (m->image.delay_ms && (strcmp(reason, "ErrImagePull") == 0 || strcmp(reason, "ImagePullBackOff") == 0)) {
+	if (m->image.delay_ms &&
+		(strcmp(reason, "ErrImagePull") == 0 || strcmp(reason, "ImagePullBackOff") == 0)) {
 		int64_t left = m->image.updated_ms + m->image.delay_ms - now;
 
 		/* Said once more as back-off soon, then when it is over or again now and then. */
@@ -63,9 +65,10 @@ static void fail(struct start_op *op, const char *reason, struct str message)
 
 static bool cancelled(struct start_op *op)
 {
-	if (op->cancelled)
-		end(op);
-	return op->cancelled;
+	if (!op->cancelled)
+		return false;
+	end(op);
+	return true;
 }
 
 bool container_start_cancel(struct pod *p)
@@ -117,17 +120,16 @@ static void run_hook(struct start_op *op)
 		return;
 	}
 	op->stage = STAGE_HOOK;
-	handler_run(op->pod->k,
-		&(struct handler_request){.exec = h->exec,
-			.http_get = h->http_get,
-			.tcp_socket = h->tcp_socket,
-			.sleep = h->sleep,
-			.container = op->container,
-			.container_id = op->id,
-			.pod_ip = ips.n ? ips.v[0] : S(""),
-			.timeout_ms = HOOK_TIMEOUT_MS,
-			.user_data = op,
-			.done = hook_done});
+	handler_run(op->pod->k, &(struct handler_request){.exec = h->exec,
+					.http_get = h->http_get,
+					.tcp_socket = h->tcp_socket,
+					.sleep = h->sleep,
+					.container = op->container,
+					.container_id = op->id,
+					.pod_ip = ips.n ? ips.v[0] : S(""),
+					.timeout_ms = HOOK_TIMEOUT_MS,
+					.user_data = op,
+					.done = hook_done});
 }
 
 /* --- create and start --- */
@@ -135,15 +137,15 @@ static void run_hook(struct start_op *op)
 static void link_log(struct start_op *op)
 {
 	struct arena *a = &op->arena;
-	struct str log = arena_fmt(a, STR_FMT "/" STR_FMT "/%d.log", STR_ARG(pod_log_dir(op->pod, a)),
-		STR_ARG(op->container->name), op->restart_count);
+	struct str log = arena_fmt(a, STR_FMT "/" STR_FMT "/%d.log",
+		STR_ARG(pod_log_dir(op->pod, a)), STR_ARG(op->container->name), op->restart_count);
 	struct str dir = arena_fmt(a, "%s/../containers", op->pod->k->opts.pod_log_dir);
 
 	if (files_make_dir(dir.p, 0755) == 0)
 		(void)!symlink(log.p,
-			arena_fmt(a, STR_FMT "/" STR_FMT "_" STR_FMT "_" STR_FMT "-" STR_FMT ".log", STR_ARG(dir),
-				STR_ARG(op->pod->name), STR_ARG(op->pod->ns), STR_ARG(op->container->name),
-				STR_ARG(op->id))
+			arena_fmt(a, STR_FMT "/" STR_FMT "_" STR_FMT "_" STR_FMT "-" STR_FMT ".log",
+				STR_ARG(dir), STR_ARG(op->pod->name), STR_ARG(op->pod->ns),
+				STR_ARG(op->container->name), STR_ARG(op->id))
 				.p);
 }
 
@@ -157,7 +159,8 @@ static void started(void *user_data, struct err *err)
 	if (err) {
 		struct str text = arena_strc(&op->arena, err_text(err));
 
-		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT, STR_ARG(text));
+		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT,
+			STR_ARG(text));
 		backoff_next(&m->crash, now, now);
 		fail(op, "RunContainerError", text);
 		return;
@@ -177,7 +180,8 @@ static void created(void *user_data, struct str id, struct err *err)
 	if (err) {
 		struct str text = arena_strc(&op->arena, err_text(err));
 
-		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT, STR_ARG(text));
+		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT,
+			STR_ARG(text));
 		pod_look_again(op->pod);
 		fail(op, "CreateContainerError", text);
 		return;
@@ -191,8 +195,8 @@ static void created(void *user_data, struct str id, struct err *err)
 /* The newest log file's number and one more, for a container that the runtime has forgotten. */
 static int count_from_logs(struct start_op *op)
 {
-	struct str dir = arena_fmt(&op->arena, STR_FMT "/" STR_FMT, STR_ARG(pod_log_dir(op->pod, &op->arena)),
-		STR_ARG(op->container->name));
+	struct str dir = arena_fmt(&op->arena, STR_FMT "/" STR_FMT,
+		STR_ARG(pod_log_dir(op->pod, &op->arena)), STR_ARG(op->container->name));
 	DIR *d = opendir(dir.p);
 	struct dirent *e;
 	int n = 0, at;
@@ -214,13 +218,15 @@ static struct str target_of(struct start_op *op, struct err *err)
 		return S("");
 	s = observed_find(&op->pod->observed, e->target_container_name);
 	if (!s || s->state != CRI_RUNNING)
-		err_bad_request(err, "unable to find target container " STR_FMT, STR_ARG(e->target_container_name));
+		err_bad_request(err, "unable to find target container " STR_FMT,
+			STR_ARG(e->target_container_name));
 	return s ? s->id : S("");
 }
 
 static void create(struct start_op *op, struct cri_key_values env)
 {
-	const struct cri_container_status *before = observed_find(&op->pod->observed, op->container->name);
+	const struct cri_container_status *before =
+		observed_find(&op->pod->observed, op->container->name);
 	struct err err CLEANUP(err_release) = {0};
 	struct cri_container_config cfg;
 	struct container_config_input in = {
@@ -232,12 +238,14 @@ static void create(struct start_op *op, struct cri_key_values env)
 		.env = env,
 	};
 
-	in.restart_count = op->restart_count = before ? cri_restart_count(before) + 1 : count_from_logs(op);
+	in.restart_count = op->restart_count =
+		before ? cri_restart_count(before) + 1 : count_from_logs(op);
 	in.target_id = target_of(op, &err);
 	if (err_set(&err) || container_config(&in, &op->arena, &cfg, &err) < 0) {
 		struct str text = arena_strc(&op->arena, err_text(&err));
 
-		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT, STR_ARG(text));
+		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT,
+			STR_ARG(text));
 		fail(op, "CreateContainerConfigError", text);
 		return;
 	}
@@ -259,10 +267,14 @@ static void services_of(struct start_op *op, struct v1_service_vec *ret)
 		return;
 	snapshot_iter_init(&it, s, op->pod->ns, S(""), S(""));
 	while ((o = snapshot_next(&it)) && str_eq(o->ns, op->pod->ns))
-		ARENA_PUSH(&op->arena, ret, *(struct v1_service *)object_decode(object_ref_in(&op->arena, o), &op->arena));
+		ARENA_PUSH(&op->arena, ret,
+			*(struct v1_service *)object_decode(
+				object_ref_in(&op->arena, o), &op->arena));
 	o = snapshot_get(s, S("default"), S("kubernetes"));
 	if (o && !str_eq(op->pod->ns, S("default")))
-		ARENA_PUSH(&op->arena, ret, *(struct v1_service *)object_decode(object_ref_in(&op->arena, o), &op->arena));
+		ARENA_PUSH(&op->arena, ret,
+			*(struct v1_service *)object_decode(
+				object_ref_in(&op->arena, o), &op->arena));
 	snapshot_unref(s);
 }
 
@@ -282,7 +294,8 @@ static void make_env(struct start_op *op)
 	if (env_make(&in, &op->arena, &env, &err) < 0) {
 		struct str text = arena_strc(&op->arena, err_text(&err));
 
-		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT, STR_ARG(text));
+		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT,
+			STR_ARG(text));
 		fail(op, "CreateContainerConfigError", text);
 		return;
 	}
@@ -317,7 +330,8 @@ static void got_reference(void *user_data, const void *typed, struct err *err)
 	if (!typed && err->code != 404) {
 		struct str text = arena_strc(&op->arena, err_text(err));
 
-		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT, STR_ARG(text));
+		pod_event(op->pod, op->container->name, "Warning", "Failed", "Error: " STR_FMT,
+			STR_ARG(text));
 		fail(op, "CreateContainerConfigError", text);
 		return;
 	}
@@ -337,8 +351,8 @@ static void next_reference(struct start_op *op)
 		return;
 	}
 	r = &op->refs.v[op->ref_at];
-	objects_get(op->pod->k->objects, r->secret ? &v1_secret_resource : &v1_config_map_resource, op->pod->ns,
-		r->name, got_reference, op);
+	objects_get(op->pod->k->objects, r->secret ? &v1_secret_resource : &v1_config_map_resource,
+		op->pod->ns, r->name, got_reference, op);
 }
 
 /* --- images --- */
@@ -349,7 +363,8 @@ static const struct v1_image_volume_source *next_image_volume(struct start_op *o
 		struct str name = op->container->volume_mounts.v[op->volume_at].name;
 
 		for (size_t i = 0; i < op->spec->spec.volumes.n; i++)
-			if (op->spec->spec.volumes.v[i].image && str_eq(op->spec->spec.volumes.v[i].name, name))
+			if (op->spec->spec.volumes.v[i].image &&
+				str_eq(op->spec->spec.volumes.v[i].name, name))
 				return op->spec->spec.volumes.v[i].image;
 	}
 	return NULL;
@@ -357,7 +372,8 @@ static const struct v1_image_volume_source *next_image_volume(struct start_op *o
 
 static void ensure_next(struct start_op *op);
 
-static void volume_image_there(void *user_data, const struct cri_image *image, const char *reason, struct str message)
+static void volume_image_there(
+	void *user_data, const struct cri_image *image, const char *reason, struct str message)
 {
 	struct start_op *op = user_data;
 
@@ -372,7 +388,8 @@ static void volume_image_there(void *user_data, const struct cri_image *image, c
 	ensure_next(op);
 }
 
-static void image_there(void *user_data, const struct cri_image *image, const char *reason, struct str message)
+static void image_there(
+	void *user_data, const struct cri_image *image, const char *reason, struct str message)
 {
 	struct start_op *op = user_data;
 
@@ -420,7 +437,8 @@ static void ensure_next(struct start_op *op)
 	image_ensure(&r);
 }
 
-void container_start(struct pod *p, const struct v1_pod *spec, enum container_kind kind, size_t index)
+void container_start(
+	struct pod *p, const struct v1_pod *spec, enum container_kind kind, size_t index)
 {
 	const struct cri_sandbox_status *sb = observed_ready_sandbox(&p->observed);
 	struct start_op *op = xcalloc(1, sizeof(*op));

@@ -36,7 +36,8 @@ static struct v1_container_state waiting(struct arena *a, struct str reason, str
 
 static struct v1_container_state_terminated *lost(struct arena *a, struct str message)
 {
-	struct v1_container_state_terminated *t = ARENA_NEW(a, struct v1_container_state_terminated);
+	struct v1_container_state_terminated *t =
+		ARENA_NEW(a, struct v1_container_state_terminated);
 
 	t->reason = S("ContainerStatusUnknown");
 	t->message = message;
@@ -69,7 +70,8 @@ static struct v1_resource_requirements *actual_resources(
 	if (q && now->cpu_quota > 0 && now->cpu_period > 0 &&
 		milli_to_quota(quantity_milli_of(*q), now->cpu_period) != now->cpu_quota)
 		put(&r->limits, "cpu",
-			arena_fmt(a, "%lldm", (long long)(now->cpu_quota * 1000 / now->cpu_period)));
+			arena_fmt(
+				a, "%lldm", (long long)(now->cpu_quota * 1000 / now->cpu_period)));
 	q = str_map_get(&r->limits, S("memory"));
 	if (q && now->memory_limit > 0 && quantity_value_of(*q) != now->memory_limit)
 		put(&r->limits, "memory", arena_fmt(a, "%lld", (long long)now->memory_limit));
@@ -119,8 +121,8 @@ static void set_state(const struct maker *m, const struct cri_container_status *
 		break;
 	case CRI_UNKNOWN:
 		if (old && old->state.running) {
-			st->state.terminated = lost(m->a,
-				S("The container could not be located when the pod was terminated"));
+			st->state.terminated = lost(m->a, S("The container could not be located "
+							    "when the pod was terminated"));
 			st->restart_count = old->restart_count + 1;
 			break;
 		}
@@ -131,7 +133,8 @@ static void set_state(const struct maker *m, const struct cri_container_status *
 	}
 }
 
-static void volume_mounts(struct arena *a, const struct v1_container *c, struct v1_container_status *st)
+static void volume_mounts(
+	struct arena *a, const struct v1_container *c, struct v1_container_status *st)
 {
 	for (size_t i = 0; i < c->volume_mounts.n; i++) {
 		const struct v1_volume_mount *m = &c->volume_mounts.v[i];
@@ -139,10 +142,11 @@ static void volume_mounts(struct arena *a, const struct v1_container *c, struct 
 			.name = m->name, .mount_path = m->mount_path, .read_only = m->read_only};
 
 		if (m->read_only)
-			s.recursive_read_only = str_eq(m->recursive_read_only, S("Enabled")) ||
-							str_eq(m->recursive_read_only, S("IfPossible"))
-							? S("Enabled")
-							: S("Disabled");
+			s.recursive_read_only =
+				str_eq(m->recursive_read_only, S("Enabled")) ||
+						str_eq(m->recursive_read_only, S("IfPossible"))
+					? S("Enabled")
+					: S("Disabled");
 		ARENA_PUSH(a, &st->volume_mounts, s);
 	}
 }
@@ -157,7 +161,8 @@ static struct v1_container_status from_runtime(const struct maker *m, const stru
 		.restart_count = cri_restart_count(s),
 	};
 
-	st.container_id = arena_fmt(m->a, STR_FMT "://" STR_FMT, STR_ARG(m->in->runtime), STR_ARG(s->id));
+	st.container_id =
+		arena_fmt(m->a, STR_FMT "://" STR_FMT, STR_ARG(m->in->runtime), STR_ARG(s->id));
 	volume_mounts(m->a, c, &st);
 	if (old) {
 		st.restart_count = MAX(st.restart_count, old->restart_count);
@@ -191,9 +196,10 @@ static struct v1_container_status without_runtime(
 	st.restart_count = old->restart_count;
 	st.last_state = old->last_state;
 	if (old->state.running && !st.last_state.terminated) {
-		st.last_state.terminated = lost(m->a,
-			S("The container could not be located when the pod was deleted.  The container used to be "
-			  "Running"));
+		st.last_state.terminated =
+			lost(m->a, S("The container could not be located when the pod was deleted. "
+				     " The container used to be "
+				     "Running"));
 		if (!m->in->pod->metadata.deletion_timestamp.set)
 			st.restart_count++;
 	}
@@ -213,8 +219,8 @@ static void set_last_state(
 
 		if (!str_eq(s->name, c->name) || seen++ != 1)
 			continue;
-		before.container_id =
-			arena_fmt(m->a, STR_FMT "://" STR_FMT, STR_ARG(m->in->runtime), STR_ARG(s->id));
+		before.container_id = arena_fmt(
+			m->a, STR_FMT "://" STR_FMT, STR_ARG(m->in->runtime), STR_ARG(s->id));
 		if (s->state != CRI_EXITED)
 			return;
 		if (st->last_state.terminated &&
@@ -226,7 +232,8 @@ static void set_last_state(
 }
 
 /* One that should run and does not: waiting, with what is known of why. */
-static void set_waiting(const struct maker *m, const struct v1_container *c, struct v1_container_status *st)
+static void set_waiting(
+	const struct maker *m, const struct v1_container *c, struct v1_container_status *st)
 {
 	const struct cri_container_status *s = observed_find(m->in->observed, c->name);
 	const struct container_facts *f = facts_of(m->in, c->name);
@@ -237,14 +244,17 @@ static void set_waiting(const struct maker *m, const struct v1_container *c, str
 		if (!s && !container_is_sidecar(c) && st->state.waiting &&
 			any_regular_container_created(m->in->pod, m->in->observed)) {
 			st->state = (struct v1_container_state){
-				.terminated = ARENA_NEW(m->a, struct v1_container_state_terminated)};
+				.terminated =
+					ARENA_NEW(m->a, struct v1_container_state_terminated)};
 			st->state.terminated->reason = S("Completed");
-			st->state.terminated->message = S("Unable to get init container status from container runtime "
-							  "and pod has been initialized, treat it as exited normally");
+			st->state.terminated->message =
+				S("Unable to get init container status from container runtime "
+				  "and pod has been initialized, treat it as exited normally");
 			return;
 		}
 	}
-	if (!container_should_start(m->in->pod, c, m->in->observed) || !f || str_empty(f->wait_reason))
+	if (!container_should_start(m->in->pod, c, m->in->observed) || !f ||
+		str_empty(f->wait_reason))
 		return;
 	if (st->state.terminated)
 		st->last_state = st->state;
@@ -261,16 +271,18 @@ struct v1_container_status_vec container_statuses(
 	const struct pod_status_input *in, enum container_kind kind, struct arena *a)
 {
 	const struct v1_pod_status *old = in->old ? in->old : &in->pod->status;
-	struct maker m = {in, kind, a, kind == CONTAINER_INIT ? &old->init_container_statuses
-				       : kind == CONTAINER_EPHEMERAL ? &old->ephemeral_container_statuses
-								     : &old->container_statuses};
+	struct maker m = {in, kind, a,
+		kind == CONTAINER_INIT        ? &old->init_container_statuses
+		: kind == CONTAINER_EPHEMERAL ? &old->ephemeral_container_statuses
+					      : &old->container_statuses};
 	struct v1_container_status_vec v = {0};
 	const struct v1_container *c;
 
 	for (size_t i = 0; (c = pod_container_at(in->pod, kind, i)); i++) {
 		const struct cri_container_status *s = observed_find(in->observed, c->name);
 		const struct v1_container_status *was = old_status(&m, c->name);
-		struct v1_container_status st = s ? from_runtime(&m, c, s, was) : without_runtime(&m, c, was);
+		struct v1_container_status st =
+			s ? from_runtime(&m, c, s, was) : without_runtime(&m, c, was);
 
 		if (s)
 			set_last_state(&m, c, &st);
@@ -298,7 +310,8 @@ void container_statuses_probed(const struct pod_status_input *in, enum container
 			st->ready = st->state.terminated && st->state.terminated->exit_code == 0;
 			continue;
 		}
-		st->ready = started && (!f || !f->readiness_worker || f->probes.readiness == PROBE_SUCCESS);
+		st->ready = started &&
+			    (!f || !f->readiness_worker || f->probes.readiness == PROBE_SUCCESS);
 	}
 }
 
@@ -309,8 +322,9 @@ void container_statuses_end(struct v1_container_status_vec *v, bool initialized,
 
 		if (st->state.terminated || (!initialized && st->state.waiting))
 			continue;
-		st->state = (struct v1_container_state){.terminated = lost(a,
-			S("The container could not be located when the pod was terminated"))};
+		st->state = (struct v1_container_state){
+			.terminated = lost(a, S("The container could not be located when the pod "
+						"was terminated"))};
 		st->ready = false;
 	}
 }

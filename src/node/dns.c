@@ -55,7 +55,8 @@ static void add_once(struct arena *a, struct str_vec *v, struct str s)
 		ARENA_PUSH(a, v, s);
 }
 
-static void cluster_first(struct pod *p, struct arena *a, const struct dns_config *host, struct dns_config *ret)
+static void cluster_first(
+	struct pod *p, struct arena *a, const struct dns_config *host, struct dns_config *ret)
 {
 	struct str domain = str_c(p->k->opts.cluster_domain);
 
@@ -73,7 +74,9 @@ static void cluster_first(struct pod *p, struct arena *a, const struct dns_confi
 
 static void add_option(struct arena *a, struct str_vec *options, struct str name, struct str value)
 {
-	struct str text = str_empty(value) ? name : arena_fmt(a, STR_FMT ":" STR_FMT, STR_ARG(name), STR_ARG(value));
+	struct str text =
+		str_empty(value) ? name
+				 : arena_fmt(a, STR_FMT ":" STR_FMT, STR_ARG(name), STR_ARG(value));
 
 	for (size_t i = 0; i < options->n; i++) {
 		struct str head, rest;
@@ -112,13 +115,16 @@ void pod_dns(struct pod *p, const struct v1_pod *spec, struct arena *a, struct d
 	bool cluster;
 
 	*ret = (struct dns_config){0};
-	if (p->k->opts.resolv_conf[0] && file_read(p->k->opts.resolv_conf, RESOLV_MAX, a, &text, NULL) == 0)
+	if (p->k->opts.resolv_conf[0] &&
+		file_read(p->k->opts.resolv_conf, RESOLV_MAX, a, &text, NULL) == 0)
 		resolv_conf_parse(text, a, &host);
 	cluster = str_eq(policy, S("ClusterFirstWithHostNet")) ||
-		  ((str_empty(policy) || str_eq(policy, S("ClusterFirst"))) && !spec->spec.host_network);
+		  ((str_empty(policy) || str_eq(policy, S("ClusterFirst"))) &&
+			  !spec->spec.host_network);
 	if (cluster && p->k->cluster_dns.n == 0) {
 		pod_event(p, (struct str){0}, "Warning", "MissingClusterDNS",
-			"pod: \"" STR_FMT "\". kubelet does not have ClusterDNS IP configured and cannot create Pod using "
+			"pod: \"" STR_FMT "\". kubelet does not have ClusterDNS IP configured and "
+					  "cannot create Pod using "
 			"\"ClusterFirst\" policy. Falling back to \"Default\" policy.",
 			STR_ARG(pod_text(p, a)));
 		cluster = false;

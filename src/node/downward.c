@@ -48,7 +48,8 @@ static struct str joined(const struct str_vec *v, struct arena *a)
 	struct str out = S("");
 
 	for (size_t i = 0; i < v->n; i++)
-		out = arena_fmt(a, STR_FMT "%s" STR_FMT, STR_ARG(out), i ? "," : "", STR_ARG(v->v[i]));
+		out = arena_fmt(
+			a, STR_FMT "%s" STR_FMT, STR_ARG(out), i ? "," : "", STR_ARG(v->v[i]));
 	return out;
 }
 
@@ -56,13 +57,15 @@ static bool subscripted(struct str path, const char *field, struct str *ret_key)
 {
 	struct str f = str_c(field);
 
-	if (!str_starts(path, f) || path.n < f.n + 4 || path.p[f.n] != '[' || path.p[path.n - 1] != ']')
+	if (!str_starts(path, f) || path.n < f.n + 4 || path.p[f.n] != '[' ||
+		path.p[path.n - 1] != ']')
 		return false;
 	*ret_key = str_sub(path, f.n + 2, path.n - 2);
 	return true;
 }
 
-int downward_field(const struct pod_facts *f, struct str path, struct arena *a, struct str *ret, struct err *err)
+int downward_field(const struct pod_facts *f, struct str path, struct arena *a, struct str *ret,
+	struct err *err)
 {
 	const struct v1_pod *pod = f->pod;
 	const struct meta_v1_object_meta *m = &pod->metadata;
@@ -87,8 +90,10 @@ int downward_field(const struct pod_facts *f, struct str path, struct arena *a, 
 			return 0;
 		}
 	}
-	if (subscripted(path, "metadata.annotations", &key) || subscripted(path, "metadata.labels", &key)) {
-		v = str_map_get(str_starts(path, S("metadata.labels")) ? &m->labels : &m->annotations, key);
+	if (subscripted(path, "metadata.annotations", &key) ||
+		subscripted(path, "metadata.labels", &key)) {
+		v = str_map_get(
+			str_starts(path, S("metadata.labels")) ? &m->labels : &m->annotations, key);
 		*ret = v ? *v : S("");
 	} else if (str_eq(path, S("metadata.annotations"))) {
 		*ret = format_map(&m->annotations, a);
@@ -105,7 +110,8 @@ int downward_field(const struct pod_facts *f, struct str path, struct arena *a, 
 }
 
 int downward_resource(const struct pod_facts *f, const struct v1_container *c,
-	const struct v1_resource_field_selector *sel, struct arena *a, struct str *ret, struct err *err)
+	const struct v1_resource_field_selector *sel, struct arena *a, struct str *ret,
+	struct err *err)
 {
 	struct str kind, name;
 	const struct str *q = NULL;
@@ -115,8 +121,8 @@ int downward_resource(const struct pod_facts *f, const struct v1_container *c,
 	if (!str_empty(sel->container_name)) {
 		c = pod_container(f->pod, sel->container_name, NULL);
 		if (!c)
-			return err_bad_request(
-				err, "container " STR_FMT " not found", STR_ARG(sel->container_name));
+			return err_bad_request(err, "container " STR_FMT " not found",
+				STR_ARG(sel->container_name));
 	}
 	if (!c || !str_cut(sel->resource, '.', &kind, &name))
 		return err_bad_request(

@@ -5,7 +5,8 @@
 
 /* --- what must be read first --- */
 
-static void refer(struct env_refs *refs, struct arena *a, bool secret, struct str name, bool *optional)
+static void refer(
+	struct env_refs *refs, struct arena *a, bool secret, struct str name, bool *optional)
 {
 	bool opt = optional && *optional;
 	struct env_ref r = {.secret = secret, .name = name, .optional = opt};
@@ -27,7 +28,8 @@ struct env_refs env_references(const struct v1_container *c, struct arena *a)
 		const struct v1_env_from_source *f = &c->env_from.v[i];
 
 		if (f->config_map_ref)
-			refer(&refs, a, false, f->config_map_ref->name, f->config_map_ref->optional);
+			refer(&refs, a, false, f->config_map_ref->name,
+				f->config_map_ref->optional);
 		if (f->secret_ref)
 			refer(&refs, a, true, f->secret_ref->name, f->secret_ref->optional);
 	}
@@ -35,7 +37,8 @@ struct env_refs env_references(const struct v1_container *c, struct arena *a)
 		const struct v1_env_var_source *s = c->env.v[i].value_from;
 
 		if (s && s->config_map_key_ref)
-			refer(&refs, a, false, s->config_map_key_ref->name, s->config_map_key_ref->optional);
+			refer(&refs, a, false, s->config_map_key_ref->name,
+				s->config_map_key_ref->optional);
 		if (s && s->secret_key_ref)
 			refer(&refs, a, true, s->secret_key_ref->name, s->secret_key_ref->optional);
 	}
@@ -108,8 +111,8 @@ static int expand(struct str s, const struct cri_key_values *env, const struct c
 		if (!v)
 			v = env_get(more, str_sub(rest, 1, (size_t)end));
 		if (!v && strict)
-			return err_bad_request(
-				err, "missing value for \"" STR_FMT "\"", (int)(end - 1), rest.p + 1);
+			return err_bad_request(err, "missing value for \"" STR_FMT "\"",
+				(int)(end - 1), rest.p + 1);
 		if (v)
 			buf_add_str(&b, *v);
 		else
@@ -120,8 +123,8 @@ static int expand(struct str s, const struct cri_key_values *env, const struct c
 	return buf_failed(&b) ? err_bad_request(err, "expanded value is too long") : 0;
 }
 
-int env_expand(struct str s, const struct cri_key_values *env, bool strict, struct arena *a, struct str *ret,
-	struct err *err)
+int env_expand(struct str s, const struct cri_key_values *env, bool strict, struct arena *a,
+	struct str *ret, struct err *err)
 {
 	return expand(s, env, NULL, strict, a, ret, err);
 }
@@ -137,7 +140,8 @@ static struct str env_name(struct arena *a, struct str name)
 	return str_c(p);
 }
 
-static void service_port(struct arena *a, struct cri_key_values *env, const struct v1_service *svc, size_t i)
+static void service_port(
+	struct arena *a, struct cri_key_values *env, const struct v1_service *svc, size_t i)
 {
 	const struct v1_service_port *p = &svc->spec.ports.v[i];
 	struct str name = env_name(a, svc->metadata.name), ip = svc->spec.cluster_ip;
@@ -148,8 +152,8 @@ static void service_port(struct arena *a, struct cri_key_values *env, const stru
 
 	for (size_t j = 0; j < lower.n; j++)
 		((char *)lower.p)[j] = (char)tolower((unsigned char)lower.p[j]);
-	url = arena_fmt(a, STR_FMT "://%s" STR_FMT "%s:%d", STR_ARG(lower), v6 ? "[" : "", STR_ARG(ip),
-		v6 ? "]" : "", p->port);
+	url = arena_fmt(a, STR_FMT "://%s" STR_FMT "%s:%d", STR_ARG(lower), v6 ? "[" : "",
+		STR_ARG(ip), v6 ? "]" : "", p->port);
 	if (i == 0)
 		env_put(a, env, arena_fmt(a, STR_FMT "_PORT", STR_ARG(name)), url);
 	prefix = arena_fmt(a, STR_FMT "_PORT_%d_" STR_FMT, STR_ARG(name), p->port, STR_ARG(proto));
@@ -178,10 +182,12 @@ static void service_env(const struct env_input *in, struct arena *a, struct cri_
 		if (str_empty(s->spec.cluster_ip) || str_eq(s->spec.cluster_ip, S("None")) ||
 			s->spec.ports.n == 0)
 			continue;
-		if (!master && (!links || !str_eq(s->metadata.namespace, in->facts.pod->metadata.namespace)))
+		if (!master && (!links || !str_eq(s->metadata.namespace,
+						  in->facts.pod->metadata.namespace)))
 			continue;
 		name = env_name(a, s->metadata.name);
-		env_put(a, env, arena_fmt(a, STR_FMT "_SERVICE_HOST", STR_ARG(name)), s->spec.cluster_ip);
+		env_put(a, env, arena_fmt(a, STR_FMT "_SERVICE_HOST", STR_ARG(name)),
+			s->spec.cluster_ip);
 		env_put(a, env, arena_fmt(a, STR_FMT "_SERVICE_PORT", STR_ARG(name)),
 			arena_fmt(a, "%d", s->spec.ports.v[0].port));
 		for (size_t p = 0; p < s->spec.ports.n; p++)
@@ -201,10 +207,10 @@ static int add_env_from(const struct env_input *in, struct arena *a, struct cri_
 	const struct v1_env_from_source *f, struct err *err)
 {
 	bool secret = f->secret_ref != NULL;
-	struct str name = secret ? f->secret_ref->name
+	struct str name = secret              ? f->secret_ref->name
 			  : f->config_map_ref ? f->config_map_ref->name
 					      : S("");
-	bool *optional = secret ? f->secret_ref->optional
+	bool *optional = secret              ? f->secret_ref->optional
 			 : f->config_map_ref ? f->config_map_ref->optional
 					     : NULL;
 	const struct env_ref *r = reference(in, secret, name);
@@ -215,7 +221,8 @@ static int add_env_from(const struct env_input *in, struct arena *a, struct cri_
 		return optional && *optional ? 0 : missing_object(in, secret, name, err);
 	for (size_t i = 0; i < r->data->n; i++)
 		env_put(a, env,
-			arena_fmt(a, STR_FMT STR_FMT, STR_ARG(f->prefix), STR_ARG(r->data->v[i].key)),
+			arena_fmt(
+				a, STR_FMT STR_FMT, STR_ARG(f->prefix), STR_ARG(r->data->v[i].key)),
 			r->data->v[i].value);
 	return 0;
 }
@@ -233,30 +240,35 @@ static int object_key(const struct env_input *in, bool secret, struct str name, 
 	if (!v && optional)
 		return 1;
 	if (!v)
-		return err_bad_request(err, "couldn't find key " STR_FMT " in %s " STR_FMT "/" STR_FMT,
-			STR_ARG(key), secret ? "Secret" : "ConfigMap",
-			STR_ARG(in->facts.pod->metadata.namespace), STR_ARG(name));
+		return err_bad_request(err,
+			"couldn't find key " STR_FMT " in %s " STR_FMT "/" STR_FMT, STR_ARG(key),
+			secret ? "Secret" : "ConfigMap", STR_ARG(in->facts.pod->metadata.namespace),
+			STR_ARG(name));
 	*ret = *v;
 	return 0;
 }
 
-static int value_from(const struct env_input *in, struct arena *a, const struct v1_env_var_source *s,
-	struct str *ret, struct err *err)
+static int value_from(const struct env_input *in, struct arena *a,
+	const struct v1_env_var_source *s, struct str *ret, struct err *err)
 {
 	if (s->field_ref)
 		return downward_field(&in->facts, s->field_ref->field_path, a, ret, err);
 	if (s->resource_field_ref)
-		return downward_resource(&in->facts, in->container, s->resource_field_ref, a, ret, err);
+		return downward_resource(
+			&in->facts, in->container, s->resource_field_ref, a, ret, err);
 	if (s->config_map_key_ref)
-		return object_key(in, false, s->config_map_key_ref->name, s->config_map_key_ref->key,
-			s->config_map_key_ref->optional && *s->config_map_key_ref->optional, ret, err);
+		return object_key(in, false, s->config_map_key_ref->name,
+			s->config_map_key_ref->key,
+			s->config_map_key_ref->optional && *s->config_map_key_ref->optional, ret,
+			err);
 	if (s->secret_key_ref)
 		return object_key(in, true, s->secret_key_ref->name, s->secret_key_ref->key,
 			s->secret_key_ref->optional && *s->secret_key_ref->optional, ret, err);
 	return err_bad_request(err, "environment variable source is not supported");
 }
 
-int env_make(const struct env_input *in, struct arena *a, struct cri_key_values *ret, struct err *err)
+int env_make(
+	const struct env_input *in, struct arena *a, struct cri_key_values *ret, struct err *err)
 {
 	struct cri_key_values env = {0}, services = {0};
 	const struct v1_container *c = in->container;

@@ -1,6 +1,6 @@
 /*
- * env.h: a container's environment: values, $(VAR) expansion, fields, resources, config maps, secrets, service variables.
- * Pure: what it refers to was read before.
+ * env.h: a container's environment: values, $(VAR) expansion, fields, resources, config maps,
+ * secrets, service variables. Pure: what it refers to was read before.
  */
 #ifndef SAMPAN_NODE_ENV_H
 #define SAMPAN_NODE_ENV_H
@@ -34,18 +34,23 @@ struct env_input {
 	struct pod_facts facts;
 	const struct v1_container *container;
 	struct env_refs refs;
-	const struct v1_service_vec *services; /* of the pod's namespace, and kubernetes of "default" */
+	const struct v1_service_vec
+		*services; /* of the pod's namespace, and kubernetes of "default" */
 };
 
 /* Errors: a required object, key or field is missing; upstream's words. */
-int env_make(const struct env_input *in, struct arena *a, struct cri_key_values *ret, struct err *err);
-/* $(VAR) and $$ in a string. `strict`: a reference that cannot be resolved is an error, else it stays. */
-int env_expand(struct str s, const struct cri_key_values *env, bool strict, struct arena *a, struct str *ret,
-	struct err *err);
+int env_make(
+	const struct env_input *in, struct arena *a, struct cri_key_values *ret, struct err *err);
+/* $(VAR) and $$ in a string. `strict`: a reference that cannot be resolved is an error, else it
+ * stays. */
+int env_expand(struct str s, const struct cri_key_values *env, bool strict, struct arena *a,
+	struct str *ret, struct err *err);
 
 /* The downward API: fieldRef and resourceFieldRef. */
-int downward_field(const struct pod_facts *f, struct str path, struct arena *a, struct str *ret, struct err *err);
+int downward_field(const struct pod_facts *f, struct str path, struct arena *a, struct str *ret,
+	struct err *err);
 int downward_resource(const struct pod_facts *f, const struct v1_container *c,
-	const struct v1_resource_field_selector *sel, struct arena *a, struct str *ret, struct err *err);
+	const struct v1_resource_field_selector *sel, struct arena *a, struct str *ret,
+	struct err *err);
 
 #endif

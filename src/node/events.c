@@ -4,14 +4,17 @@
 static struct str field_path(struct pod *p, struct arena *a, struct str container)
 {
 	static const char *const lists[] = {[CONTAINER_REGULAR] = "containers",
-		[CONTAINER_INIT] = "initContainers", [CONTAINER_EPHEMERAL] = "ephemeralContainers"};
+		[CONTAINER_INIT] = "initContainers",
+		[CONTAINER_EPHEMERAL] = "ephemeralContainers"};
 
 	if (str_empty(container))
 		return (struct str){0};
-	return arena_fmt(a, "spec.%s{" STR_FMT "}", lists[pod_memory(p, container)->kind], STR_ARG(container));
+	return arena_fmt(a, "spec.%s{" STR_FMT "}", lists[pod_memory(p, container)->kind],
+		STR_ARG(container));
 }
 
-void pod_event(struct pod *p, struct str container, const char *type, const char *reason, const char *fmt, ...)
+void pod_event(struct pod *p, struct str container, const char *type, const char *reason,
+	const char *fmt, ...)
 {
 	struct arena a;
 	struct event_about about = {
@@ -26,6 +29,7 @@ void pod_event(struct pod *p, struct str container, const char *type, const char
 	about.field_path = field_path(p, &a, container);
 	about.revision = p->object ? p->object->revision : 0;
 	recorder_event(p->k->recorder, &about, type, reason, "%s", text.p);
-	log_debug("pod " STR_FMT "/" STR_FMT ": %s: %s", STR_ARG(p->ns), STR_ARG(p->name), reason, text.p);
+	log_debug("pod " STR_FMT "/" STR_FMT ": %s: %s", STR_ARG(p->ns), STR_ARG(p->name), reason,
+		text.p);
 	arena_release(&a);
 }

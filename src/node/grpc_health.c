@@ -58,12 +58,15 @@ static void judge(struct check *c)
 		if (c->grpc_status == 12)
 			report(c, false,
 				arena_fmt(&c->arena,
-					"error: this server does not implement the grpc health protocol "
+					"error: this server does not implement the grpc health "
+					"protocol "
 					"(grpc.health.v1.Health): " STR_FMT,
 					STR_ARG(c->grpc_message)));
 		else
 			report(c, false,
-				arena_fmt(&c->arena, "error: health rpc probe failed: rpc error: code = %d desc = " STR_FMT,
+				arena_fmt(&c->arena,
+					"error: health rpc probe failed: rpc error: code = %d desc "
+					"= " STR_FMT,
 					c->grpc_status, STR_ARG(c->grpc_message)));
 		return;
 	}
@@ -79,8 +82,8 @@ static void judge(struct check *c)
 
 /* --- HTTP/2 --- */
 
-static ssize_t read_request(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t n, uint32_t *flags,
-	nghttp2_data_source *source, void *user_data)
+static ssize_t read_request(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t n,
+	uint32_t *flags, nghttp2_data_source *source, void *user_data)
 {
 	struct check *c = user_data;
 	size_t take = MIN(n, c->request.n - c->sent);
@@ -93,8 +96,8 @@ static ssize_t read_request(nghttp2_session *h2, int32_t id, uint8_t *buf, size_
 	return (ssize_t)take;
 }
 
-static int on_header(nghttp2_session *h2, const nghttp2_frame *f, const uint8_t *name, size_t name_n,
-	const uint8_t *value, size_t value_n, uint8_t flags, void *user_data)
+static int on_header(nghttp2_session *h2, const nghttp2_frame *f, const uint8_t *name,
+	size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *user_data)
 {
 	struct check *c = user_data;
 	struct str n = str_n((const char *)name, name_n), v = str_n((const char *)value, value_n);
@@ -108,7 +111,8 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *f, const uint8_t 
 	return 0;
 }
 
-static int on_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *user_data)
+static int on_chunk(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *data, size_t n,
+	void *user_data)
 {
 	struct check *c = user_data;
 
@@ -140,7 +144,8 @@ static void flush(struct check *c)
 
 static nghttp2_nv header(const char *name, struct str value)
 {
-	return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value.p, strlen(name), value.n, NGHTTP2_NV_FLAG_NONE};
+	return (nghttp2_nv){
+		(uint8_t *)name, (uint8_t *)value.p, strlen(name), value.n, NGHTTP2_NV_FLAG_NONE};
 }
 
 static int begin(struct check *c)
@@ -188,7 +193,8 @@ static void on_data(struct conn *conn, struct str bytes)
 
 static void on_eof(struct conn *conn)
 {
-	report(conn->user_data, false, S("error: health rpc probe failed: the connection was closed"));
+	report(conn->user_data, false,
+		S("error: health rpc probe failed: the connection was closed"));
 }
 
 static void on_close(struct conn *conn, int status)
@@ -203,7 +209,8 @@ static void on_close(struct conn *conn, int status)
 		check_free(c);
 }
 
-static const struct conn_events events = {.on_data = on_data, .on_eof = on_eof, .on_close = on_close};
+static const struct conn_events events = {
+	.on_data = on_data, .on_eof = on_eof, .on_close = on_close};
 
 static void connected(void *user_data, struct conn *conn, struct err *err)
 {
@@ -224,8 +231,11 @@ static void connected(void *user_data, struct conn *conn, struct err *err)
 	}
 	if (!conn) {
 		report(c, false,
-			arena_fmt(&c->arena, "timeout: failed to connect service \"" STR_FMT "\" within %llds: %s",
-				STR_ARG(c->address), (long long)(c->timeout_ms / 1000), err_text(err)));
+			arena_fmt(&c->arena,
+				"timeout: failed to connect service \"" STR_FMT
+				"\" within %llds: %s",
+				STR_ARG(c->address), (long long)(c->timeout_ms / 1000),
+				err_text(err)));
 		return;
 	}
 	conn_read_start(conn);
@@ -242,8 +252,9 @@ static void timed_out(struct loop_timer *t)
 			(long long)(c->timeout_ms / 1000)));
 }
 
-void grpc_health_check(struct loop *loop, struct str address, struct str service, int64_t timeout_ms,
-	void (*done)(void *user_data, bool serving, struct str message), void *user_data)
+void grpc_health_check(struct loop *loop, struct str address, struct str service,
+	int64_t timeout_ms, void (*done)(void *user_data, bool serving, struct str message),
+	void *user_data)
 {
 	struct check *c = xcalloc(1, sizeof(*c));
 	size_t n = MIN(service.n, (size_t)SERVICE_MAX), len = n ? n + (n < 128 ? 2 : 3) : 0;
@@ -268,6 +279,7 @@ void grpc_health_check(struct loop *loop, struct str address, struct str service
 	}
 	loop_timer_init(&c->timer, loop, timed_out);
 	loop_timer_start(&c->timer, timeout_ms);
-	conn_connect(loop, &(struct conn_connect_opts){.address = c->address, .timeout_ms = (int)timeout_ms},
+	conn_connect(loop,
+		&(struct conn_connect_opts){.address = c->address, .timeout_ms = (int)timeout_ms},
 		connected, c);
 }

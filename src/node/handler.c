@@ -65,12 +65,14 @@ static struct str host_port(struct arena *a, struct str host, int port)
 {
 	bool v6 = str_chr(host, ':') >= 0;
 
-	return arena_fmt(a, "%s" STR_FMT "%s:%d", v6 ? "[" : "", STR_ARG(host), v6 ? "]" : "", port);
+	return arena_fmt(
+		a, "%s" STR_FMT "%s:%d", v6 ? "[" : "", STR_ARG(host), v6 ? "]" : "", port);
 }
 
 /* --- exec --- */
 
-static void exec_done(void *user_data, int exit_code, struct str out, struct str errout, struct err *err)
+static void exec_done(
+	void *user_data, int exit_code, struct str out, struct str errout, struct err *err)
 {
 	struct run *r = user_data;
 	struct str text = arena_fmt(&r->arena, STR_FMT STR_FMT, STR_ARG(out), STR_ARG(errout));
@@ -98,12 +100,14 @@ static void http_done(void *user_data, const struct http_response *resp, struct 
 
 	if (err)
 		finish_later(r, HANDLER_FAILED,
-			arena_fmt(&r->arena, "Get \"" STR_FMT "\": %s", STR_ARG(r->url), err_text(err)));
+			arena_fmt(&r->arena, "Get \"" STR_FMT "\": %s", STR_ARG(r->url),
+				err_text(err)));
 	else if (!r->probe || in_body(resp->status))
 		finish_later(r, HANDLER_OK, S(""));
 	else
 		finish_later(r, HANDLER_FAILED,
-			arena_fmt(&r->arena, "HTTP probe failed with statuscode: %d", resp->status));
+			arena_fmt(
+				&r->arena, "HTTP probe failed with statuscode: %d", resp->status));
 }
 
 static void run_http(struct run *r, const struct handler_request *q)
@@ -118,13 +122,15 @@ static void run_http(struct run *r, const struct handler_request *q)
 		struct http_header *v;
 		size_t n;
 	} headers = {0};
-	struct http_header agent = {S("User-Agent"), S("kube-probe/1.36")}, any = {S("Accept"), S("*/*")};
+	struct http_header agent = {S("User-Agent"), S("kube-probe/1.36")},
+			   any = {S("Accept"), S("*/*")};
 	struct http_client_opts opts = {.connections_max = 1};
 	void *tls = NULL;
 
 	if (path.p[0] != '/')
 		path = arena_fmt(&r->arena, "/" STR_FMT, STR_ARG(path));
-	r->url = arena_fmt(&r->arena, "%s://" STR_FMT STR_FMT, https ? "https" : "http", STR_ARG(at), STR_ARG(path));
+	r->url = arena_fmt(&r->arena, "%s://" STR_FMT STR_FMT, https ? "https" : "http",
+		STR_ARG(at), STR_ARG(path));
 	opts.url = arena_fmt(&r->arena, "%s://" STR_FMT, https ? "https" : "http", STR_ARG(at));
 	if (!r->probe)
 		agent.value = S("kube-lifecycle/1.36");
@@ -181,7 +187,8 @@ static void connected(void *user_data, struct conn *c, struct err *err)
 
 	if (!c) {
 		finish(r, HANDLER_FAILED,
-			arena_fmt(&r->arena, "dial tcp " STR_FMT ": %s", STR_ARG(r->address), err_text(err)));
+			arena_fmt(&r->arena, "dial tcp " STR_FMT ": %s", STR_ARG(r->address),
+				err_text(err)));
 		return;
 	}
 	c->events = &close_events;
@@ -193,10 +200,12 @@ static void run_tcp(struct run *r, const struct handler_request *q)
 {
 	const struct v1_tcp_socket_action *t = q->tcp_socket;
 
-	r->address = host_port(&r->arena, str_empty(t->host) ? q->pod_ip : t->host, port_of(&t->port, q->container));
+	r->address = host_port(&r->arena, str_empty(t->host) ? q->pod_ip : t->host,
+		port_of(&t->port, q->container));
 	conn_connect(r->k->loop,
-		&(struct conn_connect_opts){.address = r->address, .timeout_ms = (int)r->timeout_ms}, connected,
-		r);
+		&(struct conn_connect_opts){
+			.address = r->address, .timeout_ms = (int)r->timeout_ms},
+		connected, r);
 }
 
 /* --- gRPC --- */
@@ -220,14 +229,15 @@ void handler_run(struct kubelet *k, const struct handler_request *q)
 	r->user_data = q->user_data;
 	loop_timer_init(&r->timer, k->loop, timer_fired);
 	if (q->exec) {
-		k->cri->ops->exec_sync(k->cri, q->container_id, &q->exec->command, r->timeout_ms, exec_done, r);
+		k->cri->ops->exec_sync(
+			k->cri, q->container_id, &q->exec->command, r->timeout_ms, exec_done, r);
 	} else if (q->http_get) {
 		run_http(r, q);
 	} else if (q->tcp_socket) {
 		run_tcp(r, q);
 	} else if (q->grpc) {
-		grpc_health_check(k->loop, host_port(&r->arena, q->pod_ip, q->grpc->port), q->grpc->service,
-			r->timeout_ms, grpc_done, r);
+		grpc_health_check(k->loop, host_port(&r->arena, q->pod_ip, q->grpc->port),
+			q->grpc->service, r->timeout_ms, grpc_done, r);
 	} else if (q->sleep) {
 		r->result = HANDLER_OK;
 		loop_timer_start(&r->timer, MIN(q->sleep->seconds * 1000, r->timeout_ms));

@@ -1,6 +1,6 @@
 /*
- * handler.h: one action of a probe or a lifecycle hook: a command in the container, an HTTP request, a TCP connection, a
- * gRPC health check, or a pause.
+ * handler.h: one action of a probe or a lifecycle hook: a command in the container, an HTTP
+ * request, a TCP connection, a gRPC health check, or a pause.
  */
 #ifndef SAMPAN_HANDLER_H
 #define SAMPAN_HANDLER_H
@@ -13,7 +13,8 @@ enum handler_result {
 	HANDLER_ERROR,  /* it could not be run */
 };
 
-struct handler_request { /* borrowed during the call only, but the container id and everything else are copied */
+struct handler_request { /* borrowed during the call only, but the container id and everything else
+			    are copied */
 	const struct v1_exec_action *exec;
 	const struct v1_http_get_action *http_get;
 	const struct v1_tcp_socket_action *tcp_socket;

@@ -29,7 +29,8 @@ static void add_own(struct buf *b, struct pod *p, const struct v1_pod *spec, str
 
 	pod_hostname(p, spec, a, &host, &domain);
 	buf_add_c(b, "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n"
-		     "::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\n"
+		     "::1\tlocalhost ip6-localhost "
+		     "ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\n"
 		     "fe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n");
 	for (size_t i = 0; i < f.pod_ips.n; i++) {
 		buf_add_str(b, f.pod_ips.v[i]);
@@ -39,9 +40,12 @@ static void add_own(struct buf *b, struct pod *p, const struct v1_pod *spec, str
 	}
 }
 
-int hosts_file_write(struct pod *p, const struct v1_pod *spec, struct arena *a, struct str *ret_path)
+int hosts_file_write(
+	struct pod *p, const struct v1_pod *spec, struct arena *a, struct str *ret_path)
 {
-	struct str path = arena_fmt(a, "%s/pods/" STR_FMT "/etc-hosts", p->k->opts.root_dir, STR_ARG(p->uid)), node;
+	struct str path = arena_fmt(a, "%s/pods/" STR_FMT "/etc-hosts", p->k->opts.root_dir,
+			   STR_ARG(p->uid)),
+		   node;
 	struct buf b CLEANUP(buf_release);
 	ssize_t n;
 	int fd;

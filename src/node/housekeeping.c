@@ -1,6 +1,6 @@
 /*
- * housekeeping.c: what is done now and then: rotates logs that have grown, lists images for the Node, and removes unused
- * images when the disk fills up.
+ * housekeeping.c: what is done now and then: rotates logs that have grown, lists images for the
+ * Node, and removes unused images when the disk fills up.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -11,7 +11,12 @@
 #include "node/machine.h"
 #include "node/pod.h"
 
-enum { LOGS_MS = 10000, IMAGES_MS = 5 * 60 * 1000, FIRST_IMAGES_MS = 5000, PRESSURE_FREE_PERCENT = 10 };
+enum {
+	LOGS_MS = 10000,
+	IMAGES_MS = 5 * 60 * 1000,
+	FIRST_IMAGES_MS = 5000,
+	PRESSURE_FREE_PERCENT = 10
+};
 
 struct housekeeping {
 	struct kubelet *k;
@@ -60,8 +65,8 @@ static void reopened(void *user_data, struct err *err)
 	struct pod *p = user_data;
 
 	if (err)
-		log_warn("pod " STR_FMT "/" STR_FMT ": reopening a log: %s", STR_ARG(p->ns), STR_ARG(p->name),
-			err_text(err));
+		log_warn("pod " STR_FMT "/" STR_FMT ": reopening a log: %s", STR_ARG(p->ns),
+			STR_ARG(p->name), err_text(err));
 	pod_ops_end(p);
 }
 
@@ -134,9 +139,11 @@ static void note_images(struct kubelet *k, const struct cri_image *v, size_t n)
 	arena_release(&k->images_arena);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < v[i].digests.n; j++)
-			ARENA_PUSH(&k->images_arena, &list[i].names, arena_str(&k->images_arena, v[i].digests.v[j]));
+			ARENA_PUSH(&k->images_arena, &list[i].names,
+				arena_str(&k->images_arena, v[i].digests.v[j]));
 		for (size_t j = 0; j < v[i].tags.n; j++)
-			ARENA_PUSH(&k->images_arena, &list[i].names, arena_str(&k->images_arena, v[i].tags.v[j]));
+			ARENA_PUSH(&k->images_arena, &list[i].names,
+				arena_str(&k->images_arena, v[i].tags.v[j]));
 		list[i].size_bytes = (int64_t)v[i].size;
 	}
 	free(k->node_images);
@@ -151,7 +158,8 @@ static void got_images(void *user_data, const struct cri_image *v, size_t n, str
 	struct housekeeping *h = user_data;
 	struct kubelet *k = h->k;
 	uint64_t free_bytes = 0, size = machine_disk(k->opts.data_dir, &free_bytes, NULL, NULL);
-	uint64_t used = size - free_bytes, high = size / 100 * (uint64_t)k->opts.image_gc_high_percent;
+	uint64_t used = size - free_bytes,
+		 high = size / 100 * (uint64_t)k->opts.image_gc_high_percent;
 	uint64_t low = size / 100 * (uint64_t)k->opts.image_gc_low_percent;
 	bool pressure = size && free_bytes < size / 100 * PRESSURE_FREE_PERCENT;
 

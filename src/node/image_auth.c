@@ -16,7 +16,8 @@ static bool is_domain(struct str s)
 
 static int bad_reference(struct err *err, struct str image, const char *why)
 {
-	return err_bad_request(err, "couldn't parse image name \"" STR_FMT "\": %s", STR_ARG(image), why);
+	return err_bad_request(
+		err, "couldn't parse image name \"" STR_FMT "\": %s", STR_ARG(image), why);
 }
 
 static bool valid_path(struct str s)
@@ -78,11 +79,15 @@ int image_reference(struct str image, struct arena *a, struct str *ret, struct e
 	for (size_t i = 0; i < rest.n; i++)
 		if (isupper((unsigned char)rest.p[i]))
 			return bad_reference(err, image,
-				arena_fmt(a, "invalid reference format: repository name (" STR_FMT ") must be lowercase",
-					STR_ARG(rest)).p);
+				arena_fmt(a,
+					"invalid reference format: repository name (" STR_FMT
+					") must be lowercase",
+					STR_ARG(rest))
+					.p);
 	if (!valid_path(rest) || (has_digest && !valid_digest(digest)))
 		return bad_reference(err, image, "invalid reference format");
-	*ret = tag.p || has_digest ? arena_str(a, image) : arena_fmt(a, STR_FMT ":latest", STR_ARG(image));
+	*ret = tag.p || has_digest ? arena_str(a, image)
+				   : arena_fmt(a, STR_FMT ":latest", STR_ARG(image));
 	return 0;
 }
 

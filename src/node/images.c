@@ -24,7 +24,8 @@ static int64_t wall_ms(const struct ensure *e)
 	return loop_wall_ns(kubelet_of(e)->loop) / 1000000;
 }
 
-static void finish(struct ensure *e, const struct cri_image *image, const char *reason, struct str message)
+static void finish(
+	struct ensure *e, const struct cri_image *image, const char *reason, struct str message)
 {
 	struct pod *p = e->req.pod;
 
@@ -59,7 +60,8 @@ static void got_pulled(void *user_data, const struct cri_image *v, size_t n, str
 
 	if (err || n == 0) {
 		finish(e, NULL, "ImageInspectError",
-			arena_fmt(&e->arena, "Failed to inspect image \"" STR_FMT "\": %s", STR_ARG(e->req.image),
+			arena_fmt(&e->arena, "Failed to inspect image \"" STR_FMT "\": %s",
+				STR_ARG(e->req.image),
 				err ? err_text(err) : "it is not there after the pull"));
 		return;
 	}
@@ -83,8 +85,9 @@ static void pull_done(void *user_data, struct str id, struct err *err)
 		return;
 	}
 	text = arena_strc(&e->arena, err_text(err));
-	pod_event(e->req.pod, e->req.container, "Warning", "Failed", "Failed to pull image \"" STR_FMT "\": " STR_FMT,
-		STR_ARG(e->req.image), STR_ARG(text));
+	pod_event(e->req.pod, e->req.container, "Warning", "Failed",
+		"Failed to pull image \"" STR_FMT "\": " STR_FMT, STR_ARG(e->req.image),
+		STR_ARG(text));
 	backoff_next(&m->image, wall_ms(e), wall_ms(e));
 	set_string(&m->image_error, arena_fmt(&e->arena, "ErrImagePull: " STR_FMT, STR_ARG(text)));
 	finish(e, NULL, "ErrImagePull", text);
@@ -100,7 +103,8 @@ static void got_secret(void *user_data, const void *typed, struct err *err)
 
 	if (!s && err->code == 404)
 		pod_event(e->req.pod, (struct str){0}, "Warning", "FailedToRetrieveImagePullSecret",
-			"Unable to retrieve some image pull secrets (" STR_FMT "); attempting to pull the image may not "
+			"Unable to retrieve some image pull secrets (" STR_FMT
+			"); attempting to pull the image may not "
 			"succeed.",
 			STR_ARG(e->req.spec->spec.image_pull_secrets.v[e->secret_at].name));
 	if (s)
@@ -119,13 +123,15 @@ static void next_secret(struct ensure *e)
 	struct kubelet *k = kubelet_of(e);
 
 	if (e->secret_at < s->n) {
-		objects_get(k->objects, &v1_secret_resource, e->req.pod->ns, s->v[e->secret_at].name, got_secret, e);
+		objects_get(k->objects, &v1_secret_resource, e->req.pod->ns,
+			s->v[e->secret_at].name, got_secret, e);
 		return;
 	}
-	pod_event(e->req.pod, e->req.container, "Normal", "Pulling", "Pulling image \"" STR_FMT "\"",
-		STR_ARG(e->req.image));
+	pod_event(e->req.pod, e->req.container, "Normal", "Pulling",
+		"Pulling image \"" STR_FMT "\"", STR_ARG(e->req.image));
 	e->began_ms = loop_now_ms(k->loop);
-	k->cri->ops->pull_image(k->cri, e->reference, e->auths.v, e->auths.n, e->req.sandbox_cfg, pull_done, e);
+	k->cri->ops->pull_image(
+		k->cri, e->reference, e->auths.v, e->auths.n, e->req.sandbox_cfg, pull_done, e);
 }
 
 static void pull(struct ensure *e)
@@ -134,11 +140,12 @@ static void pull(struct ensure *e)
 	int64_t now = wall_ms(e);
 
 	if (backoff_active(&m->image, m->image.updated_ms, now)) {
-		pod_event(e->req.pod, e->req.container, "Normal", "BackOff", "Back-off pulling image \"" STR_FMT "\"",
-			STR_ARG(e->req.image));
+		pod_event(e->req.pod, e->req.container, "Normal", "BackOff",
+			"Back-off pulling image \"" STR_FMT "\"", STR_ARG(e->req.image));
 		fail_later(e, "ImagePullBackOff",
-			arena_fmt(&e->arena, "Back-off pulling image \"" STR_FMT "\"%s%s", STR_ARG(e->req.image),
-				m->image_error ? ": " : "", m->image_error ? m->image_error : ""));
+			arena_fmt(&e->arena, "Back-off pulling image \"" STR_FMT "\"%s%s",
+				STR_ARG(e->req.image), m->image_error ? ": " : "",
+				m->image_error ? m->image_error : ""));
 		return;
 	}
 	next_secret(e);
@@ -151,14 +158,17 @@ static void looked(void *user_data, const struct cri_image *v, size_t n, struct 
 	struct ensure *e = user_data;
 
 	if (err) {
-		struct str text = arena_fmt(&e->arena, "Failed to inspect image \"" STR_FMT "\": %s",
-			STR_ARG(e->req.image), err_text(err));
+		struct str text =
+			arena_fmt(&e->arena, "Failed to inspect image \"" STR_FMT "\": %s",
+				STR_ARG(e->req.image), err_text(err));
 
-		pod_event(e->req.pod, e->req.container, "Warning", "InspectFailed", STR_FMT, STR_ARG(text));
+		pod_event(e->req.pod, e->req.container, "Warning", "InspectFailed", STR_FMT,
+			STR_ARG(text));
 		finish(e, NULL, "ImageInspectError", text);
 	} else if (n > 0) {
 		pod_event(e->req.pod, e->req.container, "Normal", "Pulled",
-			"Container image \"" STR_FMT "\" already present on machine and can be accessed by the pod",
+			"Container image \"" STR_FMT
+			"\" already present on machine and can be accessed by the pod",
 			STR_ARG(e->req.image));
 		finish(e, v, NULL, S(""));
 	} else if (str_eq(e->req.policy, S("Never"))) {
@@ -166,7 +176,8 @@ static void looked(void *user_data, const struct cri_image *v, size_t n, struct 
 			"Container image \"" STR_FMT "\" is not present with pull policy of Never",
 			STR_ARG(e->req.image));
 
-		pod_event(e->req.pod, e->req.container, "Warning", "ErrImageNeverPull", STR_FMT, STR_ARG(text));
+		pod_event(e->req.pod, e->req.container, "Warning", "ErrImageNeverPull", STR_FMT,
+			STR_ARG(text));
 		finish(e, NULL, "ErrImageNeverPull", text);
 	} else {
 		pull(e);
@@ -183,8 +194,9 @@ void image_ensure(const struct image_request *r)
 	e->req = *r;
 	loop_timer_init(&e->timer, k->loop, timer_fired);
 	if (image_reference(r->image, &e->arena, &e->reference, &err) < 0) {
-		struct str text = arena_fmt(&e->arena, "Failed to apply default image tag \"" STR_FMT "\": %s",
-			STR_ARG(r->image), err_text(&err));
+		struct str text = arena_fmt(&e->arena,
+			"Failed to apply default image tag \"" STR_FMT "\": %s", STR_ARG(r->image),
+			err_text(&err));
 
 		pod_event(r->pod, r->container, "Warning", "InspectFailed", STR_FMT, STR_ARG(text));
 		fail_later(e, "InvalidImageName", text);

@@ -60,7 +60,8 @@ static int find_address(struct kubelet *k, struct err *err)
 		return 0;
 	r = machine_address(&k->arena, &ip);
 	if (r < 0)
-		return err_internal(err, "this machine has no address but loopback: give one with --node-ip");
+		return err_internal(
+			err, "this machine has no address but loopback: give one with --node-ip");
 	ARENA_PUSH(&k->arena, &k->node_ips, ip);
 	return 0;
 }
@@ -107,7 +108,8 @@ static int start_runtime(struct kubelet *k, struct err *err)
 
 /* --- the API --- */
 
-static void object_changed(void *user_data, const struct schema_resource *res, struct str ns, struct str name)
+static void object_changed(
+	void *user_data, const struct schema_resource *res, struct str ns, struct str name)
 {
 	pods_object_changed(user_data, res, ns, name);
 }
@@ -153,9 +155,11 @@ static int start_client(struct kubelet *k, struct err *err)
 static void subscribe(struct kubelet *k)
 {
 	client_subscribe(k->client, &v1_pod_resource,
-		arena_fmt(&k->arena, "spec.nodeName=" STR_FMT, STR_ARG(k->node_name)).p, pods_on_event, k);
+		arena_fmt(&k->arena, "spec.nodeName=" STR_FMT, STR_ARG(k->node_name)).p,
+		pods_on_event, k);
 	client_subscribe(k->client, &v1_node_resource,
-		arena_fmt(&k->arena, "metadata.name=" STR_FMT, STR_ARG(k->node_name)).p, node_on_event, k);
+		arena_fmt(&k->arena, "metadata.name=" STR_FMT, STR_ARG(k->node_name)).p,
+		node_on_event, k);
 	client_subscribe(k->client, &v1_service_resource, NULL, ignore_event, k);
 	client_start(k->client, synced, k);
 }
@@ -164,7 +168,8 @@ static void subscribe(struct kubelet *k)
 
 static int make_dirs(struct kubelet *k, struct err *err)
 {
-	const char *const dirs[] = {k->opts.data_dir, k->opts.root_dir, k->opts.run_dir, k->opts.pod_log_dir};
+	const char *const dirs[] = {
+		k->opts.data_dir, k->opts.root_dir, k->opts.run_dir, k->opts.pod_log_dir};
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		int r = files_make_dir(dirs[i], i == 3 ? 0755 : 0750);
@@ -175,7 +180,8 @@ static int make_dirs(struct kubelet *k, struct err *err)
 	return 0;
 }
 
-int kubelet_start(struct loop *loop, const struct kubelet_opts *opts, struct kubelet **ret, struct err *err)
+int kubelet_start(
+	struct loop *loop, const struct kubelet_opts *opts, struct kubelet **ret, struct err *err)
 {
 	struct kubelet *k = xcalloc(1, sizeof(*k));
 	int r;
@@ -185,8 +191,9 @@ int kubelet_start(struct loop *loop, const struct kubelet_opts *opts, struct kub
 	arena_init(&k->arena);
 	arena_init(&k->images_arena);
 	fill_in(k);
-	k->node_name = opts->node_name && opts->node_name[0] ? arena_strc(&k->arena, opts->node_name)
-							     : machine_hostname(&k->arena);
+	k->node_name = opts->node_name && opts->node_name[0]
+			       ? arena_strc(&k->arena, opts->node_name)
+			       : machine_hostname(&k->arena);
 	split(k, k->opts.cluster_dns, &k->cluster_dns);
 	r = find_address(k, err);
 	if (r == 0)

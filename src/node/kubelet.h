@@ -1,6 +1,6 @@
 /*
- * kubelet.h: the node agent. It registers a Node, runs the pods that are bound to it through a container runtime
- * (cri.h), reports what became of them, and serves the kubelet's HTTPS API.
+ * kubelet.h: the node agent. It registers a Node, runs the pods that are bound to it through a
+ * container runtime (cri.h), reports what became of them, and serves the kubelet's HTTPS API.
  *
  *     kubelet_main(argc, argv)    a program of its own: `kubelet`, `sampan node`
  *     kubelet_start(loop, …)      on a loop that others share (service proxy, DNS)
@@ -15,39 +15,42 @@
 
 struct kubelet;
 
-struct kubelet_opts { /* strings are borrowed and must outlive the kubelet; 0 or NULL: the default in brackets */
-	const char *kubeconfig;        /* how to reach the API server; or server and token: */
+struct kubelet_opts { /* strings are borrowed and must outlive the kubelet; 0 or NULL: the default
+			 in brackets */
+	const char *kubeconfig; /* how to reach the API server; or server and token: */
 	const char *server, *token, *ca_file;
-	const char *node_name;         /* [host name, lower case] */
-	const char *node_ip;           /* [default route's interface, else the first address that is not loopback] */
-	const char *data_dir;          /* images and containers of the built-in runtime [/var/lib/sampan] */
-	const char *root_dir;          /* pods' volumes and files [<data_dir>/kubelet] */
-	const char *run_dir;           /* what a reboot may lose [/run/sampan] */
-	const char *pod_log_dir;       /* [/var/log/pods] */
-	const char *runtime_endpoint;  /* "unix:///run/containerd/containerd.sock" [built in] */
+	const char *node_name; /* [host name, lower case] */
+	const char *node_ip;   /* [default route's interface, else the first address that is not
+				  loopback] */
+	const char *data_dir;  /* images and containers of the built-in runtime [/var/lib/sampan] */
+	const char *root_dir;  /* pods' volumes and files [<data_dir>/kubelet] */
+	const char *run_dir;   /* what a reboot may lose [/run/sampan] */
+	const char *pod_log_dir;      /* [/var/log/pods] */
+	const char *runtime_endpoint; /* "unix:///run/containerd/containerd.sock" [built in] */
 	const char *cni_conf_dir, *cni_bin_dir;
 	const char *oci_runtime, *conmon;
-	const char *static_pod_path;   /* a directory or file of manifests [none] */
-	const char *cgroup_root;       /* where kubepods is made [/] */
-	const char *pod_cidr;          /* until the Node has one [none] */
-	const char *cluster_dns;       /* comma-separated addresses */
-	const char *cluster_domain;    /* [cluster.local] */
-	const char *resolv_conf;       /* [/etc/resolv.conf] */
-	const char *node_labels;       /* k=v,… */
-	const char *taints;            /* key=value:Effect,… */
+	const char *static_pod_path; /* a directory or file of manifests [none] */
+	const char *cgroup_root;     /* where kubepods is made [/] */
+	const char *pod_cidr;        /* until the Node has one [none] */
+	const char *cluster_dns;     /* comma-separated addresses */
+	const char *cluster_domain;  /* [cluster.local] */
+	const char *resolv_conf;     /* [/etc/resolv.conf] */
+	const char *node_labels;     /* k=v,… */
+	const char *taints;          /* key=value:Effect,… */
 	const char *provider_id;
-	const char *bind_address;      /* of the HTTPS API [0.0.0.0] */
-	int port;                      /* [10250]; -1: none */
-	int max_pods;                  /* [110] */
+	const char *bind_address;                        /* of the HTTPS API [0.0.0.0] */
+	int port;                                        /* [10250]; -1: none */
+	int max_pods;                                    /* [110] */
 	int image_gc_high_percent, image_gc_low_percent; /* [85, 80] */
-	int64_t log_size_max;          /* bytes [10 MiB] */
-	int log_files_max;             /* [5] */
-	bool no_register;              /* do not create or change the Node's spec and labels */
+	int64_t log_size_max;                            /* bytes [10 MiB] */
+	int log_files_max;                               /* [5] */
+	bool no_register; /* do not create or change the Node's spec and labels */
 };
 
 int kubelet_main(int argc, char **argv);
 
-int kubelet_start(struct loop *loop, const struct kubelet_opts *opts, struct kubelet **ret, struct err *err);
+int kubelet_start(
+	struct loop *loop, const struct kubelet_opts *opts, struct kubelet **ret, struct err *err);
 /* Stops serving and forgets everything; containers go on running. */
 void kubelet_stop(struct kubelet *k);
 /* The node's name and first address, valid while the kubelet lives. */

@@ -12,7 +12,8 @@ static struct str join(struct arena *a, const struct flag_list *l)
 	struct str out = S("");
 
 	for (size_t i = 0; i < l->n; i++)
-		out = arena_fmt(a, STR_FMT "%s" STR_FMT, STR_ARG(out), i ? "," : "", STR_ARG(l->v[i]));
+		out = arena_fmt(
+			a, STR_FMT "%s" STR_FMT, STR_ARG(out), i ? "," : "", STR_ARG(l->v[i]));
 	return out;
 }
 
@@ -29,38 +30,53 @@ static int parse(struct command *c, int argc, char **argv, struct arena *a)
 	struct kubelet_opts *o = &c->o;
 	const struct flag flags[] = {
 		{"kubeconfig", FLAG_STRING, &o->kubeconfig, "FILE", "how to reach the API server"},
-		{"server", FLAG_STRING, &o->server, "URL", "the API server, instead of a kubeconfig"},
+		{"server", FLAG_STRING, &o->server, "URL",
+			"the API server, instead of a kubeconfig"},
 		{"token", FLAG_STRING, &o->token, "TOKEN", "bearer token for --server"},
 		{"certificate-authority", FLAG_STRING, &o->ca_file, "FILE", "CA of --server"},
 		{"node-name", FLAG_STRING, &o->node_name, "NAME", "name of the Node [the host's]"},
-		{"hostname-override", FLAG_STRING, &c->hostname_override, "NAME", "the same, upstream's flag"},
-		{"node-ip", FLAG_STRING, &o->node_ip, "IP[,IP]", "address of the node [found by itself]"},
-		{"data-dir", FLAG_STRING, &o->data_dir, "DIR", "images and containers [/var/lib/sampan]"},
-		{"root-dir", FLAG_STRING, &o->root_dir, "DIR", "volumes and files of pods [DATA-DIR/kubelet]"},
-		{"run-dir", FLAG_STRING, &o->run_dir, "DIR", "state that a reboot may lose [/run/sampan]"},
-		{"pod-logs-dir", FLAG_STRING, &o->pod_log_dir, "DIR", "logs of containers [/var/log/pods]"},
+		{"hostname-override", FLAG_STRING, &c->hostname_override, "NAME",
+			"the same, upstream's flag"},
+		{"node-ip", FLAG_STRING, &o->node_ip, "IP[,IP]",
+			"address of the node [found by itself]"},
+		{"data-dir", FLAG_STRING, &o->data_dir, "DIR",
+			"images and containers [/var/lib/sampan]"},
+		{"root-dir", FLAG_STRING, &o->root_dir, "DIR",
+			"volumes and files of pods [DATA-DIR/kubelet]"},
+		{"run-dir", FLAG_STRING, &o->run_dir, "DIR",
+			"state that a reboot may lose [/run/sampan]"},
+		{"pod-logs-dir", FLAG_STRING, &o->pod_log_dir, "DIR",
+			"logs of containers [/var/log/pods]"},
 		{"container-runtime-endpoint", FLAG_STRING, &o->runtime_endpoint, "unix:///SOCKET",
 			"a CRI runtime [built in]"},
 		{"cni-conf-dir", FLAG_STRING, &o->cni_conf_dir, "DIR", "[/etc/cni/net.d]"},
 		{"cni-bin-dir", FLAG_STRING, &o->cni_bin_dir, "DIR", "[/opt/cni/bin]"},
-		{"oci-runtime", FLAG_STRING, &o->oci_runtime, "FILE", "crun or runc [found by itself]"},
+		{"oci-runtime", FLAG_STRING, &o->oci_runtime, "FILE",
+			"crun or runc [found by itself]"},
 		{"conmon", FLAG_STRING, &o->conmon, "FILE", "[found by itself]"},
-		{"pod-manifest-path", FLAG_STRING, &o->static_pod_path, "DIR", "manifests of static pods"},
-		{"cgroup-root", FLAG_STRING, &o->cgroup_root, "CGROUP", "where kubepods is made [/]"},
-		{"pod-cidr", FLAG_STRING, &o->pod_cidr, "CIDR", "addresses of pods until the Node has some"},
+		{"pod-manifest-path", FLAG_STRING, &o->static_pod_path, "DIR",
+			"manifests of static pods"},
+		{"cgroup-root", FLAG_STRING, &o->cgroup_root, "CGROUP",
+			"where kubepods is made [/]"},
+		{"pod-cidr", FLAG_STRING, &o->pod_cidr, "CIDR",
+			"addresses of pods until the Node has some"},
 		{"cluster-dns", FLAG_LIST, &c->dns, "IP,…", "name servers of pods"},
 		{"cluster-domain", FLAG_STRING, &o->cluster_domain, "DOMAIN", "[cluster.local]"},
 		{"resolv-conf", FLAG_STRING, &o->resolv_conf, "FILE", "[/etc/resolv.conf]"},
-		{"register-node", FLAG_BOOL, &c->register_node, NULL, "make the Node object [true]"},
+		{"register-node", FLAG_BOOL, &c->register_node, NULL,
+			"make the Node object [true]"},
 		{"node-labels", FLAG_LIST, &c->labels, "K=V,…", "labels to register with"},
-		{"register-with-taints", FLAG_LIST, &c->taints, "K=V:EFFECT,…", "taints to register with"},
+		{"register-with-taints", FLAG_LIST, &c->taints, "K=V:EFFECT,…",
+			"taints to register with"},
 		{"provider-id", FLAG_STRING, &o->provider_id, "ID", "of the machine"},
-		{"address", FLAG_STRING, &o->bind_address, "IP", "where the HTTPS API listens [0.0.0.0]"},
+		{"address", FLAG_STRING, &o->bind_address, "IP",
+			"where the HTTPS API listens [0.0.0.0]"},
 		{"port", FLAG_INT, &o->port, "PORT", "of the HTTPS API [10250]"},
 		{"max-pods", FLAG_INT, &o->max_pods, "N", "[110]"},
 		{"image-gc-high-threshold", FLAG_INT, &o->image_gc_high_percent, "PERCENT",
 			"of the disk: unused images go [85]"},
-		{"image-gc-low-threshold", FLAG_INT, &o->image_gc_low_percent, "PERCENT", "until [80]"},
+		{"image-gc-low-threshold", FLAG_INT, &o->image_gc_low_percent, "PERCENT",
+			"until [80]"},
 		{"container-log-max-files", FLAG_INT, &o->log_files_max, "N", "[5]"},
 		{"bootstrap-kubeconfig", FLAG_RETIRED, NULL, NULL, "give --kubeconfig"},
 		{"config", FLAG_RETIRED, NULL, NULL, "give flags"},
@@ -128,6 +144,7 @@ int kubelet_main(int argc, char **argv)
 	log_info("kubelet of node " STR_FMT " at " STR_FMT, STR_ARG(kubelet_node_name(k)),
 		STR_ARG(kubelet_node_ip(k)));
 	loop_run(p.loop);
-	/* The process ends here and with it everything but the containers; taking it apart would only take time. */
+	/* The process ends here and with it everything but the containers; taking it apart would
+	 * only take time. */
 	return 0;
 }

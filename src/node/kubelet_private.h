@@ -21,8 +21,8 @@ struct housekeeping;
 
 struct kubelet {
 	struct loop *loop;
-	struct kubelet_opts opts;  /* with defaults filled in */
-	struct arena arena;        /* what lives as long as the kubelet */
+	struct kubelet_opts opts; /* with defaults filled in */
+	struct arena arena;       /* what lives as long as the kubelet */
 	struct str node_name;
 	struct str_vec node_ips;
 	struct str_vec cluster_dns;
@@ -35,10 +35,11 @@ struct kubelet {
 	struct str runtime_version; /* "sampan://0.1.0" */
 	struct str runtime_name;    /* "sampan" */
 	bool runtime_ready, network_ready, runtime_asked;
-	char *runtime_message;       /* NULL: none */
+	char *runtime_message; /* NULL: none */
 
 	struct str pod_cidr;
-	struct v1_container_image *node_images; /* for the Node's status; malloc'd, strings in images_arena */
+	struct v1_container_image
+		*node_images; /* for the Node's status; malloc'd, strings in images_arena */
 	size_t n_node_images;
 	struct arena images_arena;
 	bool disk_pressure;
@@ -50,8 +51,8 @@ struct kubelet {
 	struct static_pods *static_pods;
 	struct housekeeping *housekeeping;
 
-	struct pod *pods;           /* linked by next */
-	bool pods_synced;           /* all pods of the API are known */
+	struct pod *pods; /* linked by next */
+	bool pods_synced; /* all pods of the API are known */
 	bool stopping;
 };
 
@@ -61,7 +62,8 @@ struct pod *pod_by_name(struct kubelet *k, struct str ns, struct str name);
 void pods_on_event(void *user_data, const struct store_event *ev);
 void pods_on_synced(struct kubelet *k);
 /* A config map or secret has changed: pods that mount it write it again. */
-void pods_object_changed(struct kubelet *k, const struct schema_resource *res, struct str ns, struct str name);
+void pods_object_changed(
+	struct kubelet *k, const struct schema_resource *res, struct str ns, struct str name);
 void pods_wake_all(struct kubelet *k);
 
 /* static_pods.c: pods from manifests. */
@@ -75,7 +77,8 @@ void static_pods_node_ready(struct kubelet *k); /* the API server answers: make 
 struct node_agent *node_agent_new(struct kubelet *k);
 void node_agent_free(struct node_agent *n);
 void node_agent_start(struct node_agent *n);
-void node_agent_changed(struct node_agent *n); /* the runtime's or a pressure's state: say it at once */
+void node_agent_changed(
+	struct node_agent *n); /* the runtime's or a pressure's state: say it at once */
 void node_on_event(void *user_data, const struct store_event *ev);
 const struct str_map *node_allocatable(struct kubelet *k, struct arena *a);
 struct v1_node *node_object(struct kubelet *k, struct arena *a); /* NULL: not known yet */
@@ -92,7 +95,8 @@ void kubelet_server_free(struct kubelet_server *s);
 /* relist.c: keeps what the runtime shows. */
 struct relist *relist_new(struct kubelet *k);
 void relist_free(struct relist *r);
-/* Asks the runtime again; returns a number: once relist_done() has reached it, what was done before this call shows. */
+/* Asks the runtime again; returns a number: once relist_done() has reached it, what was done before
+ * this call shows. */
 uint64_t relist_request(struct relist *r);
 uint64_t relist_done(const struct relist *r);
 

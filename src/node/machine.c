@@ -25,7 +25,8 @@ static void default_interface(char out[IF_NAMESIZE])
 
 	out[0] = 0;
 	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%15s %x %*x %x %*d %*d %u %x", name, &dest, &flags, &metric, &mask) != 5)
+		if (sscanf(line, "%15s %x %*x %x %*d %*d %u %x", name, &dest, &flags, &metric,
+			    &mask) != 5)
 			continue;
 		if (dest != 0 || mask != 0 || !(flags & 1) || metric >= best)
 			continue;
@@ -118,7 +119,8 @@ uint64_t machine_memory_available(void)
 	return meminfo("MemAvailable");
 }
 
-uint64_t machine_disk(const char *path, uint64_t *ret_free, uint64_t *ret_inodes, uint64_t *ret_inodes_free)
+uint64_t machine_disk(
+	const char *path, uint64_t *ret_free, uint64_t *ret_inodes, uint64_t *ret_inodes_free)
 {
 	struct statvfs s;
 
@@ -147,12 +149,13 @@ struct str_map machine_hugepages(struct arena *a)
 
 		if (sscanf(e->d_name, "hugepages-%llukB", &kb) != 1)
 			continue;
-		if (file_read(arena_fmt(a, "/sys/kernel/mm/hugepages/%s/nr_hugepages", e->d_name).p, 64, a, &count,
-			    NULL) == 0)
+		if (file_read(arena_fmt(a, "/sys/kernel/mm/hugepages/%s/nr_hugepages", e->d_name).p,
+			    64, a, &count, NULL) == 0)
 			str_to_i64(str_trim(count), &n);
 		p.key = kb >= 1048576 ? arena_fmt(a, "hugepages-%lluGi", kb / 1048576)
 				      : arena_fmt(a, "hugepages-%lluMi", kb / 1024);
-		p.value = n ? arena_fmt(a, "%lldMi", (long long)(n * (int64_t)(kb / 1024))) : S("0");
+		p.value =
+			n ? arena_fmt(a, "%lldMi", (long long)(n * (int64_t)(kb / 1024))) : S("0");
 		ARENA_PUSH(a, &m, p);
 	}
 	if (d)
@@ -202,8 +205,9 @@ void machine_info(struct arena *a, struct machine_info *ret)
 {
 	static const struct {
 		const char *uname, *go;
-	} archs[] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}, {"armv7l", "arm"}, {"armv6l", "arm"},
-		{"i686", "386"}, {"riscv64", "riscv64"}, {"ppc64le", "ppc64le"}, {"s390x", "s390x"}};
+	} archs[] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}, {"armv7l", "arm"},
+		{"armv6l", "arm"}, {"i686", "386"}, {"riscv64", "riscv64"}, {"ppc64le", "ppc64le"},
+		{"s390x", "s390x"}};
 	struct utsname u;
 
 	uname(&u);

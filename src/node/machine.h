@@ -1,15 +1,18 @@
-/* machine.h: facts of this machine: addresses, CPUs, memory, identity. They block briefly on /proc and /sys. */
+/* machine.h: facts of this machine: addresses, CPUs, memory, identity. They block briefly on /proc
+ * and /sys. */
 #ifndef SAMPAN_NODE_MACHINE_H
 #define SAMPAN_NODE_MACHINE_H
 
 #include "base/base.h"
 
-/* The default route's interface's address, else the first that is not loopback; v4 before v6. -ENOENT: there is none. */
+/* The default route's interface's address, else the first that is not loopback; v4 before v6.
+ * -ENOENT: there is none. */
 int machine_address(struct arena *a, struct str *ret);
 int machine_cpus(void);
-uint64_t machine_memory(void);           /* bytes */
+uint64_t machine_memory(void); /* bytes */
 uint64_t machine_memory_available(void);
-uint64_t machine_disk(const char *path, uint64_t *ret_free, uint64_t *ret_inodes, uint64_t *ret_inodes_free);
+uint64_t machine_disk(
+	const char *path, uint64_t *ret_free, uint64_t *ret_inodes, uint64_t *ret_inodes_free);
 struct str machine_hostname(struct arena *a); /* lower case */
 
 struct machine_info {

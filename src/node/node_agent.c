@@ -1,6 +1,6 @@
 /*
- * node_agent.c: keeps the Node object and its Lease: registers, says the status when it changes or every five minutes,
- * renews the lease every ten seconds, and looks after the runtime's state.
+ * node_agent.c: keeps the Node object and its Lease: registers, says the status when it changes or
+ * every five minutes, renews the lease every ten seconds, and looks after the runtime's state.
  */
 #include <stdio.h>
 
@@ -58,7 +58,8 @@ static void runtime_timer_fired(struct loop_timer *t)
 	ask_runtime(container_of(t, struct node_agent, runtime_timer));
 }
 
-static void got_runtime(void *user_data, bool runtime_ready, bool network_ready, struct str message, struct err *err)
+static void got_runtime(void *user_data, bool runtime_ready, bool network_ready, struct str message,
+	struct err *err)
 {
 	struct node_agent *n = user_data;
 	struct kubelet *k = n->k;
@@ -76,8 +77,8 @@ static void got_runtime(void *user_data, bool runtime_ready, bool network_ready,
 		node_agent_changed(n);
 		pods_wake_all(k);
 	}
-	loop_timer_start(
-		&n->runtime_timer, k->runtime_ready && k->network_ready ? RUNTIME_MS : RUNTIME_BAD_MS);
+	loop_timer_start(&n->runtime_timer,
+		k->runtime_ready && k->network_ready ? RUNTIME_MS : RUNTIME_BAD_MS);
 }
 
 static void ask_runtime(struct node_agent *n)
@@ -103,7 +104,8 @@ static void said(struct client_call *call)
 
 	n->status_busy = false;
 	if (call->result < 0) {
-		log_warn("node " STR_FMT ": writing its status: %s", STR_ARG(n->k->node_name), err_text(&call->err));
+		log_warn("node " STR_FMT ": writing its status: %s", STR_ARG(n->k->node_name),
+			err_text(&call->err));
 		n->said = NULL;
 		if (call->status == 404)
 			n->registered = false; /* somebody deleted it; it registers again */
@@ -114,7 +116,7 @@ static void said(struct client_call *call)
 	n->status_again = false;
 	if (!n->told && n->k->runtime_ready && n->k->network_ready) {
 		n->told = true;
-		notify_ready();
+		notify_supervisor("READY=1");
 	}
 }
 
@@ -160,7 +162,8 @@ static void say_status(struct node_agent *n)
 	arena_init(&a);
 	old = node_object(k, &a);
 	node_status_make(k, old, &a, &s);
-	if (n->said && node_status_same(n->said, &s, &a) && now - n->said_ms < STATUS_MS - RETRY_MS) {
+	if (n->said && node_status_same(n->said, &s, &a) &&
+		now - n->said_ms < STATUS_MS - RETRY_MS) {
 		loop_timer_start(&n->status_timer, STATUS_MS - (now - n->said_ms));
 	} else {
 		arena_release(&n->said_arena);
@@ -197,7 +200,8 @@ static void labelled(struct client_call *call)
 	struct node_agent *n = call->user_data;
 
 	if (call->result < 0)
-		log_warn("node " STR_FMT ": labels: %s", STR_ARG(n->k->node_name), err_text(&call->err));
+		log_warn("node " STR_FMT ": labels: %s", STR_ARG(n->k->node_name),
+			err_text(&call->err));
 	now_registered(n);
 }
 
@@ -211,8 +215,8 @@ static void label_node(struct node_agent *n)
 	buf_init(&b, PATCH_MAX);
 	buf_add_c(&b, "{\"metadata\":{\"labels\":{");
 	for (size_t i = 0; i < labels.n; i++)
-		buf_fmt(&b, "%s\"" STR_FMT "\":\"" STR_FMT "\"", i ? "," : "", STR_ARG(labels.v[i].key),
-			STR_ARG(labels.v[i].value));
+		buf_fmt(&b, "%s\"" STR_FMT "\":\"" STR_FMT "\"", i ? "," : "",
+			STR_ARG(labels.v[i].key), STR_ARG(labels.v[i].value));
 	buf_add_c(&b, "}}}");
 	call->verb = "patch";
 	call->resource = &v1_node_resource;
@@ -235,7 +239,8 @@ static void created(struct client_call *call)
 		n->registering = true;
 		label_node(n);
 	} else {
-		log_warn("registering node " STR_FMT ": %s", STR_ARG(n->k->node_name), err_text(&call->err));
+		log_warn("registering node " STR_FMT ": %s", STR_ARG(n->k->node_name),
+			err_text(&call->err));
 		loop_timer_start(&n->status_timer, RETRY_MS);
 	}
 }
@@ -279,7 +284,8 @@ static void renewed(struct client_call *call)
 	else if (call->status == 404)
 		n->lease_revision = 0;
 	if (call->result < 0 && call->status != 409)
-		log_debug("lease of node " STR_FMT ": %s", STR_ARG(n->k->node_name), err_text(&call->err));
+		log_debug("lease of node " STR_FMT ": %s", STR_ARG(n->k->node_name),
+			err_text(&call->err));
 	loop_timer_start(&n->lease_timer, call->result < 0 ? RETRY_MS : LEASE_MS);
 }
 
@@ -324,22 +330,26 @@ static void renew(struct node_agent *n)
 	l->metadata.name = n->k->node_name;
 	l->metadata.namespace = S("kube-node-lease");
 	if (node) {
-		struct meta_v1_owner_reference owner = {
-			.api_version = S("v1"), .kind = S("Node"), .name = n->k->node_name, .uid = node->metadata.uid};
+		struct meta_v1_owner_reference owner = {.api_version = S("v1"),
+			.kind = S("Node"),
+			.name = n->k->node_name,
+			.uid = node->metadata.uid};
 
 		ARENA_PUSH(&call->arena, &l->metadata.owner_references, owner);
 	}
 	l->spec.holder_identity = n->k->node_name;
 	l->spec.lease_duration_seconds = arena_memdup(&call->arena, &seconds, sizeof(seconds));
-	l->spec.renew_time = (struct k8s_time){
-		.set = true, .sec = now / 1000000000, .nsec = (int32_t)(now % 1000000000) / 1000 * 1000};
+	l->spec.renew_time = (struct k8s_time){.set = true,
+		.sec = now / 1000000000,
+		.nsec = (int32_t)(now % 1000000000) / 1000 * 1000};
 	n->lease_busy = true;
 	call->resource = &coordination_v1_lease_resource;
 	call->ns = S("kube-node-lease");
 	call->object = l;
 	call->user_data = n;
 	if (n->lease_revision) {
-		l->metadata.resource_version = arena_fmt(&call->arena, "%llu", (unsigned long long)n->lease_revision);
+		l->metadata.resource_version =
+			arena_fmt(&call->arena, "%llu", (unsigned long long)n->lease_revision);
 		call->verb = "update";
 		call->name = n->k->node_name;
 		call->done = renewed;
@@ -367,7 +377,8 @@ void node_on_event(void *user_data, const struct store_event *ev)
 	}
 	arena_init(&a);
 	node = object_decode(ev->object, &a);
-	if (k->builtin_runtime && !str_empty(node->spec.pod_cidr) && !str_eq(node->spec.pod_cidr, k->pod_cidr)) {
+	if (k->builtin_runtime && !str_empty(node->spec.pod_cidr) &&
+		!str_eq(node->spec.pod_cidr, k->pod_cidr)) {
 		k->pod_cidr = arena_str(&k->arena, node->spec.pod_cidr);
 		cri_runtime_set_pod_cidr(k->cri, k->pod_cidr);
 		ask_runtime(k->node);

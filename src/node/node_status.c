@@ -37,14 +37,16 @@ struct str_map node_capacity(struct kubelet *k, struct arena *a)
 
 	put(a, &m, S("cpu"), arena_fmt(a, "%d", machine_cpus()));
 	put(a, &m, S("memory"), arena_fmt(a, "%lldKi", (long long)(node_memory_capacity() / 1024)));
-	put(a, &m, S("ephemeral-storage"), arena_fmt(a, "%lluKi", (unsigned long long)(disk / 1024)));
+	put(a, &m, S("ephemeral-storage"),
+		arena_fmt(a, "%lluKi", (unsigned long long)(disk / 1024)));
 	put(a, &m, S("pods"), arena_fmt(a, "%d", k->opts.max_pods));
 	for (size_t i = 0; i < huge.n; i++)
 		put(a, &m, huge.v[i].key, huge.v[i].value);
 	return m;
 }
 
-struct str_map node_allocatable_of(struct kubelet *k, const struct str_map *capacity, struct arena *a)
+struct str_map node_allocatable_of(
+	struct kubelet *k, const struct str_map *capacity, struct arena *a)
 {
 	struct str_map m = {0};
 	uint64_t disk = machine_disk(k->opts.root_dir, NULL, NULL, NULL);
@@ -64,8 +66,8 @@ struct str_map node_allocatable_of(struct kubelet *k, const struct str_map *capa
 
 /* --- conditions --- */
 
-static void condition(struct arena *a, struct v1_node_status *s, const struct v1_node *old, int64_t now_ns,
-	const char *type, bool status, struct str reason, struct str message)
+static void condition(struct arena *a, struct v1_node_status *s, const struct v1_node *old,
+	int64_t now_ns, const char *type, bool status, struct str reason, struct str message)
 {
 	struct v1_node_condition c = {
 		.type = str_c(type),
@@ -85,7 +87,8 @@ static void condition(struct arena *a, struct v1_node_status *s, const struct v1
 	ARENA_PUSH(a, &s->conditions, c);
 }
 
-static void set_conditions(struct kubelet *k, const struct v1_node *old, struct arena *a, struct v1_node_status *s)
+static void set_conditions(
+	struct kubelet *k, const struct v1_node *old, struct arena *a, struct v1_node_status *s)
 {
 	int64_t now = loop_wall_ns(k->loop);
 	bool ready = k->runtime_ready && k->network_ready;
@@ -95,19 +98,24 @@ static void set_conditions(struct kubelet *k, const struct v1_node *old, struct 
 		S("kubelet has sufficient memory available"));
 	condition(a, s, old, now, "DiskPressure", k->disk_pressure,
 		k->disk_pressure ? S("KubeletHasDiskPressure") : S("KubeletHasNoDiskPressure"),
-		k->disk_pressure ? S("kubelet has disk pressure") : S("kubelet has no disk pressure"));
+		k->disk_pressure ? S("kubelet has disk pressure")
+				 : S("kubelet has no disk pressure"));
 	condition(a, s, old, now, "PIDPressure", false, S("KubeletHasSufficientPID"),
 		S("kubelet has sufficient PID available"));
 	if (ready)
-		condition(a, s, old, now, "Ready", true, S("KubeletReady"), S("kubelet is posting ready status"));
+		condition(a, s, old, now, "Ready", true, S("KubeletReady"),
+			S("kubelet is posting ready status"));
 	else if (!k->runtime_ready)
 		condition(a, s, old, now, "Ready", false, S("KubeletNotReady"),
-			arena_fmt(a, "container runtime not ready: RuntimeReady=false reason:RuntimeNotReady message:%s",
+			arena_fmt(a,
+				"container runtime not ready: RuntimeReady=false "
+				"reason:RuntimeNotReady message:%s",
 				why));
 	else
 		condition(a, s, old, now, "Ready", false, S("KubeletNotReady"),
 			arena_fmt(a,
-				"container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+				"container runtime network not ready: NetworkReady=false "
+				"reason:NetworkPluginNotReady "
 				"message:%s",
 				why));
 }
@@ -132,7 +140,8 @@ static void set_info(struct kubelet *k, struct arena *a, struct v1_node_system_i
 	};
 }
 
-void node_status_make(struct kubelet *k, const struct v1_node *old, struct arena *a, struct v1_node_status *ret)
+void node_status_make(
+	struct kubelet *k, const struct v1_node *old, struct arena *a, struct v1_node_status *ret)
 {
 	struct v1_node_status s = {0};
 
@@ -155,7 +164,8 @@ void node_status_make(struct kubelet *k, const struct v1_node *old, struct arena
 	*ret = s;
 }
 
-bool node_status_same(const struct v1_node_status *x, const struct v1_node_status *y, struct arena *scratch)
+bool node_status_same(
+	const struct v1_node_status *x, const struct v1_node_status *y, struct arena *scratch)
 {
 	struct v1_node_status *a = schema_copy(&v1_node_status_schema, x, scratch);
 	struct v1_node_status *b = schema_copy(&v1_node_status_schema, y, scratch);
@@ -212,7 +222,8 @@ struct v1_node *node_new(struct kubelet *k, struct arena *a)
 
 	n->metadata.name = k->node_name;
 	n->metadata.labels = node_labels(k, a);
-	put(a, &n->metadata.annotations, S("volumes.kubernetes.io/controller-managed-attach-detach"), S("true"));
+	put(a, &n->metadata.annotations,
+		S("volumes.kubernetes.io/controller-managed-attach-detach"), S("true"));
 	n->spec.provider_id = str_c(k->opts.provider_id);
 	add_taints(k, a, n);
 	node_status_make(k, NULL, a, &n->status);

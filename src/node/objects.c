@@ -74,8 +74,8 @@ static void got(struct client_call *call)
 	free(g);
 }
 
-void objects_get(struct objects *s, const struct schema_resource *res, struct str ns, struct str name,
-	objects_got_fn *done, void *user_data)
+void objects_get(struct objects *s, const struct schema_resource *res, struct str ns,
+	struct str name, objects_got_fn *done, void *user_data)
 {
 	struct client_call *call = client_call_new(s->client);
 	struct get *g = xcalloc(1, sizeof(*g));
@@ -113,7 +113,8 @@ static void polled(struct client_call *call)
 	if (call->result == 0 || call->status == 404) {
 		if (w->seen && now != w->revision) {
 			w->changed_ms = loop_now_ms(client_loop(w->owner->client));
-			w->owner->changed(w->owner->user_data, w->res, str_c(w->ns), str_c(w->name));
+			w->owner->changed(
+				w->owner->user_data, w->res, str_c(w->ns), str_c(w->name));
 		}
 		w->revision = now;
 		w->seen = true;
@@ -155,7 +156,8 @@ static char *copy(struct str s)
 	return c;
 }
 
-void objects_watch(struct objects *s, const struct schema_resource *res, struct str ns, struct str name)
+void objects_watch(
+	struct objects *s, const struct schema_resource *res, struct str ns, struct str name)
 {
 	struct watched **at = find(s, res, ns, name), *w = *at;
 
@@ -174,7 +176,8 @@ void objects_watch(struct objects *s, const struct schema_resource *res, struct 
 	w->refs++;
 }
 
-void objects_unwatch(struct objects *s, const struct schema_resource *res, struct str ns, struct str name)
+void objects_unwatch(
+	struct objects *s, const struct schema_resource *res, struct str ns, struct str name)
 {
 	struct watched **at = find(s, res, ns, name), *w = *at;
 

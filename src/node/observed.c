@@ -42,7 +42,8 @@ struct cri_sandbox_status cri_sandbox_copy(struct arena *a, const struct cri_san
 	return o;
 }
 
-struct cri_container_status cri_container_copy(struct arena *a, const struct cri_container_status *c)
+struct cri_container_status cri_container_copy(
+	struct arena *a, const struct cri_container_status *c)
 {
 	struct cri_container_status o = *c;
 
@@ -68,8 +69,8 @@ struct cri_container_status cri_container_copy(struct arena *a, const struct cri
 	o.resources.cpuset_cpus = arena_str(a, c->resources.cpuset_cpus);
 	o.resources.cpuset_mems = arena_str(a, c->resources.cpuset_mems);
 	o.resources.unified = copy_pairs(a, &c->resources.unified);
-	o.supplemental_groups = arena_memdup(
-		a, c->supplemental_groups, c->n_supplemental_groups * sizeof(*c->supplemental_groups));
+	o.supplemental_groups = arena_memdup(a, c->supplemental_groups,
+		c->n_supplemental_groups * sizeof(*c->supplemental_groups));
 	return o;
 }
 

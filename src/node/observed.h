@@ -1,6 +1,7 @@
 /*
- * observed.h: what the container runtime says about one pod: its sandboxes and containers, as one immutable copy in an
- * arena of its own, newest first; and the labels and annotations by which the kubelet finds its own containers again.
+ * observed.h: what the container runtime says about one pod: its sandboxes and containers, as one
+ * immutable copy in an arena of its own, newest first; and the labels and annotations by which the
+ * kubelet finds its own containers again.
  */
 #ifndef SAMPAN_OBSERVED_H
 #define SAMPAN_OBSERVED_H
@@ -29,7 +30,8 @@ void observed_release(struct observed *o);
 
 /* Deep copies into an arena. */
 struct cri_sandbox_status cri_sandbox_copy(struct arena *a, const struct cri_sandbox_status *s);
-struct cri_container_status cri_container_copy(struct arena *a, const struct cri_container_status *c);
+struct cri_container_status cri_container_copy(
+	struct arena *a, const struct cri_container_status *c);
 /* Sorts both lists, newest first. */
 void observed_sort(struct observed *o);
 /* Whether anything differs that the planner or the status would look at. */

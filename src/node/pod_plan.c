@@ -68,8 +68,8 @@ static bool rule_matches(const struct v1_container_restart_rule *r, int exit_cod
 
 bool container_restarts(const struct v1_pod *pod, const struct v1_container *c, int exit_code)
 {
-	struct str policy = str_empty(c->restart_policy) ? pod->spec.restart_policy
-							 : c->restart_policy;
+	struct str policy =
+		str_empty(c->restart_policy) ? pod->spec.restart_policy : c->restart_policy;
 
 	for (size_t i = 0; i < c->restart_policy_rules.n; i++)
 		if (rule_matches(&c->restart_policy_rules.v[i], exit_code))
@@ -159,8 +159,7 @@ static struct probe_results probes_of(struct planner_state *p, struct str id)
 	return (struct probe_results){0};
 }
 
-static bool definition_changed(
-	const struct v1_container *c, const struct cri_container_status *s)
+static bool definition_changed(const struct v1_container *c, const struct cri_container_status *s)
 {
 	char now[32];
 	struct str then = cri_lookup(&s->annotations, S(ANNOTATION_HASH));
@@ -181,8 +180,8 @@ static bool restarts_on_failure(const struct v1_pod *pod, const struct v1_contai
 
 static bool ran_once(struct planner_state *p, const struct v1_container *c)
 {
-	struct str policy = str_empty(c->restart_policy) ? p->pod->spec.restart_policy
-							 : c->restart_policy;
+	struct str policy =
+		str_empty(c->restart_policy) ? p->pod->spec.restart_policy : c->restart_policy;
 	const struct cri_container_status *s = observed_find(p->o, c->name);
 
 	return str_eq(policy, S("OnFailure")) && s && s->state == CRI_EXITED && s->exit_code == 0;
@@ -217,9 +216,9 @@ static void plan_new_sandbox(struct planner_state *p)
 /* --- init containers and sidecars --- */
 
 struct init_walk {
-	bool initialized;  /* all of them are through, or a main container has run */
-	bool previously;   /* a later one was seen, so this one is through */
-	size_t *starts;    /* found backwards */
+	bool initialized; /* all of them are through, or a main container has run */
+	bool previously;  /* a later one was seen, so this one is through */
+	size_t *starts;   /* found backwards */
 	size_t n_starts;
 };
 
@@ -231,7 +230,8 @@ static void init_start(struct init_walk *w, size_t i)
 static void kill_init(struct planner_state *p, const struct cri_container_status *s,
 	enum kill_reason reason, const char *what)
 {
-	plan_kill(p, s, reason, arena_fmt(p->a, "Init container " STR_FMT " %s", STR_ARG(s->name), what));
+	plan_kill(p, s, reason,
+		arena_fmt(p->a, "Init container " STR_FMT " %s", STR_ARG(s->name), what));
 }
 
 static void init_passed(struct planner_state *p, struct init_walk *w, size_t i)
@@ -297,7 +297,8 @@ static bool plan_init_containers(struct planner_state *p)
 	if (spec->init_containers.n == 0)
 		return true;
 	for (size_t i = 0; i < spec->containers.n; i++) {
-		const struct cri_container_status *s = observed_find(p->o, spec->containers.v[i].name);
+		const struct cri_container_status *s =
+			observed_find(p->o, spec->containers.v[i].name);
 
 		w.initialized |= s && (s->state == CRI_CREATED || s->state == CRI_RUNNING);
 	}
@@ -334,8 +335,7 @@ static bool plan_init_containers(struct planner_state *p)
 /* --- the containers proper --- */
 
 /* Returns whether it stays as it is. */
-static bool plan_running(
-	struct planner_state *p, size_t i, const struct cri_container_status *s)
+static bool plan_running(struct planner_state *p, size_t i, const struct cri_container_status *s)
 {
 	const struct v1_container *c = &p->pod->spec.containers.v[i];
 	struct probe_results r = probes_of(p, s->id);
@@ -382,7 +382,8 @@ static void plan_containers(struct planner_state *p)
 			continue;
 		if (s && s->state == CRI_UNKNOWN)
 			plan_kill(p, s, KILL_UNKNOWN_STATE,
-				S("Container is in \"unknown\" state, try killing it before restart"));
+				S("Container is in \"unknown\" state, try killing it before "
+				  "restart"));
 		plan_start(p, CONTAINER_REGULAR, i);
 		starts++;
 	}

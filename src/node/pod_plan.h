@@ -1,6 +1,7 @@
 /*
- * pod_plan.h: what to do next with a pod: a pure function of the pod as the API has it, what the runtime shows, and what
- * the probes found. The worker (pod_worker.c) carries the actions out, looks again and asks again.
+ * pod_plan.h: what to do next with a pod: a pure function of the pod as the API has it, what the
+ * runtime shows, and what the probes found. The worker (pod_worker.c) carries the actions out,
+ * looks again and asks again.
  */
 #ifndef SAMPAN_POD_PLAN_H
 #define SAMPAN_POD_PLAN_H
@@ -54,8 +55,10 @@ void pod_plan(const struct pod_plan_input *in, struct arena *a, struct pod_plan 
 
 /* --- what the planner and the status agree on --- */
 
-bool container_is_sidecar(const struct v1_container *c); /* an init container with restartPolicy Always */
-/* Whether a container that ended like that starts again: its own rules and policy, else the pod's. */
+bool container_is_sidecar(
+	const struct v1_container *c); /* an init container with restartPolicy Always */
+/* Whether a container that ended like that starts again: its own rules and policy, else the pod's.
+ */
 bool container_restarts(const struct v1_pod *pod, const struct v1_container *c, int exit_code);
 /* Whether it should be started, as far as restart policies say. */
 bool container_should_start(

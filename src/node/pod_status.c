@@ -20,7 +20,8 @@ const struct v1_pod_condition *pod_condition(const struct v1_pod_status *s, cons
 	return NULL;
 }
 
-static const struct v1_container_status *find(const struct v1_container_status_vec *v, struct str name)
+static const struct v1_container_status *find(
+	const struct v1_container_status_vec *v, struct str name)
 {
 	for (size_t i = 0; i < v->n; i++)
 		if (str_eq(v->v[i].name, name))
@@ -38,8 +39,10 @@ struct tally {
 static void count_init(struct tally *t, const struct v1_pod *pod, const struct v1_container *c,
 	const struct v1_container_status *s)
 {
-	const struct v1_container_state_terminated *end =
-		!s ? NULL : s->state.terminated ? s->state.terminated : s->last_state.terminated;
+	const struct v1_container_state_terminated *end = !s ? NULL
+							  : s->state.terminated
+								  ? s->state.terminated
+								  : s->last_state.terminated;
 
 	if (!s || s->state.running || !end || (!s->state.terminated && !s->state.waiting))
 		t->pending_init++;
@@ -85,7 +88,8 @@ static void count_regular(struct tally *t, const struct v1_pod *pod, const struc
 
 static bool any_regular_active(const struct pod_status_input *in)
 {
-	const struct cri_sandbox_status *sb = in->observed->n_sandboxes ? &in->observed->sandboxes[0] : NULL;
+	const struct cri_sandbox_status *sb =
+		in->observed->n_sandboxes ? &in->observed->sandboxes[0] : NULL;
 
 	for (size_t i = 0; i < in->pod->spec.containers.n; i++) {
 		const struct cri_container_status *s =
@@ -146,8 +150,8 @@ static void add_name(struct buf *b, struct str name)
 static void add_names(struct arena *a, struct str *text, const char *what, const struct buf *names)
 {
 	if (names->n)
-		*text = arena_fmt(a, STR_FMT "%scontainers with %s status: [" STR_FMT "]", STR_ARG(*text),
-			text->n ? ", " : "", what, STR_ARG(buf_str(names)));
+		*text = arena_fmt(a, STR_FMT "%scontainers with %s status: [" STR_FMT "]",
+			STR_ARG(*text), text->n ? ", " : "", what, STR_ARG(buf_str(names)));
 }
 
 static struct condition terminal_condition(struct str phase)
@@ -165,11 +169,13 @@ static struct condition containers_ready(
 	buf_init(&unready, 64 * 1024);
 	buf_init(&unknown, 64 * 1024);
 	for (size_t k = 0; k < 2; k++) {
-		const struct v1_container_vec *v = k ? &pod->spec.containers : &pod->spec.init_containers;
+		const struct v1_container_vec *v =
+			k ? &pod->spec.containers : &pod->spec.init_containers;
 
 		for (size_t i = 0; i < v->n; i++) {
-			const struct v1_container_status *s = find(
-				k ? &st->container_statuses : &st->init_container_statuses, v->v[i].name);
+			const struct v1_container_status *s =
+				find(k ? &st->container_statuses : &st->init_container_statuses,
+					v->v[i].name);
 
 			if (k == 0 && !container_is_sidecar(&v->v[i]))
 				continue;
@@ -205,10 +211,12 @@ static struct condition pod_ready(
 		text = g ? arena_fmt(a,
 				   STR_FMT "%sthe status of pod readiness gate \"" STR_FMT
 					   "\" is not \"True\", but " STR_FMT,
-				   STR_ARG(text), text.n ? ", " : "", STR_ARG(type), STR_ARG(g->status))
+				   STR_ARG(text), text.n ? ", " : "", STR_ARG(type),
+				   STR_ARG(g->status))
 			 : arena_fmt(a,
-				   STR_FMT "%scorresponding condition of pod readiness gate \"" STR_FMT
-					   "\" does not exist.",
+				   STR_FMT
+				   "%scorresponding condition of pod readiness gate \"" STR_FMT
+				   "\" does not exist.",
 				   STR_ARG(text), text.n ? ", " : "", STR_ARG(type));
 	}
 	if (text.n)
@@ -248,10 +256,11 @@ static struct condition initialized(
 	return (struct condition){.status = true};
 }
 
-static void add_condition(const struct pod_status_input *in, struct arena *a, struct v1_pod_status *st,
-	const char *type, struct condition c)
+static void add_condition(const struct pod_status_input *in, struct arena *a,
+	struct v1_pod_status *st, const char *type, struct condition c)
 {
-	const struct v1_pod_condition *old = pod_condition(in->old ? in->old : &in->pod->status, type);
+	const struct v1_pod_condition *old =
+		pod_condition(in->old ? in->old : &in->pod->status, type);
 	struct v1_pod_condition n = {
 		.type = str_c(type),
 		.status = c.status ? S("True") : S("False"),
@@ -279,7 +288,8 @@ static bool kubelets_own(struct str type)
 	return false;
 }
 
-static void set_conditions(const struct pod_status_input *in, struct arena *a, struct v1_pod_status *st)
+static void set_conditions(
+	const struct pod_status_input *in, struct arena *a, struct v1_pod_status *st)
 {
 	const struct v1_pod_condition_vec *theirs = &in->pod->status.conditions;
 	struct condition ready, all;
@@ -304,11 +314,15 @@ static void set_conditions(const struct pod_status_input *in, struct arena *a, s
 
 /* --- the whole --- */
 
-static void set_addresses(const struct pod_status_input *in, struct arena *a, struct v1_pod_status *st)
+static void set_addresses(
+	const struct pod_status_input *in, struct arena *a, struct v1_pod_status *st)
 {
-	const struct cri_sandbox_status *sb = in->observed->n_sandboxes ? &in->observed->sandboxes[0] : NULL;
+	const struct cri_sandbox_status *sb =
+		in->observed->n_sandboxes ? &in->observed->sandboxes[0] : NULL;
 	const struct v1_pod_status *old = in->old ? in->old : &in->pod->status;
-	const struct str_vec *ips = in->pod->spec.host_network ? &in->host_ips : sb ? &sb->ips : NULL;
+	const struct str_vec *ips = in->pod->spec.host_network ? &in->host_ips
+				    : sb                       ? &sb->ips
+							       : NULL;
 
 	for (size_t i = 0; i < in->host_ips.n; i++) {
 		struct v1_host_ip h = {in->host_ips.v[i]};

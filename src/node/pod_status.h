@@ -1,6 +1,7 @@
 /*
- * pod_status.h: the status of a pod as the API shows it: a pure function of the pod, what was said last, what the runtime
- * shows and what the kubelet remembers (why a container could not be started, what the probes found).
+ * pod_status.h: the status of a pod as the API shows it: a pure function of the pod, what was said
+ * last, what the runtime shows and what the kubelet remembers (why a container could not be
+ * started, what the probes found).
  */
 #ifndef SAMPAN_POD_STATUS_H
 #define SAMPAN_POD_STATUS_H
@@ -9,9 +10,9 @@
 
 struct container_facts { /* of one container, by name */
 	struct str name;
-	struct str wait_reason, wait_message; /* why it does not start; empty: unknown */
-	struct str message_id, message;       /* the termination message of that instance */
-	struct probe_results probes;          /* of the instance that runs */
+	struct str wait_reason, wait_message;  /* why it does not start; empty: unknown */
+	struct str message_id, message;        /* the termination message of that instance */
+	struct probe_results probes;           /* of the instance that runs */
 	bool startup_worker, readiness_worker; /* there is such a probe */
 };
 
@@ -24,7 +25,8 @@ struct pod_status_input {
 	bool terminal; /* nothing of it runs any more, nor will */
 	bool stopping; /* something may still run; a terminal phase is not said yet */
 	struct str fail_reason, fail_message; /* evicted, deadline exceeded, rejected */
-	const struct v1_pod_condition_vec *resize; /* PodResizePending, PodResizeInProgress; NULL: none */
+	const struct v1_pod_condition_vec
+		*resize; /* PodResizePending, PodResizeInProgress; NULL: none */
 	struct str_vec host_ips;
 	struct str runtime; /* "containerd" in containerd://<id> */
 	int64_t now_ns;

@@ -1,5 +1,5 @@
-/* pod_worker.c: carries out what the planner says, one look at a time. Nothing here waits: whatever takes time is an
- * operation that wakes the pod again when it is done. */
+/* pod_worker.c: carries out what the planner says, one look at a time. Nothing here waits: whatever
+ * takes time is an operation that wakes the pod again when it is done. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -112,7 +112,8 @@ static int make_cgroup(struct pod *p, const struct v1_pod *spec)
 	p->cgroup = cgroup_of_pod(&p->k->cgroups, &p->names, pod_qos(spec), p->uid);
 	if (cgroup_pod_make(&p->k->cgroups, p->cgroup, &sums, &err) < 0) {
 		pod_event(p, (struct str){0}, "Warning", "FailedToCreatePodContainer",
-			"unable to ensure pod container exists: failed to create container for %s : %s",
+			"unable to ensure pod container exists: failed to create container for %s "
+			": %s",
 			p->cgroup.p, err_text(&err));
 		return -EIO;
 	}
@@ -219,7 +220,8 @@ static bool backs_off(struct pod *p, struct container_memory *m, struct arena *a
 		backoff_next(&m->crash, ended, now);
 		return false;
 	}
-	if (!m->wait_reason || strcmp(m->wait_reason, "CrashLoopBackOff") != 0 || now >= m->retry_ms) {
+	if (!m->wait_reason || strcmp(m->wait_reason, "CrashLoopBackOff") != 0 ||
+		now >= m->retry_ms) {
 		pod_event(p, str_c(m->name), "Warning", "BackOff",
 			"Back-off restarting failed container %s in pod " STR_FMT, m->name,
 			STR_ARG(pod_text(p, a)));
@@ -227,12 +229,14 @@ static bool backs_off(struct pod *p, struct container_memory *m, struct arena *a
 	}
 	pod_set_waiting(m, "CrashLoopBackOff",
 		arena_fmt(a, "back-off " STR_FMT " restarting failed container=%s pod=" STR_FMT,
-			STR_ARG(duration_text(a, m->crash.delay_ms)), m->name, STR_ARG(pod_text(p, a))));
+			STR_ARG(duration_text(a, m->crash.delay_ms)), m->name,
+			STR_ARG(pod_text(p, a))));
 	pod_wake_in(p, MIN(ended + m->crash.delay_ms - now + 1, BACKOFF_EVENT_MS));
 	return true;
 }
 
-static void start_containers(struct pod *p, const struct v1_pod *spec, const struct pod_plan *plan, struct arena *a)
+static void start_containers(
+	struct pod *p, const struct v1_pod *spec, const struct pod_plan *plan, struct arena *a)
 {
 	for (size_t i = 0; i < plan->starts.n && !p->starting; i++) {
 		const struct plan_start *s = &plan->starts.v[i];
@@ -248,7 +252,8 @@ static void start_containers(struct pod *p, const struct v1_pod *spec, const str
 	}
 }
 
-static void carry_out(struct pod *p, const struct v1_pod *spec, const struct pod_plan *plan, struct arena *a)
+static void carry_out(
+	struct pod *p, const struct v1_pod *spec, const struct pod_plan *plan, struct arena *a)
 {
 	if (plan->kill_pod) {
 		renew_sandbox(p, spec, plan);
@@ -328,7 +333,8 @@ static bool past_deadline(struct pod *p, const struct v1_pod *spec)
 	}
 	pod_event(p, (struct str){0}, "Normal", "DeadlineExceeded",
 		"Pod was active on the node longer than the specified deadline");
-	pod_fail(p, "DeadlineExceeded", S("Pod was active on the node longer than the specified deadline"));
+	pod_fail(p, "DeadlineExceeded",
+		S("Pod was active on the node longer than the specified deadline"));
 	return true;
 }
 
@@ -340,12 +346,14 @@ static void sync_pod(struct pod *p, const struct v1_pod *spec, struct arena *a)
 	struct pod_plan plan;
 
 	if (!p->k->network_ready && !spec->spec.host_network && p->k->runtime_asked) {
-		pod_event(p, (struct str){0}, "Warning", "NetworkNotReady", "network is not ready: %s",
+		pod_event(p, (struct str){0}, "Warning", "NetworkNotReady",
+			"network is not ready: %s",
 			p->k->runtime_message ? p->k->runtime_message : "");
 		pod_wake_in(p, NETWORK_RETRY_MS);
 		return;
 	}
-	if ((!p->dirs_made && make_dirs(p, a) < 0) || (!p->cgroup_made && make_cgroup(p, spec) < 0)) {
+	if ((!p->dirs_made && make_dirs(p, a) < 0) ||
+		(!p->cgroup_made && make_cgroup(p, spec) < 0)) {
 		pod_wake_in(p, NETWORK_RETRY_MS);
 		return;
 	}
@@ -371,7 +379,8 @@ static int64_t grace_of(const struct pod *p, const struct v1_pod *spec)
 		return p->fail_grace_s;
 	if (!spec) {
 		for (size_t i = 0; i < p->observed.n_containers; i++)
-			if (str_to_i64(cri_lookup(&p->observed.containers[i].annotations, S(ANNOTATION_GRACE)),
+			if (str_to_i64(cri_lookup(&p->observed.containers[i].annotations,
+					       S(ANNOTATION_GRACE)),
 				    &n) == 0)
 				grace = n;
 		return grace;
@@ -478,7 +487,8 @@ static void torn_down(void *user_data, struct err *err)
 	struct pod *p = user_data;
 
 	if (err) {
-		log_warn("pod " STR_FMT "/" STR_FMT ": %s", STR_ARG(p->ns), STR_ARG(p->name), err_text(err));
+		log_warn("pod " STR_FMT "/" STR_FMT ": %s", STR_ARG(p->ns), STR_ARG(p->name),
+			err_text(err));
 		pod_wake_in(p, NETWORK_RETRY_MS);
 	} else {
 		p->volumes_gone = true;
@@ -569,7 +579,8 @@ static bool finish_pod(struct pod *p, struct arena *a)
 		}
 		p->removing = true;
 		pod_ops_begin(p);
-		p->k->cri->ops->remove_sandbox(p->k->cri, p->observed.sandboxes[0].id, sandbox_removed, p);
+		p->k->cri->ops->remove_sandbox(
+			p->k->cri, p->observed.sandboxes[0].id, sandbox_removed, p);
 		return false;
 	}
 	files_remove_tree(pod_log_dir(p, a).p);

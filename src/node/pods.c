@@ -185,13 +185,14 @@ struct pod_facts pod_facts(const struct pod *p, const struct v1_pod *spec, struc
 
 struct str pod_log_dir(const struct pod *p, struct arena *a)
 {
-	return arena_fmt(a, "%s/" STR_FMT "_" STR_FMT "_" STR_FMT, p->k->opts.pod_log_dir, STR_ARG(p->ns),
-		STR_ARG(p->name), STR_ARG(p->uid));
+	return arena_fmt(a, "%s/" STR_FMT "_" STR_FMT "_" STR_FMT, p->k->opts.pod_log_dir,
+		STR_ARG(p->ns), STR_ARG(p->name), STR_ARG(p->uid));
 }
 
 struct str pod_text(const struct pod *p, struct arena *a)
 {
-	return arena_fmt(a, STR_FMT "_" STR_FMT "(" STR_FMT ")", STR_ARG(p->name), STR_ARG(p->ns), STR_ARG(p->uid));
+	return arena_fmt(a, STR_FMT "_" STR_FMT "(" STR_FMT ")", STR_ARG(p->name), STR_ARG(p->ns),
+		STR_ARG(p->uid));
 }
 
 /* --- the table --- */
@@ -210,7 +211,8 @@ struct pod *pod_by_name(struct kubelet *k, struct str ns, struct str name)
 	struct pod *best = NULL;
 
 	for (struct pod *p = k->pods; p; p = p->next)
-		if (str_eq(p->name, name) && str_eq(p->ns, ns) && (!best || (best->gone && !p->gone)))
+		if (str_eq(p->name, name) && str_eq(p->ns, ns) &&
+			(!best || (best->gone && !p->gone)))
 			best = p;
 	return best;
 }
@@ -221,7 +223,8 @@ void pods_wake_all(struct kubelet *k)
 		pod_wake(p);
 }
 
-void pods_object_changed(struct kubelet *k, const struct schema_resource *res, struct str ns, struct str name)
+void pods_object_changed(
+	struct kubelet *k, const struct schema_resource *res, struct str ns, struct str name)
 {
 	for (struct pod *p = k->pods; p; p = p->next) {
 		if (!str_eq(p->ns, ns))

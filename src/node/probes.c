@@ -10,22 +10,26 @@ struct probe {
 	enum probe_type type;
 	struct loop_timer timer;
 	bool running, dead;
-	struct arena arena;           /* of what a run under way borrows */
+	struct arena arena; /* of what a run under way borrows */
 	enum handler_result last;
-	int in_a_row;                 /* results like `last` */
-	bool on_hold;                 /* failed for good: waits for the next instance */
+	int in_a_row; /* results like `last` */
+	bool on_hold; /* failed for good: waits for the next instance */
 };
 
 static const char *const type_names[] = {"Liveness", "Readiness", "Startup"};
 
 static const struct v1_probe *spec_of(const struct v1_container *c, enum probe_type t)
 {
-	return t == LIVENESS ? c->liveness_probe : t == READINESS ? c->readiness_probe : c->startup_probe;
+	return t == LIVENESS    ? c->liveness_probe
+	       : t == READINESS ? c->readiness_probe
+				: c->startup_probe;
 }
 
 static enum probe_result *result_of(struct container_memory *m, enum probe_type t)
 {
-	return t == LIVENESS ? &m->results.liveness : t == READINESS ? &m->results.readiness : &m->results.startup;
+	return t == LIVENESS    ? &m->results.liveness
+	       : t == READINESS ? &m->results.readiness
+				: &m->results.startup;
 }
 
 static void probe_free(struct probe *b)
@@ -47,12 +51,14 @@ static void set_result(struct probe *b, enum probe_result to)
 
 /* --- one run --- */
 
-static void judge(struct probe *b, const struct v1_probe *spec, enum handler_result r, struct str output)
+static void judge(
+	struct probe *b, const struct v1_probe *spec, enum handler_result r, struct str output)
 {
 	if (r != HANDLER_OK)
 		pod_event(b->pod, str_c(b->memory->name), "Warning", "Unhealthy",
-			r == HANDLER_ERROR ? "%s probe errored and resulted in unknown state: " STR_FMT
-					   : "%s probe failed: " STR_FMT,
+			r == HANDLER_ERROR
+				? "%s probe errored and resulted in unknown state: " STR_FMT
+				: "%s probe failed: " STR_FMT,
 			type_names[b->type], STR_ARG(output));
 	if (r == HANDLER_ERROR)
 		return; /* tells nothing */
@@ -94,24 +100,24 @@ static void run_done(void *user_data, enum handler_result result, struct str out
 	pod_ops_end(p);
 }
 
-static void run(struct probe *b, const struct v1_pod *spec, const struct v1_container *c, const struct v1_probe *s)
+static void run(struct probe *b, const struct v1_pod *spec, const struct v1_container *c,
+	const struct v1_probe *s)
 {
 	struct str_vec ips = pod_facts(b->pod, spec, &b->arena).pod_ips;
 
 	b->running = true;
 	pod_ops_begin(b->pod);
-	handler_run(b->pod->k,
-		&(struct handler_request){.exec = s->exec,
-			.http_get = s->http_get,
-			.tcp_socket = s->tcp_socket,
-			.grpc = s->grpc,
-			.container = c,
-			.container_id = str_c(b->memory->probes_id),
-			.pod_ip = ips.n ? ips.v[0] : S(""),
-			.timeout_ms = MAX(s->timeout_seconds, 1) * 1000,
-			.probe = true,
-			.user_data = b,
-			.done = run_done});
+	handler_run(b->pod->k, &(struct handler_request){.exec = s->exec,
+				       .http_get = s->http_get,
+				       .tcp_socket = s->tcp_socket,
+				       .grpc = s->grpc,
+				       .container = c,
+				       .container_id = str_c(b->memory->probes_id),
+				       .pod_ip = ips.n ? ips.v[0] : S(""),
+				       .timeout_ms = MAX(s->timeout_seconds, 1) * 1000,
+				       .probe = true,
+				       .user_data = b,
+				       .done = run_done});
 }
 
 static void timer_fired(struct loop_timer *t)
@@ -132,9 +138,10 @@ static void timer_fired(struct loop_timer *t)
 	if (s)
 		period_ms = MAX(s->period_seconds, 1) * 1000;
 	loop_timer_start(&b->timer, period_ms);
-	if (s && st && st->state == CRI_RUNNING && m->probes_id && str_eqc(st->id, m->probes_id) && !b->running &&
-		!b->on_hold) {
-		int64_t left_ms = st->started_ns / 1000000 + s->initial_delay_seconds * 1000 - now_ns / 1000000;
+	if (s && st && st->state == CRI_RUNNING && m->probes_id && str_eqc(st->id, m->probes_id) &&
+		!b->running && !b->on_hold) {
+		int64_t left_ms = st->started_ns / 1000000 + s->initial_delay_seconds * 1000 -
+				  now_ns / 1000000;
 
 		/* Until it has started up only the startup probe speaks. */
 		if (b->type != STARTUP && m->probes[STARTUP] && m->results.startup != PROBE_SUCCESS)

@@ -1,6 +1,7 @@
 /*
- * relist.c: asks the runtime for all sandboxes and containers and hands each pod its part. One question at a time; what
- * is asked meanwhile is answered by the next one. A backend without events is asked every second, others now and then.
+ * relist.c: asks the runtime for all sandboxes and containers and hands each pod its part. One
+ * question at a time; what is asked meanwhile is answered by the next one. A backend without events
+ * is asked every second, others now and then.
  */
 #include "node/server.h"
 
@@ -10,10 +11,10 @@ struct relist {
 	struct kubelet *k;
 	uint64_t asked, running, done; /* numbers of questions */
 	bool busy, queued;
-	int64_t failed_ms;             /* wait before asking again */
+	int64_t failed_ms; /* wait before asking again */
 	struct loop_task task;
 	struct loop_timer timer;
-	struct arena arena;            /* sandboxes of the question under way */
+	struct arena arena; /* sandboxes of the question under way */
 	struct {
 		struct cri_sandbox_status *v;
 		size_t n;
@@ -93,7 +94,8 @@ static struct str uid_of(const struct relist *r, const struct cri_container_stat
 	return uid;
 }
 
-static void collect(struct relist *r, const struct cri_container_status *v, size_t n, struct str uid, struct observed *o)
+static void collect(struct relist *r, const struct cri_container_status *v, size_t n,
+	struct str uid, struct observed *o)
 {
 	struct {
 		struct cri_container_status *v;
@@ -107,7 +109,8 @@ static void collect(struct relist *r, const struct cri_container_status *v, size
 	arena_init(&o->arena);
 	for (size_t i = 0; i < r->sandboxes.n; i++)
 		if (str_eq(r->sandboxes.v[i].uid, uid))
-			ARENA_PUSH(&o->arena, &boxes, cri_sandbox_copy(&o->arena, &r->sandboxes.v[i]));
+			ARENA_PUSH(
+				&o->arena, &boxes, cri_sandbox_copy(&o->arena, &r->sandboxes.v[i]));
 	for (size_t i = 0; i < n; i++)
 		if (str_eq(uid_of(r, &v[i]), uid))
 			ARENA_PUSH(&o->arena, &mine, cri_container_copy(&o->arena, &v[i]));
@@ -167,7 +170,8 @@ static void finished(struct relist *r, bool ok)
 		loop_timer_start(&r->timer, events && ok ? POLL_WITH_EVENTS_MS : POLL_MS);
 }
 
-static void got_containers(void *user_data, const struct cri_container_status *v, size_t n, struct err *err)
+static void got_containers(
+	void *user_data, const struct cri_container_status *v, size_t n, struct err *err)
 {
 	struct relist *r = user_data;
 
@@ -182,7 +186,8 @@ static void got_containers(void *user_data, const struct cri_container_status *v
 	finished(r, true);
 }
 
-static void got_sandboxes(void *user_data, const struct cri_sandbox_status *v, size_t n, struct err *err)
+static void got_sandboxes(
+	void *user_data, const struct cri_sandbox_status *v, size_t n, struct err *err)
 {
 	struct relist *r = user_data;
 

@@ -7,7 +7,8 @@ struct pod_resize {
 	bool busy;
 };
 
-const struct v1_pod_condition_vec *pod_resize_conditions(struct pod *p, const struct v1_pod *spec, struct arena *a)
+const struct v1_pod_condition_vec *pod_resize_conditions(
+	struct pod *p, const struct v1_pod *spec, struct arena *a)
 {
 	(void)p, (void)spec, (void)a;
 	return NULL;
@@ -18,7 +19,8 @@ static void updated(void *user_data, struct err *err)
 	struct pod *p = user_data;
 
 	if (err)
-		log_warn("pod " STR_FMT "/" STR_FMT ": resizing: %s", STR_ARG(p->ns), STR_ARG(p->name), err_text(err));
+		log_warn("pod " STR_FMT "/" STR_FMT ": resizing: %s", STR_ARG(p->ns),
+			STR_ARG(p->name), err_text(err));
 	p->resize->busy = false;
 	pod_look_again(p);
 	pod_ops_end(p);
@@ -38,7 +40,8 @@ void pod_resize_sync(struct pod *p, const struct v1_pod *spec)
 
 	if (!p->resize)
 		p->resize = xcalloc(1, sizeof(*p->resize));
-	for (size_t i = 0; (c = pod_container_at(spec, CONTAINER_REGULAR, i)) && !p->resize->busy; i++) {
+	for (size_t i = 0; (c = pod_container_at(spec, CONTAINER_REGULAR, i)) && !p->resize->busy;
+		i++) {
 		const struct cri_container_status *s = observed_find(&p->observed, c->name);
 		struct cri_resources want = container_resources(p, spec, c);
 		struct pod_sums sums = pod_resource_sums(spec);

@@ -47,7 +47,8 @@ static struct sum pod_sum(const struct v1_pod *pod, const char *name, bool milli
 {
 	const struct v1_pod_spec *spec = &pod->spec;
 	struct sum all = {0}, sidecars = {0}, peak = {0};
-	int64_t over = milli ? resource_milli(&spec->overhead, name) : resource_units(&spec->overhead, name);
+	int64_t over = milli ? resource_milli(&spec->overhead, name)
+			     : resource_units(&spec->overhead, name);
 
 	for (size_t i = 0; i < spec->containers.n; i++)
 		sum_one(&all, &spec->containers.v[i], name, milli);
@@ -73,7 +74,8 @@ static struct sum pod_sum(const struct v1_pod *pod, const char *name, bool milli
 		if (!r)
 			r = l;
 		if (r)
-			all.request = (milli ? quantity_milli_of(*r) : quantity_value_of(*r)) + over;
+			all.request =
+				(milli ? quantity_milli_of(*r) : quantity_value_of(*r)) + over;
 		if (l) {
 			all.limit = (milli ? quantity_milli_of(*l) : quantity_value_of(*l)) + over;
 			all.unlimited = false;
@@ -120,7 +122,7 @@ enum qos pod_qos(const struct v1_pod *pod)
 	struct qos_seen q = {.guaranteed = true};
 
 	if (!str_empty(pod->status.qos_class))
-		return str_eq(pod->status.qos_class, S("Guaranteed")) ? QOS_GUARANTEED
+		return str_eq(pod->status.qos_class, S("Guaranteed"))  ? QOS_GUARANTEED
 		       : str_eq(pod->status.qos_class, S("Burstable")) ? QOS_BURSTABLE
 								       : QOS_BEST_EFFORT;
 	for (size_t i = 0; i < pod->spec.containers.n; i++)
@@ -132,7 +134,7 @@ enum qos pod_qos(const struct v1_pod *pod)
 
 struct str qos_name(enum qos q)
 {
-	return q == QOS_GUARANTEED ? S("Guaranteed")
+	return q == QOS_GUARANTEED  ? S("Guaranteed")
 	       : q == QOS_BURSTABLE ? S("Burstable")
 				    : S("BestEffort");
 }

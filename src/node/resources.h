@@ -1,4 +1,5 @@
-/* resources.h: quantities of CPU and memory as numbers, what a pod asks for in sum, its QoS class. */
+/* resources.h: quantities of CPU and memory as numbers, what a pod asks for in sum, its QoS class.
+ */
 #ifndef SAMPAN_NODE_RESOURCES_H
 #define SAMPAN_NODE_RESOURCES_H
 
@@ -19,7 +20,8 @@ struct pod_sums {
 	int64_t cpu_limit_milli, memory_limit; /* 0: some container has none */
 	int64_t ephemeral_storage_request;
 };
-/* Of what runs at the same time: containers and sidecars together, or the largest init container; plus overhead. */
+/* Of what runs at the same time: containers and sidecars together, or the largest init container;
+ * plus overhead. */
 struct pod_sums pod_resource_sums(const struct v1_pod *pod);
 /* A container's request of a resource name; its limit stands in for a missing request. */
 struct str container_request(const struct v1_container *c, const char *name);

@@ -4,8 +4,8 @@
 
 enum { HOSTNAME_MAX = 63 };
 
-void pod_hostname(const struct pod *p, const struct v1_pod *spec, struct arena *a, struct str *ret_host,
-	struct str *ret_domain)
+void pod_hostname(const struct pod *p, const struct v1_pod *spec, struct arena *a,
+	struct str *ret_host, struct str *ret_domain)
 {
 	struct str host = str_empty(spec->spec.hostname) ? p->name : spec->spec.hostname;
 
@@ -21,8 +21,8 @@ void pod_hostname(const struct pod *p, const struct v1_pod *spec, struct arena *
 	*ret_host = arena_str(a, host);
 	*ret_domain = S("");
 	if (!str_empty(spec->spec.subdomain))
-		*ret_domain = arena_fmt(a, STR_FMT "." STR_FMT ".svc.%s", STR_ARG(spec->spec.subdomain), STR_ARG(p->ns),
-			p->k->opts.cluster_domain);
+		*ret_domain = arena_fmt(a, STR_FMT "." STR_FMT ".svc.%s",
+			STR_ARG(spec->spec.subdomain), STR_ARG(p->ns), p->k->opts.cluster_domain);
 }
 
 static void set_ports(const struct v1_pod *spec, struct arena *a, struct cri_sandbox_config *cfg)
@@ -35,11 +35,15 @@ static void set_ports(const struct v1_pod *spec, struct arena *a, struct cri_san
 	for (int k = 0; k < 2; k++) {
 		const struct v1_container *c;
 
-		for (size_t i = 0; (c = pod_container_at(spec, k ? CONTAINER_INIT : CONTAINER_REGULAR, i)); i++) {
+		for (size_t i = 0;
+			(c = pod_container_at(spec, k ? CONTAINER_INIT : CONTAINER_REGULAR, i));
+			i++) {
 			for (size_t j = 0; j < c->ports.n; j++) {
 				const struct v1_container_port *p = &c->ports.v[j];
 				struct cri_port_mapping m = {
-					.protocol = str_empty(p->protocol) ? "TCP" : arena_cstr(a, p->protocol),
+					.protocol = str_empty(p->protocol)
+							    ? "TCP"
+							    : arena_cstr(a, p->protocol),
 					.container_port = p->container_port,
 					.host_port = p->host_port,
 					.host_ip = p->host_ip,
@@ -84,7 +88,8 @@ static void add_label(struct arena *a, struct cri_key_values *to, struct str key
 	ARENA_PUSH(a, to, p);
 }
 
-struct cri_sandbox_config sandbox_config(struct pod *p, const struct v1_pod *spec, uint32_t attempt, struct arena *a)
+struct cri_sandbox_config sandbox_config(
+	struct pod *p, const struct v1_pod *spec, uint32_t attempt, struct arena *a)
 {
 	const struct v1_pod_spec *s = &spec->spec;
 	struct cri_sandbox_config cfg = {
@@ -96,8 +101,9 @@ struct cri_sandbox_config sandbox_config(struct pod *p, const struct v1_pod *spe
 		.cgroup_parent = p->cgroup,
 		.network = s->host_network ? CRI_NS_NODE : CRI_NS_POD,
 		.pid = s->host_pid ? CRI_NS_NODE
-		       : s->share_process_namespace && *s->share_process_namespace ? CRI_NS_POD
-										   : CRI_NS_CONTAINER,
+		       : s->share_process_namespace && *s->share_process_namespace
+			       ? CRI_NS_POD
+			       : CRI_NS_CONTAINER,
 		.ipc = s->host_ipc ? CRI_NS_NODE : CRI_NS_POD,
 	};
 	struct dns_config dns;
@@ -105,9 +111,10 @@ struct cri_sandbox_config sandbox_config(struct pod *p, const struct v1_pod *spe
 
 	pod_hostname(p, spec, a, &host, &domain);
 	if (!s->host_network)
-		cfg.hostname = s->set_hostname_as_fqdn && *s->set_hostname_as_fqdn && !str_empty(domain)
-				       ? arena_fmt(a, STR_FMT "." STR_FMT, STR_ARG(host), STR_ARG(domain))
-				       : host;
+		cfg.hostname =
+			s->set_hostname_as_fqdn && *s->set_hostname_as_fqdn && !str_empty(domain)
+				? arena_fmt(a, STR_FMT "." STR_FMT, STR_ARG(host), STR_ARG(domain))
+				: host;
 	pod_dns(p, spec, a, &dns);
 	cfg.dns_servers = dns.servers;
 	cfg.dns_searches = dns.searches;
@@ -115,13 +122,14 @@ struct cri_sandbox_config sandbox_config(struct pod *p, const struct v1_pod *spe
 	set_ports(spec, a, &cfg);
 	set_security(spec, a, &cfg);
 	for (size_t i = 0; i < spec->metadata.labels.n; i++)
-		add_label(a, &cfg.labels, spec->metadata.labels.v[i].key, spec->metadata.labels.v[i].value);
+		add_label(a, &cfg.labels, spec->metadata.labels.v[i].key,
+			spec->metadata.labels.v[i].value);
 	add_label(a, &cfg.labels, S(LABEL_POD_NAME), p->name);
 	add_label(a, &cfg.labels, S(LABEL_POD_NAMESPACE), p->ns);
 	add_label(a, &cfg.labels, S(LABEL_POD_UID), p->uid);
 	for (size_t i = 0; i < spec->metadata.annotations.n; i++)
-		add_label(
-			a, &cfg.annotations, spec->metadata.annotations.v[i].key, spec->metadata.annotations.v[i].value);
+		add_label(a, &cfg.annotations, spec->metadata.annotations.v[i].key,
+			spec->metadata.annotations.v[i].value);
 	return cfg;
 }
 
@@ -142,10 +150,11 @@ static void created(void *user_data, struct str id, struct err *err)
 	(void)id;
 	p->sandbox_busy = false;
 	if (err) {
-		pod_event(p, (struct str){0}, "Warning", "FailedCreatePodSandBox", "Failed to create pod sandbox: %s",
-			err_text(err));
-		p->sandbox_backoff.delay_ms =
-			p->sandbox_backoff.delay_ms ? MIN(p->sandbox_backoff.delay_ms * 2, 15000) : 1000;
+		pod_event(p, (struct str){0}, "Warning", "FailedCreatePodSandBox",
+			"Failed to create pod sandbox: %s", err_text(err));
+		p->sandbox_backoff.delay_ms = p->sandbox_backoff.delay_ms
+						      ? MIN(p->sandbox_backoff.delay_ms * 2, 15000)
+						      : 1000;
 		p->sandbox_retry_ms = now + p->sandbox_backoff.delay_ms;
 	}
 	pod_look_again(p);
@@ -153,7 +162,6 @@ static void created(void *user_data, struct str id, struct err *err)
 	free(op);
 	pod_ops_end(p);
 }
-
 
 static void got_class(void *user_data, const void *typed, struct err *err)
 {
@@ -179,8 +187,8 @@ void sandbox_create(struct pod *p, const struct v1_pod *spec, uint32_t attempt)
 	p->sandbox_busy = true;
 	pod_ops_begin(p);
 	if (!str_empty(spec->spec.runtime_class_name))
-		objects_get(p->k->objects, &node_v1_runtime_class_resource, S(""), spec->spec.runtime_class_name,
-			got_class, op);
+		objects_get(p->k->objects, &node_v1_runtime_class_resource, S(""),
+			spec->spec.runtime_class_name, got_class, op);
 	else
 		p->k->cri->ops->run_sandbox(p->k->cri, &op->cfg, created, op);
 }
@@ -190,8 +198,8 @@ static void stopped(void *user_data, struct err *err)
 	struct pod *p = user_data;
 
 	if (err)
-		log_warn("pod " STR_FMT "/" STR_FMT ": stopping its sandbox: %s", STR_ARG(p->ns), STR_ARG(p->name),
-			err_text(err));
+		log_warn("pod " STR_FMT "/" STR_FMT ": stopping its sandbox: %s", STR_ARG(p->ns),
+			STR_ARG(p->name), err_text(err));
 	p->sandbox_busy = false;
 	pod_look_again(p);
 	pod_ops_end(p);

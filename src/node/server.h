@@ -27,10 +27,12 @@ void server_error(struct http_exchange *x, int status, const char *fmt, ...) PRI
 /* The pod of /…/<ns>/<name>; answers 404 when there is none. */
 struct pod *server_pod(struct route_args *r, const char *not_found);
 
-/* server_auth.c: allows, or answers 401 or 403; go_on comes now or later, unless the client leaves. */
+/* server_auth.c: allows, or answers 401 or 403; go_on comes now or later, unless the client leaves.
+ */
 void server_authorize(struct kubelet_server *s, struct http_exchange *x,
 	void (*go_on)(struct kubelet_server *s, struct http_exchange *x));
-int server_certificate(struct kubelet *k, struct tls_server_opts *ret, struct arena *a, struct err *err);
+int server_certificate(
+	struct kubelet *k, struct tls_server_opts *ret, struct arena *a, struct err *err);
 
 /* server_logs.c */
 void serve_container_logs(struct route_args *r);

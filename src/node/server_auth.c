@@ -1,4 +1,5 @@
-/* server_auth.c: who may use the kubelet's API: the API server by its certificate, others by the API server's word. */
+/* server_auth.c: who may use the kubelet's API: the API server by its certificate, others by the
+ * API server's word. */
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -52,8 +53,8 @@ static struct str subresource(struct str path)
 {
 	static const struct {
 		const char *prefix, *subresource;
-	} all[] = {{"/stats", "stats"}, {"/metrics", "metrics"}, {"/logs", "log"}, {"/pods", "pods"},
-		{"/runningpods", "pods"}, {"/healthz", "healthz"}};
+	} all[] = {{"/stats", "stats"}, {"/metrics", "metrics"}, {"/logs", "log"},
+		{"/pods", "pods"}, {"/runningpods", "pods"}, {"/healthz", "healthz"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (str_starts(path, str_c(all[i].prefix)))
@@ -63,8 +64,8 @@ static struct str subresource(struct str path)
 
 static struct str verb_of(struct str method)
 {
-	static const char *const verbs[][2] = {{"POST", "create"}, {"PUT", "update"}, {"PATCH", "patch"},
-		{"DELETE", "delete"}};
+	static const char *const verbs[][2] = {
+		{"POST", "create"}, {"PUT", "update"}, {"PATCH", "patch"}, {"DELETE", "delete"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (str_eqc(method, verbs[i][0]))
@@ -82,8 +83,8 @@ static void access_reviewed(struct client_call *call)
 	struct str user = x ? arena_str(&x->arena, q->user) : S("");
 
 	if (call->result == 0)
-		(void)schema_decode_json(&authorization_v1_subject_access_review_schema, call->answer, &call->arena,
-			NULL, (void **)&sar, &call->err);
+		(void)schema_decode_json(&authorization_v1_subject_access_review_schema,
+			call->answer, &call->arena, NULL, (void **)&sar, &call->err);
 	asking_free(q);
 	if (!x)
 		return;
@@ -93,7 +94,8 @@ static void access_reviewed(struct client_call *call)
 		server_error(x, 500, "Authorization error (user=" STR_FMT ")", STR_ARG(user));
 	else
 		server_error(x, 403,
-			"Forbidden (user=" STR_FMT ", verb=" STR_FMT ", resource=nodes, subresource(s)=[" STR_FMT "])\n",
+			"Forbidden (user=" STR_FMT ", verb=" STR_FMT
+			", resource=nodes, subresource(s)=[" STR_FMT "])\n",
 			STR_ARG(user), STR_ARG(verb_of(x->method)), STR_ARG(subresource(x->path)));
 }
 
@@ -111,7 +113,8 @@ static void review_access(struct asking *q)
 	sar->spec.user = q->user;
 	sar->spec.uid = q->uid;
 	sar->spec.groups = q->groups;
-	sar->spec.resource_attributes = ARENA_NEW(&call->arena, struct authorization_v1_resource_attributes);
+	sar->spec.resource_attributes =
+		ARENA_NEW(&call->arena, struct authorization_v1_resource_attributes);
 	sar->spec.resource_attributes->verb = verb_of(q->x->method);
 	sar->spec.resource_attributes->version = S("v1");
 	sar->spec.resource_attributes->resource = S("nodes");
@@ -131,8 +134,8 @@ static void token_reviewed(struct client_call *call)
 	struct authentication_v1_token_review *t = NULL;
 
 	if (call->result == 0)
-		(void)schema_decode_json(&authentication_v1_token_review_schema, call->answer, &call->arena, NULL,
-			(void **)&t, &call->err);
+		(void)schema_decode_json(&authentication_v1_token_review_schema, call->answer,
+			&call->arena, NULL, (void **)&t, &call->err);
 	if (!t || !t->status.authenticated) {
 		unauthorized(q);
 		return;
@@ -147,7 +150,8 @@ static void token_reviewed(struct client_call *call)
 static void review_token(struct asking *q, struct str token)
 {
 	struct client_call *call = client_call_new(q->s->k->client);
-	struct authentication_v1_token_review *t = ARENA_NEW(&call->arena, struct authentication_v1_token_review);
+	struct authentication_v1_token_review *t =
+		ARENA_NEW(&call->arena, struct authentication_v1_token_review);
 
 	t->spec.token = token;
 	call->verb = "create";
@@ -167,7 +171,8 @@ static void subject_names(X509 *cert, int nid, struct arena *a, struct str_vec *
 		const ASN1_STRING *s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
 
 		ARENA_PUSH(a, ret,
-			arena_str(a, str_n((const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s))));
+			arena_str(a, str_n((const char *)ASN1_STRING_get0_data(s),
+					     (size_t)ASN1_STRING_length(s))));
 	}
 }
 
@@ -226,7 +231,8 @@ static int add_names(struct kubelet *k, X509 *cert, struct arena *a)
 	int r;
 
 	for (size_t i = 0; i < k->node_ips.n; i++)
-		names = arena_fmt(a, STR_FMT ",IP:" STR_FMT, STR_ARG(names), STR_ARG(k->node_ips.v[i]));
+		names = arena_fmt(
+			a, STR_FMT ",IP:" STR_FMT, STR_ARG(names), STR_ARG(k->node_ips.v[i]));
 	ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names.p);
 	r = ext && X509_add_ext(cert, ext, -1) == 1;
 	X509_EXTENSION_free(ext);
@@ -234,7 +240,8 @@ static int add_names(struct kubelet *k, X509 *cert, struct arena *a)
 }
 
 /* A certificate of the node's own, as upstream's kubelet makes when it is given none. */
-static int self_sign(struct kubelet *k, struct arena *a, struct tls_server_opts *ret, struct err *err)
+static int self_sign(
+	struct kubelet *k, struct arena *a, struct tls_server_opts *ret, struct err *err)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = X509_new();
@@ -249,11 +256,11 @@ static int self_sign(struct kubelet *k, struct arena *a, struct tls_server_opts 
 		X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
 		X509_time_adj_ex(X509_getm_notAfter(cert), CERTIFICATE_DAYS, 0, NULL);
 		name = X509_get_subject_name(cert);
-		X509_NAME_add_entry_by_NID(
-			name, NID_commonName, MBSTRING_UTF8, (const unsigned char *)common.p, (int)common.n, -1, 0);
+		X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
+			(const unsigned char *)common.p, (int)common.n, -1, 0);
 		X509_set_issuer_name(cert, name);
-		ok = X509_set_pubkey(cert, key) && add_names(k, cert, a) && X509_sign(cert, key, EVP_sha256()) &&
-		     PEM_write_bio_X509(cert_bio, cert) &&
+		ok = X509_set_pubkey(cert, key) && add_names(k, cert, a) &&
+		     X509_sign(cert, key, EVP_sha256()) && PEM_write_bio_X509(cert_bio, cert) &&
 		     PEM_write_bio_PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL);
 	}
 	if (ok) {
@@ -280,7 +287,8 @@ static struct str base64_decode(struct arena *a, struct str text)
 	return s;
 }
 
-/* The cluster's CA, which also signs the API server's client certificate, as the kubeconfig has it. */
+/* The cluster's CA, which also signs the API server's client certificate, as the kubeconfig has it.
+ */
 static struct str cluster_ca(struct kubelet *k, struct arena *a)
 {
 	struct str text, json, data;
@@ -289,7 +297,7 @@ static struct str cluster_ca(struct kubelet *k, struct arena *a)
 	if (k->opts.ca_file)
 		return file_read(k->opts.ca_file, 1 << 20, a, &text, NULL) == 0 ? text : S("");
 	if (!k->opts.kubeconfig || file_read(k->opts.kubeconfig, 1 << 20, a, &text, NULL) < 0 ||
-		yaml_to_json(text, a, &json, NULL) < 0 || json_parse(json, a, &v, NULL) < 0)
+		yaml_to_json(text, a, &json, NULL, NULL) < 0 || json_parse(json, a, &v, NULL) < 0)
 		return S("");
 	clusters = json_getc(v, "clusters");
 	if (!clusters || clusters->items.n == 0)
@@ -299,10 +307,13 @@ static struct str cluster_ca(struct kubelet *k, struct arena *a)
 	if (!str_empty(data))
 		return base64_decode(a, data);
 	data = json_get_str(cluster, "certificate-authority");
-	return !str_empty(data) && file_read(arena_cstr(a, data), 1 << 20, a, &text, NULL) == 0 ? text : S("");
+	return !str_empty(data) && file_read(arena_cstr(a, data), 1 << 20, a, &text, NULL) == 0
+		       ? text
+		       : S("");
 }
 
-int server_certificate(struct kubelet *k, struct tls_server_opts *ret, struct arena *a, struct err *err)
+int server_certificate(
+	struct kubelet *k, struct tls_server_opts *ret, struct arena *a, struct err *err)
 {
 	ret->client_ca_pem = cluster_ca(k, a);
 	return self_sign(k, a, ret, err);

@@ -1,5 +1,6 @@
 /*
- * server_logs.c: /containerLogs: reads a container's log in CRI's format and sends the texts, as it grows if asked to.
+ * server_logs.c: /containerLogs: reads a container's log in CRI's format and sends the texts, as it
+ * grows if asked to.
  *
  * A line is "<time> <stream> <P|F> <text>"; P says that the line goes on in the next one.
  */
@@ -20,10 +21,10 @@ enum {
 
 struct log_options {
 	bool follow, previous, timestamps;
-	int64_t tail;       /* -1: all */
-	int64_t since_ns;   /* 0: all */
-	int64_t limit;      /* bytes left; -1: no limit */
-	struct str stream;  /* empty: both */
+	int64_t tail;      /* -1: all */
+	int64_t since_ns;  /* 0: all */
+	int64_t limit;     /* bytes left; -1: no limit */
+	struct str stream; /* empty: both */
 };
 
 struct log_stream {
@@ -33,11 +34,11 @@ struct log_stream {
 	struct log_options o;
 	char *path, *id, *uid;
 	int fd;
-	struct buf rest;      /* the beginning of a line */
-	bool mid_line;        /* the last text sent was not the end of a line */
+	struct buf rest; /* the beginning of a line */
+	bool mid_line;   /* the last text sent was not the end of a line */
 	bool ended, watching, queued, closing;
 	struct loop_task task;
-	uv_fs_event_t watch;  /* of the file */
+	uv_fs_event_t watch; /* of the file */
 };
 
 /* --- times --- */
@@ -63,15 +64,17 @@ static int64_t parse_time(struct str s)
 	int h, m;
 	size_t i = 19;
 
-	if (!digits(s, 0, 4, &tm.tm_year) || !digits(s, 5, 2, &tm.tm_mon) || !digits(s, 8, 2, &tm.tm_mday) ||
-		!digits(s, 11, 2, &tm.tm_hour) || !digits(s, 14, 2, &tm.tm_min) || !digits(s, 17, 2, &tm.tm_sec))
+	if (!digits(s, 0, 4, &tm.tm_year) || !digits(s, 5, 2, &tm.tm_mon) ||
+		!digits(s, 8, 2, &tm.tm_mday) || !digits(s, 11, 2, &tm.tm_hour) ||
+		!digits(s, 14, 2, &tm.tm_min) || !digits(s, 17, 2, &tm.tm_sec))
 		return 0;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
 	if (i < s.n && s.p[i] == '.')
 		for (i++; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++, scale /= 10)
 			frac += (s.p[i] - '0') * scale;
-	if (i < s.n && (s.p[i] == '+' || s.p[i] == '-') && digits(s, i + 1, 2, &h) && digits(s, i + 4, 2, &m))
+	if (i < s.n && (s.p[i] == '+' || s.p[i] == '-') && digits(s, i + 1, 2, &h) &&
+		digits(s, i + 4, 2, &m))
 		offset = (h * 3600 + m * 60) * (s.p[i] == '-' ? -1 : 1);
 	return (timegm(&tm) - offset) * 1000000000 + frac;
 }
@@ -209,7 +212,8 @@ static void look(struct log_stream *l)
 static bool still_runs(struct log_stream *l)
 {
 	struct pod *p = pod_by_uid(l->s->k, str_c(l->uid));
-	const struct cri_container_status *c = p ? observed_by_id(&p->observed, str_c(l->id)) : NULL;
+	const struct cri_container_status *c =
+		p ? observed_by_id(&p->observed, str_c(l->id)) : NULL;
 
 	return c && (c->state == CRI_RUNNING || c->state == CRI_CREATED);
 }
@@ -245,7 +249,8 @@ static void watch(struct log_stream *l)
 
 static void pump(struct log_stream *l)
 {
-	bool running = still_runs(l); /* asked before reading: what it wrote last is in the file then */
+	bool running =
+		still_runs(l); /* asked before reading: what it wrote last is in the file then */
 	char *room;
 	ssize_t n;
 
@@ -362,7 +367,8 @@ static void begin(struct route_args *r, struct pod *p, const struct cri_containe
 	l->next = r->s->logs;
 	r->s->logs = l;
 	if (l->fd < 0) {
-		server_error(x, 500, "failed to try resolving symlinks in path \"%s\": %s", l->path, strerror(errno));
+		server_error(x, 500, "failed to try resolving symlinks in path \"%s\": %s", l->path,
+			strerror(errno));
 		l->x = NULL;
 		log_free(l);
 		return;
@@ -398,34 +404,40 @@ void serve_container_logs(struct route_args *r)
 		return;
 	spec = pod_decode(p, &r->x->arena);
 	if (!pod_container(spec, name, NULL)) {
-		server_error(r->x, 404, "container \"" STR_FMT "\" not found in pod \"" STR_FMT "\"", STR_ARG(name),
+		server_error(r->x, 404,
+			"container \"" STR_FMT "\" not found in pod \"" STR_FMT "\"", STR_ARG(name),
 			STR_ARG(p->name));
 		return;
 	}
 	skip = o.previous ? 1 : 0;
 	for (size_t i = 0; i < p->observed.n_containers && !found; i++)
 		if (str_eq(p->observed.containers[i].name, name) &&
-			(p->observed.containers[i].state != CRI_CREATED || o.previous) && skip-- == 0)
+			(p->observed.containers[i].state != CRI_CREATED || o.previous) &&
+			skip-- == 0)
 			found = &p->observed.containers[i];
 	if (found) {
 		begin(r, p, found, &o);
 	} else if (o.previous) {
-		server_error(r->x, 400, "previous terminated container \"" STR_FMT "\" in pod \"" STR_FMT "\" not found",
+		server_error(r->x, 400,
+			"previous terminated container \"" STR_FMT "\" in pod \"" STR_FMT
+			"\" not found",
 			STR_ARG(name), STR_ARG(p->name));
 	} else {
 		const struct container_memory *m = pod_memory(p, name);
-		const char *why = m->wait_reason ? m->wait_reason
+		const char *why = m->wait_reason                 ? m->wait_reason
 				  : spec->spec.init_containers.n ? "PodInitializing"
 								 : "ContainerCreating";
 
-		if (m->wait_reason && (strcmp(why, "ErrImagePull") == 0 || strcmp(why, "ImagePullBackOff") == 0))
+		if (m->wait_reason &&
+			(strcmp(why, "ErrImagePull") == 0 || strcmp(why, "ImagePullBackOff") == 0))
 			server_error(r->x, 400,
 				"container \"" STR_FMT "\" in pod \"" STR_FMT
 				"\" is waiting to start: trying and failing to pull image",
 				STR_ARG(name), STR_ARG(p->name));
 		else
 			server_error(r->x, 400,
-				"container \"" STR_FMT "\" in pod \"" STR_FMT "\" is waiting to start: %s", STR_ARG(name),
-				STR_ARG(p->name), why);
+				"container \"" STR_FMT "\" in pod \"" STR_FMT
+				"\" is waiting to start: %s",
+				STR_ARG(name), STR_ARG(p->name), why);
 	}
 }

@@ -1,4 +1,5 @@
-/* server_stats.c: what runs here and what it uses: /pods, /runningpods, /stats/summary, /metrics*. */
+/* server_stats.c: what runs here and what it uses: /pods, /runningpods, /stats/summary, /metrics*.
+ */
 #include <stdio.h>
 #include <time.h>
 
@@ -56,7 +57,8 @@ void serve_running_pods(struct route_args *r)
 struct stats_request {
 	struct kubelet *k;
 	struct http_exchange *x; /* NULL: the client left */
-	void (*write)(struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b);
+	void (*write)(
+		struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b);
 	const char *content_type;
 };
 
@@ -67,7 +69,8 @@ static void stats_left(struct http_exchange *x)
 	q->x = NULL;
 }
 
-static void got_stats(void *user_data, const struct cri_container_stats *v, size_t n, struct err *err)
+static void got_stats(
+	void *user_data, const struct cri_container_stats *v, size_t n, struct err *err)
 {
 	struct stats_request *q = user_data;
 	struct http_exchange *x = q->x;
@@ -90,7 +93,8 @@ static void got_stats(void *user_data, const struct cri_container_stats *v, size
 }
 
 static void ask_stats(struct route_args *r, const char *content_type,
-	void (*write)(struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b))
+	void (*write)(
+		struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b))
 {
 	struct stats_request *q = xcalloc(1, sizeof(*q));
 
@@ -125,15 +129,16 @@ static void write_time(struct buf *b, const char *key, int64_t ns)
 	buf_fmt(b, "\"%s\":\"%s\"", key, text);
 }
 
-static void write_usage(struct buf *b, int64_t now_ns, uint64_t cpu_ns, uint64_t usage, uint64_t working_set,
-	uint64_t rss, uint64_t faults, uint64_t major)
+static void write_usage(struct buf *b, int64_t now_ns, uint64_t cpu_ns, uint64_t usage,
+	uint64_t working_set, uint64_t rss, uint64_t faults, uint64_t major)
 {
 	buf_add_c(b, "\"cpu\":{");
 	write_time(b, "time", now_ns);
 	buf_fmt(b, ",\"usageCoreNanoSeconds\":%llu},\"memory\":{", (unsigned long long)cpu_ns);
 	write_time(b, "time", now_ns);
 	buf_fmt(b,
-		",\"usageBytes\":%llu,\"workingSetBytes\":%llu,\"rssBytes\":%llu,\"pageFaults\":%llu,"
+		",\"usageBytes\":%llu,\"workingSetBytes\":%llu,\"rssBytes\":%llu,\"pageFaults\":%"
+		"llu,"
 		"\"majorPageFaults\":%llu}",
 		(unsigned long long)usage, (unsigned long long)working_set, (unsigned long long)rss,
 		(unsigned long long)faults, (unsigned long long)major);
@@ -147,46 +152,53 @@ static void write_fs(struct buf *b, const char *key, const char *path, int64_t n
 	buf_fmt(b, "\"%s\":{", key);
 	write_time(b, "time", now_ns);
 	buf_fmt(b,
-		",\"availableBytes\":%llu,\"capacityBytes\":%llu,\"usedBytes\":%llu,\"inodesFree\":%llu,\"inodes\":%llu,"
+		",\"availableBytes\":%llu,\"capacityBytes\":%llu,\"usedBytes\":%llu,\"inodesFree\":"
+		"%llu,\"inodes\":%llu,"
 		"\"inodesUsed\":%llu}",
-		(unsigned long long)free_bytes, (unsigned long long)size, (unsigned long long)(size - free_bytes),
-		(unsigned long long)inodes_free, (unsigned long long)inodes, (unsigned long long)(inodes - inodes_free));
+		(unsigned long long)free_bytes, (unsigned long long)size,
+		(unsigned long long)(size - free_bytes), (unsigned long long)inodes_free,
+		(unsigned long long)inodes, (unsigned long long)(inodes - inodes_free));
 }
 
-static void write_pod_stats(
-	struct kubelet *k, struct pod *p, const struct cri_container_stats *v, size_t n, struct buf *b)
+static void write_pod_stats(struct kubelet *k, struct pod *p, const struct cri_container_stats *v,
+	size_t n, struct buf *b)
 {
 	int64_t now = loop_wall_ns(k->loop);
 	struct cgroup_usage u = {0};
 	size_t count = 0;
 
-	buf_fmt(b, "{\"podRef\":{\"name\":\"" STR_FMT "\",\"namespace\":\"" STR_FMT "\",\"uid\":\"" STR_FMT "\"},",
+	buf_fmt(b,
+		"{\"podRef\":{\"name\":\"" STR_FMT "\",\"namespace\":\"" STR_FMT
+		"\",\"uid\":\"" STR_FMT "\"},",
 		STR_ARG(p->name), STR_ARG(p->ns), STR_ARG(p->uid));
 	write_time(b, "startTime", p->observed.sandboxes[0].created_ns);
 	buf_add_c(b, ",\"containers\":[");
 	for (size_t i = 0; i < p->observed.n_containers; i++) {
 		const struct cri_container_status *c = &p->observed.containers[i];
-		const struct cri_container_stats *s = c->state == CRI_RUNNING ? stats_of(v, n, c) : NULL;
+		const struct cri_container_stats *s =
+			c->state == CRI_RUNNING ? stats_of(v, n, c) : NULL;
 
 		if (!s)
 			continue;
 		buf_fmt(b, "%s{\"name\":\"" STR_FMT "\",", count++ ? "," : "", STR_ARG(c->name));
 		write_time(b, "startTime", c->started_ns);
 		buf_add_char(b, ',');
-		write_usage(b, now, s->cpu_usage_ns, s->memory_usage, s->memory_working_set, s->memory_rss,
-			s->page_faults, s->major_page_faults);
-		buf_fmt(b, ",\"rootfs\":{\"usedBytes\":%llu,\"inodesUsed\":%llu}}", (unsigned long long)s->fs_used_bytes,
+		write_usage(b, now, s->cpu_usage_ns, s->memory_usage, s->memory_working_set,
+			s->memory_rss, s->page_faults, s->major_page_faults);
+		buf_fmt(b, ",\"rootfs\":{\"usedBytes\":%llu,\"inodesUsed\":%llu}}",
+			(unsigned long long)s->fs_used_bytes,
 			(unsigned long long)s->fs_inodes_used);
 	}
 	buf_add_c(b, "],");
 	if (p->cgroup.p)
 		cgroup_usage(&k->cgroups, p->cgroup.p, &u);
-	write_usage(b, now, u.cpu_ns, u.memory_usage, u.memory_working_set, u.memory_rss, u.page_faults,
-		u.major_page_faults);
+	write_usage(b, now, u.cpu_ns, u.memory_usage, u.memory_working_set, u.memory_rss,
+		u.page_faults, u.major_page_faults);
 	buf_add_char(b, '}');
 }
 
-static void write_summary(struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b)
+static void write_summary(
+	struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b)
 {
 	int64_t now = loop_wall_ns(k->loop);
 	struct cgroup_usage u;
@@ -196,8 +208,8 @@ static void write_summary(struct kubelet *k, const struct cri_container_stats *v
 	buf_fmt(b, "{\"node\":{\"nodeName\":\"" STR_FMT "\",", STR_ARG(k->node_name));
 	write_time(b, "startTime", now - (int64_t)loop_now_ms(k->loop) * 1000000);
 	buf_add_char(b, ',');
-	write_usage(b, now, u.cpu_ns, u.memory_usage, u.memory_working_set, u.memory_rss, u.page_faults,
-		u.major_page_faults);
+	write_usage(b, now, u.cpu_ns, u.memory_usage, u.memory_working_set, u.memory_rss,
+		u.page_faults, u.major_page_faults);
 	buf_add_char(b, ',');
 	write_fs(b, "fs", k->opts.root_dir, now);
 	buf_add_c(b, ",\"runtime\":{");
@@ -226,14 +238,16 @@ void serve_stats_summary(struct route_args *r)
 
 #define TEXT_FORMAT "text/plain; version=0.0.4; charset=utf-8"
 
-static void each_container(struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b,
+static void each_container(struct kubelet *k, const struct cri_container_stats *v, size_t n,
+	struct buf *b,
 	void (*fn)(struct buf *b, struct pod *p, const struct cri_container_status *c,
 		const struct cri_container_stats *s))
 {
 	for (struct pod *p = k->pods; p; p = p->next) {
 		for (size_t i = 0; i < p->observed.n_containers; i++) {
 			const struct cri_container_status *c = &p->observed.containers[i];
-			const struct cri_container_stats *s = c->state == CRI_RUNNING ? stats_of(v, n, c) : NULL;
+			const struct cri_container_stats *s =
+				c->state == CRI_RUNNING ? stats_of(v, n, c) : NULL;
 
 			if (s)
 				fn(b, p, c, s);
@@ -241,10 +255,11 @@ static void each_container(struct kubelet *k, const struct cri_container_stats *
 	}
 }
 
-static void labels(struct buf *b, const char *metric, struct pod *p, const struct cri_container_status *c)
+static void labels(
+	struct buf *b, const char *metric, struct pod *p, const struct cri_container_status *c)
 {
-	buf_fmt(b, "%s{container=\"" STR_FMT "\",namespace=\"" STR_FMT "\",pod=\"" STR_FMT "\"} ", metric,
-		STR_ARG(c->name), STR_ARG(p->ns), STR_ARG(p->name));
+	buf_fmt(b, "%s{container=\"" STR_FMT "\",namespace=\"" STR_FMT "\",pod=\"" STR_FMT "\"} ",
+		metric, STR_ARG(c->name), STR_ARG(p->ns), STR_ARG(p->name));
 }
 
 static void cpu_seconds(struct buf *b, struct pod *p, const struct cri_container_status *c,
@@ -258,7 +273,8 @@ static void working_set(struct buf *b, struct pod *p, const struct cri_container
 	const struct cri_container_stats *s)
 {
 	labels(b, "container_memory_working_set_bytes", p, c);
-	buf_fmt(b, "%llu %lld\n", (unsigned long long)s->memory_working_set, (long long)(s->time_ns / 1000000));
+	buf_fmt(b, "%llu %lld\n", (unsigned long long)s->memory_working_set,
+		(long long)(s->time_ns / 1000000));
 }
 
 static void start_time(struct buf *b, struct pod *p, const struct cri_container_status *c,
@@ -273,14 +289,16 @@ static void usage_bytes(struct buf *b, struct pod *p, const struct cri_container
 	const struct cri_container_stats *s)
 {
 	labels(b, "container_memory_usage_bytes", p, c);
-	buf_fmt(b, "%llu %lld\n", (unsigned long long)s->memory_usage, (long long)(s->time_ns / 1000000));
+	buf_fmt(b, "%llu %lld\n", (unsigned long long)s->memory_usage,
+		(long long)(s->time_ns / 1000000));
 }
 
 static void rss_bytes(struct buf *b, struct pod *p, const struct cri_container_status *c,
 	const struct cri_container_stats *s)
 {
 	labels(b, "container_memory_rss", p, c);
-	buf_fmt(b, "%llu %lld\n", (unsigned long long)s->memory_rss, (long long)(s->time_ns / 1000000));
+	buf_fmt(b, "%llu %lld\n", (unsigned long long)s->memory_rss,
+		(long long)(s->time_ns / 1000000));
 }
 
 static void heading(struct buf *b, const char *name, const char *type, const char *what)
@@ -288,7 +306,8 @@ static void heading(struct buf *b, const char *name, const char *type, const cha
 	buf_fmt(b, "# HELP %s %s\n# TYPE %s %s\n", name, what, name, type);
 }
 
-static void write_resource(struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b)
+static void write_resource(
+	struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b)
 {
 	struct cgroup_usage u;
 
@@ -305,19 +324,24 @@ static void write_resource(struct kubelet *k, const struct cri_container_stats *
 	heading(b, "node_cpu_usage_seconds_total", "counter",
 		"[STABLE] Cumulative cpu time consumed by the node in core-seconds");
 	buf_fmt(b, "node_cpu_usage_seconds_total %.9g\n", (double)u.cpu_ns / 1e9);
-	heading(b, "node_memory_working_set_bytes", "gauge", "[STABLE] Current working set of the node in bytes");
-	buf_fmt(b, "node_memory_working_set_bytes %llu\n", (unsigned long long)u.memory_working_set);
+	heading(b, "node_memory_working_set_bytes", "gauge",
+		"[STABLE] Current working set of the node in bytes");
+	buf_fmt(b, "node_memory_working_set_bytes %llu\n",
+		(unsigned long long)u.memory_working_set);
 	heading(b, "resource_scrape_error", "gauge",
 		"[STABLE] 1 if there was an error while getting container metrics, 0 otherwise");
 	buf_add_c(b, "resource_scrape_error 0\n");
 }
 
-static void write_cadvisor(struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b)
+static void write_cadvisor(
+	struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b)
 {
-	heading(b, "container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds.");
+	heading(b, "container_cpu_usage_seconds_total", "counter",
+		"Cumulative cpu time consumed in seconds.");
 	each_container(k, v, n, b, cpu_seconds);
 	heading(b, "container_memory_usage_bytes", "gauge",
-		"Current memory usage in bytes, including all memory regardless of when it was accessed");
+		"Current memory usage in bytes, including all memory regardless of when it was "
+		"accessed");
 	each_container(k, v, n, b, usage_bytes);
 	heading(b, "container_memory_working_set_bytes", "gauge", "Current working set in bytes.");
 	each_container(k, v, n, b, working_set);
@@ -354,11 +378,14 @@ void serve_metrics(struct route_args *r)
 		for (size_t i = 0; i < p->observed.n_containers; i++)
 			states[p->observed.containers[i].state]++;
 	}
-	heading(&b, "kubelet_node_name", "gauge", "[ALPHA] The node's name. The count is always 1.");
+	heading(&b, "kubelet_node_name", "gauge",
+		"[ALPHA] The node's name. The count is always 1.");
 	buf_fmt(&b, "kubelet_node_name{node=\"" STR_FMT "\"} 1\n", STR_ARG(k->node_name));
-	heading(&b, "kubelet_running_pods", "gauge", "[ALPHA] Number of pods that have a running pod sandbox");
+	heading(&b, "kubelet_running_pods", "gauge",
+		"[ALPHA] Number of pods that have a running pod sandbox");
 	buf_fmt(&b, "kubelet_running_pods %zu\n", pods);
-	heading(&b, "kubelet_running_containers", "gauge", "[ALPHA] Number of containers currently running");
+	heading(&b, "kubelet_running_containers", "gauge",
+		"[ALPHA] Number of containers currently running");
 	buf_fmt(&b,
 		"kubelet_running_containers{container_state=\"created\"} %zu\n"
 		"kubelet_running_containers{container_state=\"exited\"} %zu\n"

@@ -1,4 +1,5 @@
-/* server_streams.c: exec, attach and port-forward: the client's streams on one side, the runtime's on the other. */
+/* server_streams.c: exec, attach and port-forward: the client's streams on one side, the runtime's
+ * on the other. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@ struct exec {
 	struct arena arena;
 	struct str id;
 	struct cri_stream_opts opts;
-	struct buf in;                  /* what the process has not taken yet */
+	struct buf in; /* what the process has not taken yet */
 	bool in_closed, paused, held;
 };
 
@@ -256,7 +257,8 @@ static void run_left(struct http_exchange *x)
 	q->x = NULL;
 }
 
-static void run_done(void *user_data, int exit_code, struct str out, struct str errout, struct err *err)
+static void run_done(
+	void *user_data, int exit_code, struct str out, struct str errout, struct err *err)
 {
 	struct run *q = user_data;
 	struct http_exchange *x = q->x;
@@ -268,7 +270,8 @@ static void run_done(void *user_data, int exit_code, struct str out, struct str 
 	if (err)
 		server_error(x, 500, "%s", err_text(err));
 	else
-		server_error(x, exit_code == 0 ? 200 : 500, STR_FMT STR_FMT, STR_ARG(out), STR_ARG(errout));
+		server_error(x, exit_code == 0 ? 200 : 500, STR_FMT STR_FMT, STR_ARG(out),
+			STR_ARG(errout));
 }
 
 void serve_run(struct route_args *r)
@@ -386,8 +389,10 @@ static void conn_closed(struct conn *c, int status)
 	link_end(l, NULL);
 }
 
-static const struct conn_events link_events = {
-	.on_data = conn_data, .on_eof = conn_eof, .on_writable = conn_writable, .on_close = conn_closed};
+static const struct conn_events link_events = {.on_data = conn_data,
+	.on_eof = conn_eof,
+	.on_writable = conn_writable,
+	.on_close = conn_closed};
 
 static void connected(void *user_data, int fd, struct err *err)
 {
@@ -420,7 +425,8 @@ static void connected(void *user_data, int fd, struct err *err)
 		conn_shutdown(l->conn);
 }
 
-static void forward_open(struct forward_session *s, void *owner, struct forward_stream *stream, uint16_t port)
+static void forward_open(
+	struct forward_session *s, void *owner, struct forward_stream *stream, uint16_t port)
 {
 	struct forward *f = owner;
 	struct link *l = xcalloc(1, sizeof(*l));
@@ -503,7 +509,8 @@ void serve_port_forward(struct route_args *r)
 	if (!p)
 		return;
 	if (!sb) {
-		server_error(r->x, 500, "failed to find sandbox for pod \"" STR_FMT "\"", STR_ARG(p->name));
+		server_error(r->x, 500, "failed to find sandbox for pod \"" STR_FMT "\"",
+			STR_ARG(p->name));
 		return;
 	}
 	f = xcalloc(1, sizeof(*f));

@@ -1,8 +1,10 @@
 /*
- * static_pods.c: pods from manifests in a directory (--pod-manifest-path), run without being asked by the API server. Each
- * has a mirror in the API that shows its status: same name, annotated, with a uid of its own.
+ * static_pods.c: pods from manifests in a directory (--pod-manifest-path), run without being asked
+ * by the API server. Each has a mirror in the API that shows its status: same name, annotated, with
+ * a uid of its own.
  *
- * The directory is looked at every few seconds; a changed file is another pod (its uid comes from its content).
+ * The directory is looked at every few seconds; a changed file is another pod (its uid comes from
+ * its content).
  */
 #include <dirent.h>
 #include <openssl/evp.h>
@@ -57,8 +59,9 @@ static void default_container(struct arena *a, struct v1_container *c)
 	if (str_empty(c->termination_message_policy))
 		c->termination_message_policy = S("File");
 	if (str_empty(c->image_pull_policy))
-		c->image_pull_policy = str_chr(last, ':') < 0 || str_ends(last, S(":latest")) ? S("Always")
-											      : S("IfNotPresent");
+		c->image_pull_policy = str_chr(last, ':') < 0 || str_ends(last, S(":latest"))
+					       ? S("Always")
+					       : S("IfNotPresent");
 }
 
 static void default_pod(struct arena *a, struct v1_pod *pod)
@@ -108,16 +111,17 @@ static struct object *manifest_object(struct kubelet *k, const char *path, struc
 	arena_init(&a);
 	r = file_read(path, MANIFEST_MAX, &a, &text, err);
 	if (r == 0)
-		r = yaml_to_json(text, &a, &json, err);
+		r = yaml_to_json(text, &a, &json, NULL, err);
 	if (r == 0)
 		r = schema_decode_json(&v1_pod_schema, json, &a, NULL, (void **)&pod, err);
-	if (r == 0 && (!str_eq(pod->kind, S("Pod")) || str_empty(pod->metadata.name) || pod->spec.containers.n == 0))
+	if (r == 0 && (!str_eq(pod->kind, S("Pod")) || str_empty(pod->metadata.name) ||
+			      pod->spec.containers.n == 0))
 		r = err_bad_request(err, "not a Pod with a name and containers");
 	if (r == 0) {
 		hash = digest_of(&a, text, k->node_name);
 		default_pod(&a, pod);
-		pod->metadata.name =
-			arena_fmt(&a, STR_FMT "-" STR_FMT, STR_ARG(pod->metadata.name), STR_ARG(k->node_name));
+		pod->metadata.name = arena_fmt(&a, STR_FMT "-" STR_FMT, STR_ARG(pod->metadata.name),
+			STR_ARG(k->node_name));
 		pod->metadata.uid = hash;
 		pod->metadata.generation = 1;
 		annotate(&a, pod, S("kubernetes.io/config.source"), S("file"));
@@ -157,7 +161,8 @@ static void create_mirror(struct kubelet *k, struct pod *p)
 {
 	struct client_call *call = client_call_new(k->client);
 	struct v1_pod *pod = object_decode(object_ref_in(&call->arena, p->object), &call->arena);
-	const struct str *hash = str_map_get(&pod->metadata.annotations, S("kubernetes.io/config.hash"));
+	const struct str *hash =
+		str_map_get(&pod->metadata.annotations, S("kubernetes.io/config.hash"));
 
 	annotate(&call->arena, pod, S("kubernetes.io/config.mirror"), hash ? *hash : p->uid);
 	pod->metadata.uid = S("");
@@ -180,7 +185,8 @@ static void delete_mirror(struct kubelet *k, const struct object *o)
 	call->resource = &v1_pod_resource;
 	call->ns = o->ns;
 	call->name = o->name;
-	call->body = S("{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"gracePeriodSeconds\":0}");
+	call->body =
+		S("{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"gracePeriodSeconds\":0}");
 	call->done = call_done;
 	client_do(k->client, call);
 }

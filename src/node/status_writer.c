@@ -1,6 +1,6 @@
 /*
- * status_writer.c: brings a pod's status to the API: only when it differs from what was written last, one write at a time,
- * as a strategic merge patch that touches nothing of what others own.
+ * status_writer.c: brings a pod's status to the API: only when it differs from what was written
+ * last, one write at a time, as a strategic merge patch that touches nothing of what others own.
  */
 #include "node/pod.h"
 
@@ -8,7 +8,7 @@ enum { RETRY_MS = 1000, PATCH_MAX = 1 << 20 };
 
 struct status_writer {
 	struct pod *pod;
-	struct arena arena; /* of `last` */
+	struct arena arena;         /* of `last` */
 	struct v1_pod_status *last; /* the newest generated one */
 	struct str mirror_uid;      /* unused for pods of the API */
 	bool dirty, busy;
@@ -74,13 +74,14 @@ static void patch_ips(struct buf *b, const struct v1_pod_status *api, const stru
 		for (size_t j = 0; j < s->pod_ips.n; j++)
 			kept |= str_eq(s->pod_ips.v[j].ip, api->pod_ips.v[i].ip);
 		if (!kept)
-			buf_fmt(b, "%s{\"$patch\":\"delete\",\"ip\":\"" STR_FMT "\"}", n++ ? "," : "",
-				STR_ARG(api->pod_ips.v[i].ip));
+			buf_fmt(b, "%s{\"$patch\":\"delete\",\"ip\":\"" STR_FMT "\"}",
+				n++ ? "," : "", STR_ARG(api->pod_ips.v[i].ip));
 	}
 	buf_add_char(b, ']');
 }
 
-static void patch_conditions(struct buf *b, const struct v1_pod_status *api, const struct v1_pod_status *s)
+static void patch_conditions(
+	struct buf *b, const struct v1_pod_status *api, const struct v1_pod_status *s)
 {
 	size_t n = 0;
 
@@ -97,7 +98,8 @@ static void patch_conditions(struct buf *b, const struct v1_pod_status *api, con
 			schema_encode_json(&v1_pod_condition_schema, &s->conditions.v[i], b);
 			if (b->n > at && !buf_failed(b))
 				b->n--; /* the closing brace */
-			buf_fmt(b, "%s%s}", str_empty(s->conditions.v[i].reason) ? ",\"reason\":null" : "",
+			buf_fmt(b, "%s%s}",
+				str_empty(s->conditions.v[i].reason) ? ",\"reason\":null" : "",
 				str_empty(s->conditions.v[i].message) ? ",\"message\":null" : "");
 		} else {
 			schema_encode_json(&v1_pod_condition_schema, &s->conditions.v[i], b);
@@ -106,14 +108,17 @@ static void patch_conditions(struct buf *b, const struct v1_pod_status *api, con
 	for (size_t i = 0; i < api->conditions.n; i++) {
 		const struct v1_pod_condition *c = &api->conditions.v[i];
 
-		if (written_by_others(api, c) || pod_condition(s, c->type.p) || !str_starts(c->type, S("PodResize")))
+		if (written_by_others(api, c) || pod_condition(s, c->type.p) ||
+			!str_starts(c->type, S("PodResize")))
 			continue;
-		buf_fmt(b, "%s{\"$patch\":\"delete\",\"type\":\"" STR_FMT "\"}", n++ ? "," : "", STR_ARG(c->type));
+		buf_fmt(b, "%s{\"$patch\":\"delete\",\"type\":\"" STR_FMT "\"}", n++ ? "," : "",
+			STR_ARG(c->type));
 	}
 	buf_add_char(b, ']');
 }
 
-static struct str make_patch(struct status_writer *w, struct str uid, const struct v1_pod_status *api, struct arena *a)
+static struct str make_patch(
+	struct status_writer *w, struct str uid, const struct v1_pod_status *api, struct arena *a)
 {
 	struct v1_pod_status s = *w->last;
 	struct buf b CLEANUP(buf_release);
@@ -150,8 +155,8 @@ static void written(struct client_call *call)
 
 	w->busy = false;
 	if (call->result < 0 && call->status != 404 && call->status != 409) {
-		log_warn("pod " STR_FMT "/" STR_FMT ": writing its status: %s", STR_ARG(p->ns), STR_ARG(p->name),
-			err_text(&call->err));
+		log_warn("pod " STR_FMT "/" STR_FMT ": writing its status: %s", STR_ARG(p->ns),
+			STR_ARG(p->name), err_text(&call->err));
 		w->dirty = true;
 		loop_timer_start(&w->timer, RETRY_MS);
 	} else if (w->dirty) {
@@ -196,7 +201,8 @@ static bool shown(const struct v1_pod_status *api, const struct v1_pod_status *s
 	return schema_equal(&v1_pod_status_schema, api, s);
 }
 
-void status_writer_set(struct status_writer *w, const struct v1_pod *spec, const struct v1_pod_status *s)
+void status_writer_set(
+	struct status_writer *w, const struct v1_pod *spec, const struct v1_pod_status *s)
 {
 	bool first = w->last == NULL;
 	struct arena old = w->arena;

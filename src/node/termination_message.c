@@ -70,7 +70,8 @@ void termination_messages_read(struct pod *p)
 		const struct cri_container_status *c = observed_find(&p->observed, str_c(m->name));
 		struct arena a;
 
-		if (!c || c->state != CRI_EXITED || (m->message_id && str_eqc(c->id, m->message_id)))
+		if (!c || c->state != CRI_EXITED ||
+			(m->message_id && str_eqc(c->id, m->message_id)))
 			continue;
 		arena_init(&a);
 		set_string(&m->message_id, c->id);

@@ -1,4 +1,5 @@
-/* termination_message.h: what a container left behind when it ended: its message file, or the end of its log. */
+/* termination_message.h: what a container left behind when it ended: its message file, or the end
+ * of its log. */
 #ifndef SAMPAN_TERMINATION_MESSAGE_H
 #define SAMPAN_TERMINATION_MESSAGE_H
 

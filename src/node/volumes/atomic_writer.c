@@ -20,16 +20,19 @@ int payload_path_check(struct str path, struct err *err)
 	if (str_empty(path))
 		return err_bad_request(err, "invalid path: must not be empty: \"\"");
 	if (path.n >= PATH_LEN)
-		return err_bad_request(err, "invalid path: must be less than or equal to %d characters", PATH_LEN);
+		return err_bad_request(
+			err, "invalid path: must be less than or equal to %d characters", PATH_LEN);
 	if (path.p[0] == '/')
-		return err_bad_request(err, "invalid path: must be relative path: " STR_FMT, STR_ARG(path));
+		return err_bad_request(
+			err, "invalid path: must be relative path: " STR_FMT, STR_ARG(path));
 	if (str_starts(path, S("..")) && (path.n == 2 || path.p[2] != '/'))
-		return err_bad_request(err, "invalid path: must not start with '..': " STR_FMT, STR_ARG(path));
+		return err_bad_request(
+			err, "invalid path: must not start with '..': " STR_FMT, STR_ARG(path));
 	while (more) {
 		more = str_cut(rest, '/', &head, &rest);
 		if (str_eq(head, S("..")))
-			return err_bad_request(
-				err, "invalid path: must not contain '..': " STR_FMT, STR_ARG(path));
+			return err_bad_request(err, "invalid path: must not contain '..': " STR_FMT,
+				STR_ARG(path));
 	}
 	return 0;
 }
@@ -49,7 +52,8 @@ static bool same_file(const char *data, const struct payload *p, const struct pa
 	char *got;
 	int fd;
 
-	if (snprintf(path, sizeof(path), "%s/" STR_FMT, data, STR_ARG(f->path)) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/" STR_FMT, data, STR_ARG(f->path)) >=
+		(int)sizeof(path))
 		return false;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
@@ -114,7 +118,8 @@ static int make_parents(const char *base, struct str path, const struct payload 
 	for (size_t i = 0; i < path.n; i++) {
 		if (path.p[i] != '/')
 			continue;
-		snprintf(dir, sizeof(dir), "%s/%.*s", base, (int)i, path.p);
+		if (snprintf(dir, sizeof(dir), "%s/%.*s", base, (int)i, path.p) >= (int)sizeof(dir))
+			return -ENAMETOOLONG;
 		if (mkdir(dir, 0755) < 0) {
 			if (errno != EEXIST)
 				return -errno;
@@ -134,7 +139,8 @@ static int write_one(const char *base, const struct payload *p, const struct pay
 
 	if (r < 0)
 		return r;
-	if (snprintf(path, sizeof(path), "%s/" STR_FMT, base, STR_ARG(f->path)) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/" STR_FMT, base, STR_ARG(f->path)) >=
+		(int)sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)

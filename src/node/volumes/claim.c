@@ -35,7 +35,8 @@ static void got_volume(void *user_data, const void *typed, struct err *err)
 		else
 			finish(r, pv->spec.host_path->path, NULL);
 	} else {
-		err_bad_request(&bad, "no volume plugin on this node supports the persistent volume " STR_FMT,
+		err_bad_request(&bad,
+			"no volume plugin on this node supports the persistent volume " STR_FMT,
 			STR_ARG(pv->metadata.name));
 		finish(r, S(""), &bad);
 	}
@@ -52,12 +53,14 @@ static void got_claim(void *user_data, const void *typed, struct err *err)
 		return;
 	}
 	if (!str_eq(c->status.phase, S("Bound")) || str_empty(c->spec.volume_name)) {
-		err_bad_request(&bad, "PersistentVolumeClaim is not bound: \"" STR_FMT "/" STR_FMT "\"",
+		err_bad_request(&bad,
+			"PersistentVolumeClaim is not bound: \"" STR_FMT "/" STR_FMT "\"",
 			STR_ARG(c->metadata.namespace), STR_ARG(c->metadata.name));
 		finish(r, S(""), &bad);
 		return;
 	}
-	objects_get(r->k->objects, &v1_persistent_volume_resource, S(""), c->spec.volume_name, got_volume, r);
+	objects_get(r->k->objects, &v1_persistent_volume_resource, S(""), c->spec.volume_name,
+		got_volume, r);
 }
 
 void claim_resolve(struct kubelet *k, const struct v1_pod *pod, const struct v1_volume *v,
@@ -71,6 +74,8 @@ void claim_resolve(struct kubelet *k, const struct v1_pod *pod, const struct v1_
 	r->user_data = user_data;
 	r->claim = v->persistent_volume_claim
 			   ? arena_str(&r->arena, v->persistent_volume_claim->claim_name)
-			   : arena_fmt(&r->arena, STR_FMT "-" STR_FMT, STR_ARG(pod->metadata.name), STR_ARG(v->name));
-	objects_get(k->objects, &v1_persistent_volume_claim_resource, pod->metadata.namespace, r->claim, got_claim, r);
+			   : arena_fmt(&r->arena, STR_FMT "-" STR_FMT, STR_ARG(pod->metadata.name),
+				     STR_ARG(v->name));
+	objects_get(k->objects, &v1_persistent_volume_claim_resource, pod->metadata.namespace,
+		r->claim, got_claim, r);
 }

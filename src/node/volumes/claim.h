@@ -1,4 +1,5 @@
-/* claim.h: a persistentVolumeClaim's place on this machine: the hostPath or local volume that it is bound to. */
+/* claim.h: a persistentVolumeClaim's place on this machine: the hostPath or local volume that it is
+ * bound to. */
 #ifndef SAMPAN_CLAIM_H
 #define SAMPAN_CLAIM_H
 

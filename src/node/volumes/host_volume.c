@@ -68,7 +68,8 @@ int host_path_check(struct str path, struct str type, struct err *err)
 			continue;
 		if (there && (st.st_mode & S_IFMT) == kinds[i].format)
 			return 0;
-		return err_bad_request(err, "hostPath type check failed: %s is not a %s", p, kinds[i].what);
+		return err_bad_request(
+			err, "hostPath type check failed: %s is not a %s", p, kinds[i].what);
 	}
 	return err_bad_request(err, "invalid hostPath type: " STR_FMT, STR_ARG(type));
 }
@@ -91,8 +92,8 @@ int memory_dir_make(const char *dir, int64_t size, struct err *err)
 	return 0;
 }
 
-int empty_dir_make(const char *dir, const struct v1_empty_dir_volume_source *e, int64_t memory_limit, int64_t fs_group,
-	struct err *err)
+int empty_dir_make(const char *dir, const struct v1_empty_dir_volume_source *e,
+	int64_t memory_limit, int64_t fs_group, struct err *err)
 {
 	int64_t size = quantity_value_of(e->size_limit);
 	bool fresh = access(dir, F_OK) < 0;
@@ -105,7 +106,8 @@ int empty_dir_make(const char *dir, const struct v1_empty_dir_volume_source *e, 
 		if (r < 0)
 			return r;
 	} else if (!str_empty(e->medium)) {
-		return err_bad_request(err, "emptyDir medium \"" STR_FMT "\" is not supported on this node",
+		return err_bad_request(err,
+			"emptyDir medium \"" STR_FMT "\" is not supported on this node",
 			STR_ARG(e->medium));
 	} else {
 		r = files_make_dir(dir, 0755);

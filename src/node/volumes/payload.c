@@ -51,12 +51,16 @@ static struct source projection(const struct v1_volume_projection *p, int mode)
 	struct source s = {.kind = SOURCE_NONE, .mode = mode};
 
 	if (p->config_map) {
-		s = (struct source){.kind = SOURCE_CONFIG_MAP, .name = p->config_map->name,
-			.items = &p->config_map->items, .mode = mode};
+		s = (struct source){.kind = SOURCE_CONFIG_MAP,
+			.name = p->config_map->name,
+			.items = &p->config_map->items,
+			.mode = mode};
 		s.optional = p->config_map->optional && *p->config_map->optional;
 	} else if (p->secret) {
-		s = (struct source){.kind = SOURCE_SECRET, .name = p->secret->name,
-			.items = &p->secret->items, .mode = mode};
+		s = (struct source){.kind = SOURCE_SECRET,
+			.name = p->secret->name,
+			.items = &p->secret->items,
+			.mode = mode};
 		s.optional = p->secret->optional && *p->secret->optional;
 	} else if (p->downward_api) {
 		s.kind = SOURCE_DOWNWARD;
@@ -71,24 +75,30 @@ static struct source projection(const struct v1_volume_projection *p, int mode)
 static void find_sources(struct payload_op *op, const struct v1_volume *v)
 {
 	if (v->config_map)
-		add_source(op, (struct source){.kind = SOURCE_CONFIG_MAP, .name = v->config_map->name,
-				       .items = &v->config_map->items,
-				       .optional = v->config_map->optional && *v->config_map->optional,
-				       .mode = mode_of(v->config_map->default_mode)});
+		add_source(
+			op, (struct source){.kind = SOURCE_CONFIG_MAP,
+				    .name = v->config_map->name,
+				    .items = &v->config_map->items,
+				    .optional = v->config_map->optional && *v->config_map->optional,
+				    .mode = mode_of(v->config_map->default_mode)});
 	if (v->secret)
-		add_source(op, (struct source){.kind = SOURCE_SECRET, .name = v->secret->secret_name,
+		add_source(op, (struct source){.kind = SOURCE_SECRET,
+				       .name = v->secret->secret_name,
 				       .items = &v->secret->items,
 				       .optional = v->secret->optional && *v->secret->optional,
 				       .mode = mode_of(v->secret->default_mode)});
 	if (v->downward_api)
-		add_source(op, (struct source){.kind = SOURCE_DOWNWARD, .files = &v->downward_api->items,
+		add_source(op, (struct source){.kind = SOURCE_DOWNWARD,
+				       .files = &v->downward_api->items,
 				       .mode = mode_of(v->downward_api->default_mode)});
 	for (size_t i = 0; v->projected && i < v->projected->sources.n; i++)
-		add_source(op, projection(&v->projected->sources.v[i], mode_of(v->projected->default_mode)));
+		add_source(op, projection(&v->projected->sources.v[i],
+				       mode_of(v->projected->default_mode)));
 }
 
 void payload_references(const struct v1_volume *v,
-	void (*fn)(void *user_data, const struct schema_resource *res, struct str name), void *user_data)
+	void (*fn)(void *user_data, const struct schema_resource *res, struct str name),
+	void *user_data)
 {
 	if (v->config_map)
 		fn(user_data, &v1_config_map_resource, v->config_map->name);
@@ -106,9 +116,11 @@ void payload_references(const struct v1_volume *v,
 
 /* --- files --- */
 
-static void put_file(struct payload_op *op, struct str path, struct str content, int mode, int64_t uid)
+static void put_file(
+	struct payload_op *op, struct str path, struct str content, int mode, int64_t uid)
 {
-	struct payload_file f = {arena_str(&op->arena, path), arena_str(&op->arena, content), mode, uid};
+	struct payload_file f = {
+		arena_str(&op->arena, path), arena_str(&op->arena, content), mode, uid};
 
 	for (size_t i = 0; i < op->payload.n; i++) {
 		if (str_eq(op->payload.v[i].path, path)) { /* a later source wins */
@@ -126,8 +138,8 @@ static const struct str *key_in(const struct str_map *const maps[2], struct str 
 	return v || !maps[1] ? v : str_map_get(maps[1], key);
 }
 
-static int put_keys(struct payload_op *op, const struct source *s, const struct str_map *const maps[2],
-	struct err *err)
+static int put_keys(struct payload_op *op, const struct source *s,
+	const struct str_map *const maps[2], struct err *err)
 {
 	if (s->items->n == 0) {
 		for (size_t m = 0; m < 2 && maps[m]; m++)
@@ -157,11 +169,11 @@ static int put_downward(struct payload_op *op, const struct source *s, struct er
 		int r = 0;
 
 		if (f->field_ref)
-			r = downward_field(
-				&op->req.facts, f->field_ref->field_path, &op->arena, &content, err);
-		else if (f->resource_field_ref)
-			r = downward_resource(&op->req.facts, NULL, f->resource_field_ref, &op->arena,
+			r = downward_field(&op->req.facts, f->field_ref->field_path, &op->arena,
 				&content, err);
+		else if (f->resource_field_ref)
+			r = downward_resource(&op->req.facts, NULL, f->resource_field_ref,
+				&op->arena, &content, err);
 		if (r < 0)
 			return r;
 		put_file(op, f->path, content, f->mode ? *f->mode : s->mode, -1);
@@ -210,13 +222,14 @@ static void got_token(struct client_call *call)
 	struct payload_op *op = call->user_data;
 	const struct source *s = &op->sources.v[op->at];
 	struct authentication_v1_token_request *t = NULL;
-	int64_t life_ms = s->token->expiration_seconds ? *s->token->expiration_seconds * 1000 : 3600000;
+	int64_t life_ms =
+		s->token->expiration_seconds ? *s->token->expiration_seconds * 1000 : 3600000;
 	int mode = op->user_given ? 0600 : s->mode;
 	int r = call->result;
 
 	if (r == 0)
-		r = schema_decode_json(&authentication_v1_token_request_schema, call->answer, &call->arena,
-			NULL, (void **)&t, &call->err);
+		r = schema_decode_json(&authentication_v1_token_request_schema, call->answer,
+			&call->arena, NULL, (void **)&t, &call->err);
 	if (r < 0) {
 		finish(op, &call->err);
 		return;
@@ -269,12 +282,12 @@ static void next_source(struct payload_op *op)
 
 		switch (s->kind) {
 		case SOURCE_CONFIG_MAP:
-			objects_get(op->req.objects, &v1_config_map_resource, op->pod->metadata.namespace,
-				s->name, got_object, op);
+			objects_get(op->req.objects, &v1_config_map_resource,
+				op->pod->metadata.namespace, s->name, got_object, op);
 			return;
 		case SOURCE_SECRET:
-			objects_get(op->req.objects, &v1_secret_resource, op->pod->metadata.namespace,
-				s->name, got_object, op);
+			objects_get(op->req.objects, &v1_secret_resource,
+				op->pod->metadata.namespace, s->name, got_object, op);
 			return;
 		case SOURCE_TOKEN:
 			ask_token(op, s);
@@ -301,11 +314,14 @@ static int64_t common_user(const struct v1_pod *pod)
 	const struct v1_container *c;
 
 	for (int k = 0; k < 2; k++) {
-		for (size_t i = 0; (c = pod_container_at(pod, k ? CONTAINER_INIT : CONTAINER_REGULAR, i)); i++) {
+		for (size_t i = 0;
+			(c = pod_container_at(pod, k ? CONTAINER_INIT : CONTAINER_REGULAR, i));
+			i++) {
 			const int64_t *u = c->security_context && c->security_context->run_as_user
 						   ? c->security_context->run_as_user
-					   : pod->spec.security_context ? pod->spec.security_context->run_as_user
-									: NULL;
+					   : pod->spec.security_context
+						   ? pod->spec.security_context->run_as_user
+						   : NULL;
 
 			if (!u || (user >= 0 && user != *u))
 				return -1;
@@ -342,7 +358,8 @@ void payload_gather(const struct payload_request *r)
 	op->req.facts.pod = op->pod;
 	op->req.facts.pod_ips = (struct str_vec){0};
 	for (size_t i = 0; i < r->facts.pod_ips.n; i++)
-		ARENA_PUSH(&op->arena, &op->req.facts.pod_ips, arena_str(&op->arena, r->facts.pod_ips.v[i]));
+		ARENA_PUSH(&op->arena, &op->req.facts.pod_ips,
+			arena_str(&op->arena, r->facts.pod_ips.v[i]));
 	if (r->facts.allocatable) {
 		struct str_map *m = ARENA_NEW(&op->arena, struct str_map);
 

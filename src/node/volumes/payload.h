@@ -1,6 +1,6 @@
 /*
- * payload.h: what belongs into a configMap, secret, downwardAPI or projected volume: reads the objects, asks for tokens,
- * and hands the files over for writing.
+ * payload.h: what belongs into a configMap, secret, downwardAPI or projected volume: reads the
+ * objects, asks for tokens, and hands the files over for writing.
  */
 #ifndef SAMPAN_PAYLOAD_H
 #define SAMPAN_PAYLOAD_H
@@ -17,7 +17,8 @@ struct payload_request { /* everything borrowed but `facts`, whose pod is copied
 	struct pod_facts facts;
 	const struct v1_volume *volume; /* inside the pod */
 	void *user_data;
-	/* Exactly once, on a later turn. refresh_ms: when its tokens want renewal, from now; 0 = never. */
+	/* Exactly once, on a later turn. refresh_ms: when its tokens want renewal, from now; 0 =
+	 * never. */
 	void (*done)(void *user_data, const struct payload *p, int64_t refresh_ms, struct err *err);
 };
 
@@ -25,6 +26,7 @@ void payload_gather(const struct payload_request *r);
 bool volume_is_payload(const struct v1_volume *v);
 /* Calls fn for each config map and secret it refers to. */
 void payload_references(const struct v1_volume *v,
-	void (*fn)(void *user_data, const struct schema_resource *res, struct str name), void *user_data);
+	void (*fn)(void *user_data, const struct schema_resource *res, struct str name),
+	void *user_data);
 
 #endif

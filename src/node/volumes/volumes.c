@@ -1,4 +1,5 @@
-/* volumes.c: the volumes of a pod, each a small state machine: new -> busy -> mounted, and back when it is stale. */
+/* volumes.c: the volumes of a pod, each a small state machine: new -> busy -> mounted, and back
+ * when it is stale. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,8 +22,8 @@ struct volume {
 	struct volumes *owner;
 	char *name, *path; /* path NULL: an image volume */
 	bool payload, in_memory, mounted, busy, stale, seen;
-	int64_t retry_ms, delay_ms;  /* not before; the next wait */
-	int64_t refresh_ms;          /* monotonic; 0 = never */
+	int64_t retry_ms, delay_ms; /* not before; the next wait */
+	int64_t refresh_ms;         /* monotonic; 0 = never */
 	struct {
 		struct object_ref {
 			const struct schema_resource *res;
@@ -127,8 +128,8 @@ static void volume_done(struct volume *vol, struct err *err)
 		if (!v->tearing) {
 			arena_init(&a);
 			v->o.failed(v->o.user_data,
-				arena_fmt(&a, "MountVolume.SetUp failed for volume \"%s\" : %s", vol->name,
-					err_text(err)));
+				arena_fmt(&a, "MountVolume.SetUp failed for volume \"%s\" : %s",
+					vol->name, err_text(err)));
 			arena_release(&a);
 		}
 	} else {
@@ -138,7 +139,8 @@ static void volume_done(struct volume *vol, struct err *err)
 	v->o.changed(v->o.user_data);
 }
 
-static void got_payload(void *user_data, const struct payload *p, int64_t refresh_ms, struct err *err)
+static void got_payload(
+	void *user_data, const struct payload *p, int64_t refresh_ms, struct err *err)
 {
 	struct volume *vol = user_data;
 	struct volumes *v = vol->owner;
@@ -156,7 +158,8 @@ static void got_payload(void *user_data, const struct payload *p, int64_t refres
 	if (r == 0 && !vol->mounted && chmod(vol->path, 0777) < 0)
 		r = err_errno(&bad, errno, "chmod %s", vol->path);
 	if (r == 0 && !vol->mounted && p->fs_group >= 0 &&
-		(chown(vol->path, (uid_t)-1, (gid_t)p->fs_group) < 0 || chmod(vol->path, 02777) < 0))
+		(chown(vol->path, (uid_t)-1, (gid_t)p->fs_group) < 0 ||
+			chmod(vol->path, 02777) < 0))
 		r = err_errno(&bad, errno, "applying fsGroup to %s", vol->path);
 	if (r == 0)
 		r = atomic_write(vol->path, p, loop_wall_ns(v->o.k->loop), &bad);
@@ -208,8 +211,8 @@ static void set_up(struct volume *vol, const struct v1_volume *spec, const struc
 		return;
 	}
 	if (spec->empty_dir)
-		r = empty_dir_make(vol->path, spec->empty_dir, pod_resource_sums(facts->pod).memory_limit,
-			fs_group_of(facts->pod), &err);
+		r = empty_dir_make(vol->path, spec->empty_dir,
+			pod_resource_sums(facts->pod).memory_limit, fs_group_of(facts->pod), &err);
 	else if (spec->host_path)
 		r = host_path_check(spec->host_path->path, spec->host_path->type, &err);
 	else if (!spec->image)
@@ -234,17 +237,18 @@ static void refer(void *user_data, const struct schema_resource *res, struct str
 
 static const char *plugin_of(const struct v1_volume *s)
 {
-	return s->config_map ? "configmap"
-	       : s->secret ? "secret"
+	return s->config_map     ? "configmap"
+	       : s->secret       ? "secret"
 	       : s->downward_api ? "downward-api"
-	       : s->projected ? "projected"
-			      : "empty-dir";
+	       : s->projected    ? "projected"
+				 : "empty-dir";
 }
 
 static bool has_token(const struct v1_volume *s)
 {
 	for (size_t i = 0; s->projected && i < s->projected->sources.n; i++)
-		if (s->projected->sources.v[i].service_account_token || s->projected->sources.v[i].secret)
+		if (s->projected->sources.v[i].service_account_token ||
+			s->projected->sources.v[i].secret)
 			return true;
 	return s->secret != NULL;
 }
@@ -262,8 +266,8 @@ static struct volume *volume_new(struct volumes *v, const struct v1_volume *s)
 	if (s->host_path)
 		vol->path = xstrdup(arena_cstr(&a, s->host_path->path));
 	else if (!s->image)
-		vol->path = xasprintf("%s/pods/" STR_FMT "/volumes/kubernetes.io~%s/%s", v->o.k->opts.root_dir,
-			STR_ARG(v->o.uid), plugin_of(s), vol->name);
+		vol->path = xasprintf("%s/pods/" STR_FMT "/volumes/kubernetes.io~%s/%s",
+			v->o.k->opts.root_dir, STR_ARG(v->o.uid), plugin_of(s), vol->name);
 	vol->next = v->list;
 	v->list = vol;
 	if (vol->payload)
@@ -418,22 +422,27 @@ static int prepare_target(const char *target, bool is_dir, struct err *err)
 	return r < 0 ? err_errno(err, -r, "%s", target) : 0;
 }
 
-int volumes_subpath(struct volumes *v, struct arena *a, struct str volume, struct str sub, struct str container,
-	size_t mount_index, bool read_only, struct str *ret, struct err *err)
+int volumes_subpath(struct volumes *v, struct arena *a, struct str volume, struct str sub,
+	struct str container, size_t mount_index, bool read_only, struct str *ret, struct err *err)
 {
 	struct str base = volumes_path(v, volume);
-	struct str target = arena_fmt(a, "%s/pods/" STR_FMT "/volume-subpaths/" STR_FMT "/" STR_FMT "/%zu",
-		v->o.k->opts.root_dir, STR_ARG(v->o.uid), STR_ARG(volume), STR_ARG(container), mount_index);
+	struct str target =
+		arena_fmt(a, "%s/pods/" STR_FMT "/volume-subpaths/" STR_FMT "/" STR_FMT "/%zu",
+			v->o.k->opts.root_dir, STR_ARG(v->o.uid), STR_ARG(volume),
+			STR_ARG(container), mount_index);
 	struct stat st;
 	char from[64];
 	int fd, r;
 
 	fd = files_open_beneath(base.p, sub, !read_only);
 	if (fd < 0) {
-		log_warn("pod " STR_FMT "/" STR_FMT ": subPath " STR_FMT " of volume " STR_FMT ": %s",
-			STR_ARG(v->o.ns), STR_ARG(v->o.name), STR_ARG(sub), STR_ARG(volume), strerror(-fd));
+		log_warn("pod " STR_FMT "/" STR_FMT ": subPath " STR_FMT " of volume " STR_FMT
+			 ": %s",
+			STR_ARG(v->o.ns), STR_ARG(v->o.name), STR_ARG(sub), STR_ARG(volume),
+			strerror(-fd));
 		return err_bad_request(err,
-			"failed to prepare subPath for volumeMount \"" STR_FMT "\" of container \"" STR_FMT "\"",
+			"failed to prepare subPath for volumeMount \"" STR_FMT
+			"\" of container \"" STR_FMT "\"",
 			STR_ARG(volume), STR_ARG(container));
 	}
 	r = fstat(fd, &st) < 0 ? err_errno(err, errno, "subPath") : 0;
