@@ -1,6 +1,7 @@
 #include "schema/quantity.h"
 
 #define NANO ((__int128)1000000000)
+enum { EXPONENT_MAX = 1000000 }; /* beyond what any number of digits makes up for */
 #define NANO_MAX (NANO * NANO * NANO * NANO * 100) /* 10^38 nano = 10^29 */
 
 /* A text taken apart; digits are views. */
@@ -28,7 +29,7 @@ static bool suffix_number(struct str s, int *ret)
 		s = str_sub(s, 1, s.n);
 	if (str_to_i64(s, &v) < 0)
 		return false;
-	*ret = (int32_t)v;
+	*ret = (int)MAX(MIN(v, EXPONENT_MAX), -EXPONENT_MAX);
 	return true;
 }
 
@@ -141,12 +142,12 @@ static void put_together(const struct parts *q, struct quantity *ret)
 	} else {
 		__int128 limit = (__int128)INT64_MAX * NANO;
 
-		for (int i = 0; i < q->exponent && v < NANO_MAX; i++) {
-			if (v > NANO_MAX / 2 && scale < 0) { /* room for the factor of two */
+		for (int i = 0; i < q->exponent; i++) {
+			if (v > NANO_MAX / 2 && scale < 0) { /* digits to spare behind the nano */
 				v = over_ten(v, 1);
 				scale++;
 			}
-			v *= 2;
+			v = MIN(v, NANO_MAX / 2) * 2;
 		}
 		v = scale >= 0 ? times_ten(v, scale) : over_ten(v, -scale);
 		scale = 0;

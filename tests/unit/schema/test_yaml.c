@@ -101,7 +101,7 @@ static void test_out(void **state)
 	assert_string_equal(b.p, "a: []\napiVersion: v1\nb: {}\nc:\n- w:\n  - p\n  - - 1\n  x: "
 				 "1\n- \"yes\"\n- \"\"\n"
 				 "- \"1.5\"\n- 'a: b'\n- it's\nd: null\ne: |\n  x\n  y\nf: "
-				 "\"\\u0001\"\nkind: Pod\n");
+				 "\"\\x01\"\nkind: Pod\n");
 	assert_int_equal(yaml_to_json(buf_str(&b), &a, &back, NULL, NULL), 0);
 	assert_string_equal(back.p,
 		"{\"a\":[],\"apiVersion\":\"v1\",\"b\":{},\"c\":[{\"w\":[\"p\",[1]],\"x\":1},"
