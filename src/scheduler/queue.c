@@ -187,7 +187,7 @@ struct queued *queue_put(struct queue *q, struct pod_info *info, bool gated)
 void queue_remove(struct queue *q, struct queued *p)
 {
 	leave(q, p);
-	queue_nominate(q, p, NULL);
+	queue_nominate(q, p, S(""));
 	map_remove(&q->by_uid, p->uid);
 	pod_info_free(p->info);
 	free(p);
@@ -254,19 +254,19 @@ int64_t queue_tick(struct queue *q, int64_t now_ms)
 	return next_ms;
 }
 
-void queue_nominate(struct queue *q, struct queued *p, const char *node)
+void queue_nominate(struct queue *q, struct queued *p, struct str node)
 {
 	size_t i = 0;
 
-	if (!node && !p->nominated)
+	if (str_empty(node) && !p->nominated)
 		return;
 	while (i < q->nominated.n && q->nominated.v[i] != p)
 		i++;
 	free(p->nominated);
-	p->nominated = node ? xstrdup(node) : NULL;
-	if (!node && i < q->nominated.n)
+	p->nominated = str_empty(node) ? NULL : xasprintf(STR_FMT, STR_ARG(node));
+	if (!p->nominated && i < q->nominated.n)
 		q->nominated.v[i] = q->nominated.v[--q->nominated.n];
-	if (!node || i < q->nominated.n)
+	if (!p->nominated || i < q->nominated.n)
 		return;
 	if (q->nominated.n == q->nominated.cap) {
 		q->nominated.cap = q->nominated.cap ? q->nominated.cap * 2 : 16;

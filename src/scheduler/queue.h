@@ -52,8 +52,8 @@ void queue_activate(
 void queue_event(struct queue *q, uint32_t events, int64_t now_ms);
 /* Moves what is due; when to be called next, or -1: not needed. */
 int64_t queue_tick(struct queue *q, int64_t now_ms);
-/* Pods that wait for a node which preemption clears for them. node NULL: no longer. */
-void queue_nominate(struct queue *q, struct queued *p, const char *node);
+/* Pods that wait for a node which preemption clears for them. node empty: no longer. */
+void queue_nominate(struct queue *q, struct queued *p, struct str node);
 struct queued *const *queue_nominated(const struct queue *q, size_t *ret_n);
 
 #endif

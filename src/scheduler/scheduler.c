@@ -133,7 +133,7 @@ static void pending_changed(struct scheduler *s, const struct object *o)
 	if (gated)
 		scheduler_gated(s, q);
 	else if (info->pod->status.nominated_node_name.n)
-		queue_nominate(s->queue, q, info->pod->status.nominated_node_name.p);
+		queue_nominate(s->queue, q, info->pod->status.nominated_node_name);
 }
 
 static void pending_gone(struct scheduler *s, struct str uid)

@@ -80,7 +80,7 @@ void scheduler_bind(struct scheduler *s, struct queued *q, struct node_info *n)
 		.revision = info->object->revision,
 	};
 	q->info = NULL;
-	queue_nominate(s->queue, q, NULL);
+	queue_nominate(s->queue, q, S(""));
 	cache_assume(s->cache, info, n);
 	binding->metadata.name = b->name;
 	binding->metadata.namespace = b->ns;
@@ -248,10 +248,10 @@ void scheduler_failed(
 	for (size_t i = 0; i < v->victims.n; i++)
 		evict(s, info, v->victims.v[i]);
 	if (v->nominated) {
-		queue_nominate(s->queue, q, v->nominated->name.p);
+		queue_nominate(s->queue, q, v->nominated->name);
 		nominated = &v->nominated->name;
 	} else if (q->nominated && !cache_node(s->cache, str_c(q->nominated))) {
-		queue_nominate(s->queue, q, NULL);
+		queue_nominate(s->queue, q, S(""));
 		nominated = &none;
 	}
 	recorder_event_object(s->recorder, info->object, "Warning", "FailedScheduling", v->message);
