@@ -158,7 +158,7 @@ int32_t service_target_port(const struct v1_pod *pod, const struct v1_service_po
 	int32_t n;
 
 	if (!port->target_port.is_string)
-		return port->target_port.i;
+		return port->target_port.i ? port->target_port.i : port->port;
 	n = named_port(&pod->spec.containers, false, port->target_port.s, port->protocol);
 	return n ? n
 		 : named_port(

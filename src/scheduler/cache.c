@@ -222,6 +222,7 @@ struct pod_info *pod_info_new(struct cache *c, const struct object *o)
 	p->pod = object_decode(o, &p->arena);
 	spec = &p->pod->spec;
 	p->priority = spec->priority ? *spec->priority : 0;
+	p->owner = str_empty(o->controller_uid) ? 0 : str_hash(o->controller_uid);
 	pod_requests(&c->names, spec, p);
 	take_ports(p, &spec->containers, false);
 	take_ports(p, &spec->init_containers, true);
@@ -259,13 +260,11 @@ static void pod_info_shrink(struct pod_info *p)
 static void count_siblings(
 	struct cache *c, const struct pod_info *p, const struct node_info *n, int by)
 {
-	struct str uid = p->object->controller_uid;
-
-	if (str_empty(uid))
+	if (!p->owner)
 		return;
-	siblings_count(c->siblings, uid, n->place, by);
+	siblings_count(c->siblings, p->owner, n->place, by);
 	if (n->zone_place)
-		siblings_count(c->siblings, uid, n->zone_place, by);
+		siblings_count(c->siblings, p->owner, n->zone_place, by);
 }
 
 static void place(struct cache *c, struct pod_info *p, struct node_info *n)
@@ -470,9 +469,11 @@ uint32_t cache_pod_event(struct cache *c, const struct store_event *ev)
 	}
 	if (p && str_eq(p->node->name, node) && p->object->generation == ev->object->generation &&
 		same_labels(&p->object->labels, &ev->object->labels)) {
-		/* Its status: nothing that counts. The strings of the object may be in use by
-		 * ports. */
-		if (!p->ports.n && !p->has_affinity) {
+		/* Its status: nothing that counts. What was decoded may hold views into the old
+		 * object. */
+		p->assumed = false;
+		pod_info_shrink(p);
+		if (!p->pod) {
 			object_ref(ev->object);
 			object_unref((struct object *)p->object);
 			p->object = ev->object;
@@ -557,12 +558,13 @@ bool cache_has_affinity(const struct cache *c)
 }
 
 int64_t cache_siblings_on_node(
-	const struct cache *c, struct str controller_uid, const struct node_info *n)
+	const struct cache *c, const struct pod_info *pod, const struct node_info *n)
 {
-	return siblings_at(c->siblings, controller_uid, n->place);
+	return siblings_at(c->siblings, pod->owner, n->place);
 }
 
-int64_t cache_siblings_in_zone(const struct cache *c, struct str controller_uid, struct str zone)
+int64_t cache_siblings_in_zone(
+	const struct cache *c, const struct pod_info *pod, const struct node_info *n)
 {
-	return siblings_at(c->siblings, controller_uid, siblings_zone(zone));
+	return n->zone_place ? siblings_at(c->siblings, pod->owner, n->zone_place) : 0;
 }

@@ -34,10 +34,11 @@ struct node_info *cache_node(const struct cache *c, struct str name); /* NULL: n
 /* Nodes where pods with (required anti-) affinity are: any at all? */
 bool cache_has_affinity(const struct cache *c);
 
-/* How many pods with this controller are on the node, or in the zone. */
+/* How many pods of the pod's controller are on the node, or in the node's zone. */
 int64_t cache_siblings_on_node(
-	const struct cache *c, struct str controller_uid, const struct node_info *n);
-int64_t cache_siblings_in_zone(const struct cache *c, struct str controller_uid, struct str zone);
+	const struct cache *c, const struct pod_info *pod, const struct node_info *n);
+int64_t cache_siblings_in_zone(
+	const struct cache *c, const struct pod_info *pod, const struct node_info *n);
 
 /* node_info alone, also for preemption's copies */
 void node_add_pod(struct node_info *n, struct pod_info *p);

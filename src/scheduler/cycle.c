@@ -65,14 +65,15 @@ static int64_t siblings_on_node(
 {
 	const struct attempt *at = user_data;
 
-	return cache_siblings_on_node(at->opts->cache, pod->object->controller_uid, n);
+	return cache_siblings_on_node(at->opts->cache, pod, n);
 }
 
-static int64_t siblings_in_zone(void *user_data, const struct pod_info *pod, struct str zone)
+static int64_t siblings_in_zone(
+	void *user_data, const struct pod_info *pod, const struct node_info *n)
 {
 	const struct attempt *at = user_data;
 
-	return cache_siblings_in_zone(at->opts->cache, pod->object->controller_uid, zone);
+	return cache_siblings_in_zone(at->opts->cache, pod, n);
 }
 
 static const struct str_map *namespace_labels(void *user_data, struct str ns)

@@ -55,6 +55,7 @@ struct pod_info {
 	struct v1_pod *pod; /* decoded; NULL for a pod on a node that nobody's affinity concerns */
 	struct arena arena; /* of `pod` and the members below */
 	int32_t priority;
+	uint64_t owner; /* hash of the controller's uid; 0: has none */
 	struct resources request;
 	int64_t nonzero_cpu,
 		nonzero_memory; /* as scoring counts: with a minimum for what asks for nothing */
@@ -145,7 +146,8 @@ struct cycle {
 	 * spreading. */
 	int64_t (*siblings_on_node)(
 		void *user_data, const struct pod_info *pod, const struct node_info *n);
-	int64_t (*siblings_in_zone)(void *user_data, const struct pod_info *pod, struct str zone);
+	int64_t (*siblings_in_zone)(
+		void *user_data, const struct pod_info *pod, const struct node_info *n);
 	/* Labels of a namespace, for namespaceSelector. */
 	const struct str_map *(*namespace_labels)(void *user_data, struct str ns);
 	void *user_data;

@@ -33,9 +33,9 @@ void siblings_free(struct siblings *s)
 	free(s);
 }
 
-static uint64_t key_of(struct str uid, uint64_t place)
+static uint64_t key_of(uint64_t owner, uint64_t place)
 {
-	uint64_t h = (str_hash(uid) ^ place) * 0x9e3779b97f4a7c15;
+	uint64_t h = (owner ^ place) * 0x9e3779b97f4a7c15;
 
 	h ^= h >> 29;
 	return h ? h : 1;
@@ -70,9 +70,9 @@ static void grow(struct siblings *s)
 	free(old);
 }
 
-void siblings_count(struct siblings *s, struct str controller_uid, uint64_t place, int by)
+void siblings_count(struct siblings *s, uint64_t owner, uint64_t place, int by)
 {
-	uint64_t key = key_of(controller_uid, place);
+	uint64_t key = key_of(owner, place);
 	struct count *c = probe(s->v, s->cap, key);
 
 	if (!c->key) {
@@ -86,7 +86,7 @@ void siblings_count(struct siblings *s, struct str controller_uid, uint64_t plac
 	c->n += by;
 }
 
-int64_t siblings_at(const struct siblings *s, struct str controller_uid, uint64_t place)
+int64_t siblings_at(const struct siblings *s, uint64_t owner, uint64_t place)
 {
-	return probe(s->v, s->cap, key_of(controller_uid, place))->n;
+	return probe(s->v, s->cap, key_of(owner, place))->n;
 }

@@ -9,9 +9,10 @@ struct siblings;
 
 struct siblings *siblings_new(void);
 void siblings_free(struct siblings *s);
-/* by: 1 or -1. `place` is a node's name or "zone " and a zone's. */
-void siblings_count(struct siblings *s, struct str controller_uid, uint64_t place, int by);
-int64_t siblings_at(const struct siblings *s, struct str controller_uid, uint64_t place);
+/* owner: the hash of the controller's uid; place: of siblings_node() or siblings_zone(). by: 1 or
+ * -1. */
+void siblings_count(struct siblings *s, uint64_t owner, uint64_t place, int by);
+int64_t siblings_at(const struct siblings *s, uint64_t owner, uint64_t place);
 static inline uint64_t siblings_node(struct str name)
 {
 	return str_hash(name) << 1;

@@ -9,8 +9,8 @@
 #include "scheduler/framework.h"
 #include "scheduler/topology.h"
 
-#define LABEL_HOSTNAME "kubernetes.io/hostname"
-#define LABEL_ZONE "topology.kubernetes.io/zone"
+/* Of the default: the number of zones, which nobody counts. */
+enum { ZONES = 3 };
 
 struct constraint {
 	const struct v1_topology_spread_constraint *c;
@@ -29,6 +29,7 @@ struct spread {
 
 struct spreads {
 	struct spread hard, soft;
+	double node_weight, zone_weight; /* of the default */
 };
 
 static struct meta_v1_label_selector with_keys(struct arena *a,
@@ -198,12 +199,21 @@ static void pod_moved(
 
 /* --- scoring --- */
 
+static enum fit default_spreading(struct cycle *c)
+{
+	if (!c->pod->owner)
+		return FIT_SKIP;
+	spreads(c)->node_weight = log((double)c->nodes->n + 2);
+	spreads(c)->zone_weight = log(ZONES + 2);
+	return FIT_OK;
+}
+
 static enum fit pre_score(struct cycle *c, struct node_info *const *feasible, size_t n)
 {
 	struct spread *s = &spreads(c)->soft;
 
 	if (c->pod->pod->spec.topology_spread_constraints.n == 0)
-		return str_empty(c->pod->object->controller_uid) ? FIT_SKIP : FIT_OK;
+		return default_spreading(c);
 	take_constraints(c, s, false);
 	if (s->n == 0)
 		return FIT_SKIP;
@@ -213,15 +223,12 @@ static enum fit pre_score(struct cycle *c, struct node_info *const *feasible, si
 	return FIT_OK;
 }
 
-static int64_t default_score(struct cycle *c, const struct node_info *n)
+static int64_t default_score(struct cycle *c, const struct spreads *s, const struct node_info *n)
 {
-	const struct str *zone = str_map_get(&n->labels, S(LABEL_ZONE));
-	double cost =
-		(double)c->siblings_on_node(c->user_data, c->pod, n) * log((double)c->nodes->n + 2);
+	int64_t here = c->siblings_on_node(c->user_data, c->pod, n);
+	int64_t near = c->siblings_in_zone(c->user_data, c->pod, n);
 
-	if (zone)
-		cost += (double)c->siblings_in_zone(c->user_data, c->pod, *zone) * log(3 + 2);
-	return (int64_t)round(cost);
+	return (int64_t)((double)here * s->node_weight + (double)near * s->zone_weight + 0.5);
 }
 
 static int64_t score(struct cycle *c, const struct node_info *n)
@@ -230,7 +237,7 @@ static int64_t score(struct cycle *c, const struct node_info *n)
 	double cost = 0;
 
 	if (s->n == 0)
-		return default_score(c, n);
+		return default_score(c, spreads(c), n);
 	if (!has_all_keys(s, n))
 		return -1;
 	for (size_t k = 0; k < s->n; k++) {
