@@ -166,21 +166,20 @@ static int token_parse(
 
 /* --- which snapshot --- */
 
-static struct snapshot *snapshot_at(struct request *r, uint64_t revision, uint64_t *ret_current)
+static struct snapshot *snapshot_at(struct request *r, uint64_t revision)
 {
 	struct snapshot *s = store_snapshot(r->s->store, r->storage);
 
-	*ret_current = snapshot_revision(s);
 	if (!revision || snapshot_revision(s) == revision)
 		return s;
 	snapshot_unref(s);
-	return retained_get(r->s->retained, r->storage, revision, r->now_ns);
+	s = retained_get(r->s->retained, r->storage, revision, r->now_ns);
+	return s ? s : snapshot_rewind(r->s->store, r->storage, revision, r->loop);
 }
 
 static int open_continue(struct request *r, const struct list_options *o, bool all,
 	struct position *p, struct snapshot **ret, struct err *err)
 {
-	uint64_t current;
 	int e = token_parse(r, o->continue_, all, p, err);
 
 	if (e < 0)
@@ -188,7 +187,7 @@ static int open_continue(struct request *r, const struct list_options *o, bool a
 	if (o->resource_version.n && !str_eqc(o->resource_version, "0"))
 		return err_bad_request(
 			err, "specifying resource version is not allowed when using continue");
-	*ret = snapshot_at(r, p->revision, &current);
+	*ret = snapshot_at(r, p->revision);
 	if (*ret)
 		return 0;
 	if (p->revision > store_revision(r->s->store))
@@ -207,13 +206,11 @@ static int open_continue(struct request *r, const struct list_options *o, bool a
 
 static int open_exact(struct request *r, uint64_t version, struct snapshot **ret, struct err *err)
 {
-	uint64_t current, total = store_revision(r->s->store);
+	uint64_t newest = store_revision(r->s->store);
 
-	if (version > total)
-		return err_version_too_large(err, version, total);
-	*ret = snapshot_at(r, version, &current);
-	if (!*ret && version >= current)
-		*ret = store_snapshot(r->s->store, r->storage);
+	if (version > newest)
+		return err_version_too_large(err, version, newest);
+	*ret = snapshot_at(r, version);
 	if (*ret)
 		return 0;
 	return err_fmt(
@@ -299,7 +296,7 @@ int list_read(
 	if (e < 0)
 		return e;
 	/* a token names the snapshot, so a page of one carries the snapshot's own revision */
-	if (o->continue_.n || o->limit > 0)
+	if (o->continue_.n || o->limit > 0 || !l.revision)
 		l.revision = snapshot_revision(l.snapshot);
 	if (o->name.n && (o->ns.n || !r->storage->namespaced))
 		collect_one(r, o, &l);
@@ -433,6 +430,13 @@ static void respond_whole(struct request *r, const struct object_list *l)
 
 	buf_init(&b, LIST_MAX);
 	buf_add_str(&b, head(r, l));
+	if (!l->n && r->out.as == AS_PARTIAL_LIST) {
+		b.n--; /* upstream's list of none is no list here */
+		buf_add_c(&b, "null}");
+		respond_json(r, 200, buf_str(&b));
+		buf_release(&b);
+		return;
+	}
 	for (size_t i = 0; i < l->n; i++) {
 		if (i)
 			buf_add_char(&b, ',');

@@ -2,6 +2,7 @@
 #include "apiserver/discovery.h"
 #include "apiserver/metrics.h"
 #include "apiserver/negotiate.h"
+#include "apiserver/openapi_documents.h"
 #include "apiserver/server.h"
 
 #if defined(__x86_64__)
@@ -206,7 +207,7 @@ void handle_non_resource(struct request *r)
 {
 	struct str path = r->info.path;
 
-	if (handle_discovery(r))
+	if (handle_discovery(r) || handle_openapi(r))
 		return;
 	if (under(path, "/version"))
 		handle_version(r);

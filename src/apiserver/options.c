@@ -288,6 +288,22 @@ static int narrow(struct request *r, struct list_options *o, struct err *err)
 	return 0;
 }
 
+/* Pods may be selected by status.podIPs, but upstream never gives that field a value. */
+static void drop_pod_ips(struct list_options *o)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < o->fields.n; i++) {
+		struct field_requirement *f = &o->fields.v[i];
+
+		if (!str_eqc(f->field, "status.podIPs"))
+			o->fields.v[kept++] = *f;
+		else if (f->negated == !f->value.n)
+			o->labels.nothing = true;
+	}
+	o->fields.n = kept;
+}
+
 static int read_selectors(struct request *r, struct list_options *o, struct err *err)
 {
 	struct str labels = query_get(&r->query, "labelSelector");
@@ -297,6 +313,8 @@ static int read_selectors(struct request *r, struct list_options *o, struct err 
 		return -EINVAL;
 	if (fields.n && field_selector_parse(fields, r->arena, &o->fields, err) < 0)
 		return -EINVAL;
+	if (r->storage == &v1_pod_resource)
+		drop_pod_ips(o);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "apiserver/render.h"
 #include "apiserver/options.h"
 #include "apiserver/write.h"
+#include "json/value.h"
 
 struct patch_state {
 	enum patch_type how;
@@ -50,7 +51,10 @@ static int decode(struct write *w, const struct patch_state *p, struct str patch
 	void *typed;
 
 	if (decode_json_as(r, &want, patched, p->validation, unknown, &typed, &why) < 0)
-		return refuse(w, shown(w, p, patched), why.message, err);
+		return refuse(w, shown(w, p, patched),
+			p->how == PATCH_STRATEGIC ? patch_go_error(r->arena, why.message)
+						  : why.message,
+			err);
 	if (unknown->n && p->validation == FIELDS_STRICT)
 		return refuse(w, shown(w, p, patched), strict_error_text(r->arena, unknown), err);
 	for (size_t i = 0; i < unknown->n; i++)
@@ -83,6 +87,24 @@ static struct str current_json(struct write *w, const void *old)
 	return render_view(r, schema_copy(r->storage->type, old, r->arena), r->arena);
 }
 
+/* A patch that takes apiVersion away leaves upstream with an object of no version, whose fields it
+ * does not know. */
+static int check_versionless(
+	struct write *w, const struct patch_state *p, struct str patched, struct err *err)
+{
+	struct json_value *v;
+
+	if (p->how == PATCH_STRATEGIC || json_parse(patched, w->r->arena, &v, NULL) < 0 ||
+		json_get_str(v, "apiVersion").n)
+		return 0;
+	for (size_t i = 0; p->validation == FIELDS_WARN && i < v->members.n; i++)
+		if (!str_eqc(v->members.v[i].key, "kind") &&
+			!str_eqc(v->members.v[i].key, "apiVersion"))
+			request_warn(w->r, "unknown field \"" STR_FMT "\"",
+				STR_ARG(v->members.v[i].key));
+	return check_name(w->r, &(struct meta_v1_object_meta){0}, err);
+}
+
 static int make(struct write *w, const void *old, void **ret, struct err *err)
 {
 	struct request *r = w->r;
@@ -97,6 +119,8 @@ static int make(struct write *w, const void *old, void **ret, struct err *err)
 	if (e >= 0)
 		e = patch_apply(p->how, r->res->type, current_json(w, old), r->body, r->arena,
 			&patched, err);
+	if (e >= 0)
+		e = check_versionless(w, p, patched, err);
 	if (e >= 0)
 		e = decode(w, p, patched, &unknown, ret, err);
 	if (e < 0)

@@ -237,3 +237,42 @@ struct str patch_go_text(struct arena *a, struct str json)
 	buf_release(&b);
 	return s;
 }
+
+static const char *go_kind(struct str json_type)
+{
+	static const struct {
+		const char *json, *go;
+	} kinds[] = {{"object", "map"}, {"array", "slice"}, {"number", "int64"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (str_eqc(json_type, kinds[i].json))
+			return kinds[i].go;
+	return str_eqc(json_type, "bool") ? "bool" : "string";
+}
+
+static struct str after(struct str s, struct str word)
+{
+	ssize_t at = str_find(s, word);
+
+	return at < 0 ? S("") : str_sub(s, (size_t)at + word.n, s.n);
+}
+
+struct str patch_go_error(struct arena *a, struct str why)
+{
+	struct str from, rest, to;
+
+	if (!str_starts(why, S("json: cannot unmarshal "))) {
+		if (str_starts(why, S("converting ")) || str_starts(why, S("no kind ")))
+			return why;
+		return arena_fmt(a, "error decoding from json: " STR_FMT, STR_ARG(why));
+	}
+	str_cut(after(why, S("cannot unmarshal ")), ' ', &from, &rest);
+	to = after(rest, S(" of type "));
+	if (str_starts(to, S("[]")))
+		return arena_fmt(a, "cannot restore slice from %s", go_kind(from));
+	if (str_starts(to, S("map[")))
+		return arena_fmt(a, "cannot restore map from %s", go_kind(from));
+	if (str_chr(to, '.') >= 0)
+		return arena_fmt(a, "cannot restore struct from: %s", go_kind(from));
+	return arena_fmt(a, "unrecognized type: " STR_FMT, STR_ARG(to));
+}

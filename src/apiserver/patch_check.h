@@ -13,5 +13,8 @@ int patch_check(enum patch_type how, struct str patch, struct arena *a, struct s
 	struct err *err);
 /* A JSON object as Go prints the decoded map with %+v: "map[a:1 b:[x y]]". */
 struct str patch_go_text(struct arena *a, struct str json);
+/* What Go's JSON decoder says of a wrong type, in the words of the converter that upstream uses
+ * after a strategic merge: "unrecognized type: int32", "cannot restore struct from: string". */
+struct str patch_go_error(struct arena *a, struct str why);
 
 #endif

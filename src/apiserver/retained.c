@@ -101,3 +101,64 @@ struct snapshot *retained_get(
 	pthread_mutex_unlock(&r->lock);
 	return s;
 }
+
+/* --- earlier states --- */
+
+struct undo {
+	const struct object *object, *prev; /* references */
+	bool added;
+};
+
+struct undo_list {
+	struct undo *v;
+	size_t n;
+};
+
+static void wake_nobody(struct store_watch *w, void *user_data)
+{
+}
+
+/* What happened after `revision`, up to where the snapshot stands. False: not all of it is known.
+ */
+static bool read_since(struct store *store, const struct schema_resource *res, uint64_t revision,
+	uint64_t until, struct loop *loop, struct arena *a, struct undo_list *ret)
+{
+	struct store_watch *w;
+	struct store_event ev;
+	int r = store_watch_open(store, res, revision, loop, wake_nobody, NULL, &w);
+
+	if (r < 0)
+		return false;
+	while ((r = store_watch_next(w, &ev)) > 0 && ev.revision <= until) {
+		struct undo u = {.object = object_ref_in(a, ev.object),
+			.prev = ev.prev ? object_ref_in(a, ev.prev) : NULL,
+			.added = ev.type == STORE_ADDED};
+
+		ARENA_PUSH(a, ret, u);
+	}
+	store_watch_close(w);
+	return r >= 0;
+}
+
+struct snapshot *snapshot_rewind(struct store *store, const struct schema_resource *res,
+	uint64_t revision, struct loop *loop)
+{
+	struct snapshot *s = store_snapshot(store, res), *next;
+	struct undo_list undo = {0};
+	struct arena a = {0};
+
+	if (!read_since(store, res, revision, snapshot_revision(s), loop, &a, &undo)) {
+		arena_release(&a);
+		return snapshot_unref(s);
+	}
+	for (size_t i = undo.n; i-- > 0;) {
+		const struct undo *u = &undo.v[i];
+
+		next = u->added ? snapshot_without(s, u->object->ns, u->object->name, revision)
+				: snapshot_with(s, u->prev ? u->prev : u->object, revision);
+		snapshot_unref(s);
+		s = next;
+	}
+	arena_release(&a);
+	return s;
+}

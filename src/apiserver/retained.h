@@ -18,5 +18,9 @@ void retained_keep(
 /* A reference the caller owns, or NULL: gone. */
 struct snapshot *retained_get(
 	struct retained *r, const struct schema_resource *res, uint64_t revision, int64_t now_ns);
+/* The state at an earlier revision, found by taking back what happened since. NULL: the history
+ * does not go back that far. The caller owns the reference. `loop`: the calling thread's. */
+struct snapshot *snapshot_rewind(struct store *store, const struct schema_resource *res,
+	uint64_t revision, struct loop *loop);
 
 #endif

@@ -4,8 +4,10 @@
 #include "apiserver/meta.h"
 #include "apiserver/options.h"
 #include "apiserver/patch_check.h"
+#include "apiserver/render.h"
 #include "apiserver/subresource.h"
 #include "apiserver/write.h"
+#include "json/write.h"
 
 /* Where a workload keeps what a Scale shows. */
 struct scaled {
@@ -74,9 +76,53 @@ static struct autoscaling_v1_scale *scale_from(struct request *r, const void *ty
 	return scale;
 }
 
+static const struct schema_column columns[] = {
+	{.name = "Name",
+		.type = "string",
+		.format = "",
+		.description = "Name must be unique within a namespace."},
+	{.name = "Desired",
+		.type = "integer",
+		.format = "",
+		.description = "number of desired instances for the scaled object."},
+	{.name = "Available",
+		.type = "integer",
+		.format = "",
+		.description = "actual number of observed instances of the scaled object."},
+	{.name = "Age",
+		.type = "string",
+		.format = "",
+		.description = "CreationTimestamp is the time when this object was created."},
+};
+
+static void scale_row(struct arena *a, const void *typed, int64_t now_ns, struct buf *cells)
+{
+	const struct autoscaling_v1_scale *s = typed;
+
+	json_write_string(cells, s->metadata.name);
+	buf_fmt(cells, ",%d,%d,", s->spec.replicas, s->status.replicas);
+	table_age(cells, &s->metadata.creation_timestamp, now_ns);
+}
+
+/* What a Scale is to the code that shows objects in other forms. */
+static const struct schema_resource scale_resource = {
+	.group = "autoscaling",
+	.version = "v1",
+	.kind = "Scale",
+	.type = &autoscaling_v1_scale_schema,
+	.storage_resource = &scale_resource,
+	.columns = columns,
+	.n_columns = ARRAY_SIZE(columns),
+};
+static const struct strategy scale_strategy = {.resource = &scale_resource, .table_row = scale_row};
+
 static void respond_scale(struct request *r, const void *typed)
 {
-	respond_other(r, 200, &autoscaling_v1_scale_schema, scale_from(r, typed));
+	struct autoscaling_v1_scale *scale = scale_from(r, typed);
+
+	r->res = r->storage = &scale_resource;
+	r->strategy = &scale_strategy;
+	respond_typed(r, 200, scale);
 }
 
 static void answer(struct write *w, int code, const struct object *o, void *typed)

@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 
 #include "apiserver/discovery.h"
+#include "apiserver/openapi_documents.h"
 #include "apiserver/retained.h"
 #include "http/server.h"
 
@@ -97,6 +98,7 @@ int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, str
 	pipeline_init(s);
 	s->retained = retained_new();
 	s->metrics = metrics_new();
+	s->openapi = openapi_documents_new();
 	s->discovery = discovery_new(server_address(s).p);
 	r = open_auth(s, err);
 	if (r >= 0)
@@ -116,6 +118,7 @@ void apiserver_free(struct apiserver *s)
 	if (s->auth)
 		auth_free(s->auth);
 	discovery_free(s->discovery);
+	openapi_documents_free(s->openapi);
 	metrics_free(s->metrics);
 	retained_free(s->retained);
 	if (s->kubelet_ssl_ctx)

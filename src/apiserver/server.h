@@ -20,6 +20,7 @@
 #include "loop/loop.h"
 
 struct discovery;
+struct openapi_documents;
 struct retained;
 struct server_metrics;
 
@@ -30,10 +31,11 @@ struct apiserver {
 	struct store *store;
 	struct auth *auth;
 	struct discovery *discovery;
+	struct openapi_documents *openapi;
 	struct retained *retained; /* snapshots behind continue tokens */
 	struct server_metrics *metrics;
-	_Atomic bool bootstrapped;     /* apiserver_bootstrap is done, or was never asked for */
-	void *kubelet_ssl_ctx; /* towards kubelets, NULL = none */
+	_Atomic bool bootstrapped; /* apiserver_bootstrap is done, or was never asked for */
+	void *kubelet_ssl_ctx;     /* towards kubelets, NULL = none */
 };
 
 /* --- what the client wants to see --- */

@@ -67,7 +67,8 @@ void handle_update(struct request *r)
 	r->ctx.dry_run = opts.dry_run;
 	w = write_new(r);
 	w->dry_run = opts.dry_run;
-	w->allow_create = !r->sub && r->strategy && r->strategy->create_on_update;
+	w->allow_create = (!r->sub || !strcmp(r->sub->name, "status")) && r->strategy &&
+			  r->strategy->create_on_update;
 	w->uid = meta_of(r->storage, obj)->uid;
 	w->user_data = obj;
 	w->make = make;

@@ -171,6 +171,10 @@ static void on_event(struct watcher *w, const struct store_event *ev)
 
 	if (ev->revision <= w->after)
 		return;
+	if (w->r->out.as == AS_PARTIAL_LIST && (now || before)) {
+		end(w); /* no event is a list: upstream gives up here, too */
+		return;
+	}
 	if (now)
 		send(w, before ? "MODIFIED" : "ADDED", ev->object, ev->revision);
 	else if (before)

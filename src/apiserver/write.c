@@ -171,6 +171,36 @@ static bool same_member(
 	return schema_equal(f->type, x, y);
 }
 
+struct any_list { /* every list and map: a pointer and a count */
+	char *v;
+	size_t n;
+};
+
+/* Upstream stores protobuf, which knows no difference between an empty list and none: what was []
+ * comes back as null where a list is always written. */
+static void drop_empty(const struct schema_type *type, void *typed)
+{
+	for (size_t i = 0; i < type->n_fields; i++) {
+		const struct schema_field *f = &type->fields[i];
+		void *p = (char *)typed + f->offset;
+		struct any_list *list = p;
+		size_t step = f->shape == SCHEMA_MAP ? schema_pair_size(f) : schema_value_size(f);
+		size_t at = f->shape == SCHEMA_MAP ? sizeof(struct str) : 0;
+
+		if (f->shape == SCHEMA_ONE) {
+			if (f->kind == SCHEMA_MESSAGE && schema_is_boxed(f))
+				p = *(void **)p;
+			if (f->kind == SCHEMA_MESSAGE && p)
+				drop_empty(f->type, p);
+			continue;
+		}
+		if (!list->n)
+			list->v = NULL;
+		for (size_t k = 0; f->kind == SCHEMA_MESSAGE && k < list->n; k++)
+			drop_empty(f->type, list->v + k * step + at);
+	}
+}
+
 /* status belongs to the status subresource, everything else but metadata to the object itself. */
 static void prepare_generic(struct request *r, void *obj, const void *old)
 {
@@ -346,6 +376,7 @@ static void create_dry(struct write *w)
 		w->r->strategy->release(&w->r->ctx, w->obj, NULL);
 	w->allocated = false;
 	meta_of(w->r->storage, w->obj)->resource_version = S("");
+	drop_empty(w->r->storage->type, w->obj);
 	answer(w, 201, NULL, w->obj);
 }
 
@@ -373,6 +404,7 @@ static void create_attempt(struct write *w)
 		create_dry(w);
 		return;
 	}
+	drop_empty(w->r->storage->type, w->obj);
 	if (object_draft(w->r->storage, w->obj, &draft, &err) < 0) {
 		fail(w, &err);
 		return;
@@ -611,6 +643,7 @@ static void commit_update(struct write *w)
 	struct err err CLEANUP(err_release) = {0};
 	struct object *draft;
 
+	drop_empty(w->r->storage->type, w->obj);
 	if (removes(w)) {
 		if (w->dry_run)
 			answer(w, 200, NULL, w->obj);
