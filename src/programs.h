@@ -4,6 +4,7 @@
 
 #include "controllers/controllers.h"
 #include "node/hollow.h"
+#include "proxy/proxy.h"
 #include "scheduler/scheduler.h"
 #include "server/control.h"
 #include "server/supervisor.h"

@@ -3,7 +3,7 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 failed=()
-tests=("$@"); [ ${#tests[@]} -gt 0 ] || tests=(story/*.sh runtime/*.sh control/*.sh)
+tests=("$@"); [ ${#tests[@]} -gt 0 ] || tests=(story/*.sh runtime/*.sh control/*.py)
 for t in "${tests[@]}"; do
   [ -f "$t" ] || continue
   start=$SECONDS; log=$(mktemp)
