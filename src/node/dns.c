@@ -124,7 +124,7 @@ void pod_dns(struct pod *p, const struct v1_pod *spec, struct arena *a, struct d
 	if (cluster && p->k->cluster_dns.n == 0) {
 		pod_event(p, (struct str){0}, "Warning", "MissingClusterDNS",
 			"pod: \"" STR_FMT "\". kubelet does not have ClusterDNS IP configured and "
-					  "cannot create Pod using "
+			"cannot create Pod using "
 			"\"ClusterFirst\" policy. Falling back to \"Default\" policy.",
 			STR_ARG(pod_text(p, a)));
 		cluster = false;

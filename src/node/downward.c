@@ -11,7 +11,7 @@ static int by_key(const void *a, const void *b)
 /* key="value" lines, the value as Go quotes it. */
 static struct str format_map(const struct str_map *m, struct arena *a)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 	struct str_pair *v = arena_memdup(a, m->v, m->n * sizeof(*m->v));
 
 	if (m->n > 1)

@@ -80,7 +80,7 @@ static const struct str *env_get(const struct cri_key_values *env, struct str ke
 static int expand(struct str s, const struct cri_key_values *env, const struct cri_key_values *more,
 	bool strict, struct arena *a, struct str *ret, struct err *err)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 	size_t i = 0;
 
 	if (str_chr(s, '$') < 0) {

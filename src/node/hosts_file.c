@@ -46,7 +46,7 @@ int hosts_file_write(
 	struct str path = arena_fmt(a, "%s/pods/" STR_FMT "/etc-hosts", p->k->opts.root_dir,
 			   STR_ARG(p->uid)),
 		   node;
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 	ssize_t n;
 	int fd;
 

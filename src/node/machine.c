@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -11,8 +12,25 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "node/machine.h"
+
+/* Files of /proc and /sys do not say how long they are. */
+static int read_text(struct arena *a, const char *path, struct str *ret)
+{
+	enum { TEXT_MAX = 65536 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text;
+	ssize_t n, all = 0;
+
+	if (fd < 0)
+		return -errno;
+	text = arena_alloc(a, TEXT_MAX);
+	while (all < TEXT_MAX - 1 && (n = read(fd, text + all, (size_t)(TEXT_MAX - 1 - all))) > 0)
+		all += n;
+	close(fd);
+	*ret = str_n(text, (size_t)all);
+	return 0;
+}
 
 /* --- addresses --- */
 
@@ -149,8 +167,9 @@ struct str_map machine_hugepages(struct arena *a)
 
 		if (sscanf(e->d_name, "hugepages-%llukB", &kb) != 1)
 			continue;
-		if (file_read(arena_fmt(a, "/sys/kernel/mm/hugepages/%s/nr_hugepages", e->d_name).p,
-			    64, a, &count, NULL) == 0)
+		if (read_text(a,
+			    arena_fmt(a, "/sys/kernel/mm/hugepages/%s/nr_hugepages", e->d_name).p,
+			    &count) == 0)
 			str_to_i64(str_trim(count), &n);
 		p.key = kb >= 1048576 ? arena_fmt(a, "hugepages-%lluGi", kb / 1048576)
 				      : arena_fmt(a, "hugepages-%lluMi", kb / 1024);
@@ -179,7 +198,7 @@ static struct str one_line(struct arena *a, const char *path)
 {
 	struct str s;
 
-	return file_read(path, 4096, a, &s, NULL) == 0 ? arena_str(a, str_trim(s)) : S("");
+	return read_text(a, path, &s) == 0 ? arena_str(a, str_trim(s)) : S("");
 }
 
 static struct str os_image(struct arena *a)
@@ -187,7 +206,7 @@ static struct str os_image(struct arena *a)
 	struct str text, line;
 	bool more;
 
-	if (file_read("/etc/os-release", 65536, a, &text, NULL) < 0)
+	if (read_text(a, "/etc/os-release", &text) < 0)
 		return S("Linux");
 	for (more = true; more;) {
 		more = str_cut(text, '\n', &line, &text);

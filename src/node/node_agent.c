@@ -125,7 +125,7 @@ static void register_node(struct node_agent *n);
 static void patch_status(struct node_agent *n, const struct v1_node_status *s)
 {
 	struct client_call *call = client_call_new(n->k->client);
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, PATCH_MAX);
 	buf_add_c(&b, "{\"status\":");
@@ -210,7 +210,7 @@ static void label_node(struct node_agent *n)
 {
 	struct client_call *call = client_call_new(n->k->client);
 	struct str_map labels = node_labels(n->k, &call->arena);
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, PATCH_MAX);
 	buf_add_c(&b, "{\"metadata\":{\"labels\":{");

@@ -163,7 +163,7 @@ static struct condition terminal_condition(struct str phase)
 static struct condition containers_ready(
 	const struct v1_pod *pod, const struct v1_pod_status *st, struct arena *a)
 {
-	struct buf unready CLEANUP(buf_release), unknown CLEANUP(buf_release);
+	struct buf unready CLEANUP(buf_release) = {0}, unknown CLEANUP(buf_release) = {0};
 	struct str text = {0};
 
 	buf_init(&unready, 64 * 1024);
@@ -227,7 +227,7 @@ static struct condition pod_ready(
 static struct condition initialized(
 	const struct v1_pod *pod, const struct v1_pod_status *st, struct arena *a)
 {
-	struct buf unknown CLEANUP(buf_release), incomplete CLEANUP(buf_release);
+	struct buf unknown CLEANUP(buf_release) = {0}, incomplete CLEANUP(buf_release) = {0};
 	struct str text = {0};
 
 	buf_init(&unknown, 64 * 1024);

@@ -36,7 +36,7 @@ static void write_pods(struct kubelet *k, struct buf *b, bool running_only)
 
 void serve_pods(struct route_args *r)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, ANSWER_MAX);
 	write_pods(r->s->k, &b, false);
@@ -45,7 +45,7 @@ void serve_pods(struct route_args *r)
 
 void serve_running_pods(struct route_args *r)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, ANSWER_MAX);
 	write_pods(r->s->k, &b, true);
@@ -74,7 +74,7 @@ static void got_stats(
 {
 	struct stats_request *q = user_data;
 	struct http_exchange *x = q->x;
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, ANSWER_MAX);
 	if (x) {
@@ -369,7 +369,7 @@ void serve_metrics_cadvisor(struct route_args *r)
 void serve_metrics(struct route_args *r)
 {
 	struct kubelet *k = r->s->k;
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 	size_t pods = 0, states[4] = {0};
 
 	buf_init(&b, ANSWER_MAX);

@@ -34,7 +34,7 @@ static struct str digest_of(struct arena *a, struct str text, struct str node)
 {
 	unsigned char md[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, MANIFEST_MAX * 2);
 	buf_add_str(&b, node);

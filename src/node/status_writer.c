@@ -121,7 +121,7 @@ static struct str make_patch(
 	struct status_writer *w, struct str uid, const struct v1_pod_status *api, struct arena *a)
 {
 	struct v1_pod_status s = *w->last;
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 	size_t at;
 
 	buf_init(&b, PATCH_MAX);

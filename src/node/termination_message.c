@@ -29,7 +29,7 @@ static struct str log_tail(const char *path, struct arena *a)
 {
 	struct str rest = read_end(path, LOG_READ_MAX, a), line, lines[LOG_LINES_MAX];
 	size_t n = 0;
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 	bool more = rest.n > 0;
 
 	buf_init(&b, LOG_READ_MAX);
