@@ -5,11 +5,13 @@
  * or at the end of the loop's turn. So an answer given in one turn leaves with its length in one
  * write, and a stream's writes of one turn make one chunk.
  */
+#include "api/object.h"
 #include "http/http1.h"
 #include "http/server_int.h"
 
 enum {
 	PIPELINE_MAX = 64 * 1024, /* input kept while an exchange is under way */
+	BORROW_MIN = 1024,        /* below, a reference costs more than the copy */
 	SPLICE_MIN = 16 * 1024,   /* a body that large is sent from where it is */
 };
 
@@ -362,9 +364,23 @@ static void h1_write(struct http_exchange *x, struct str bytes)
 	post(ex->h1);
 }
 
+static void unref_object(void *o)
+{
+	object_unref(o);
+}
+
 static void h1_write_object(struct http_exchange *x, struct str bytes, const struct object *o)
 {
-	h1_write(x, bytes);
+	struct h1_exchange *ex = ex_of(x);
+
+	if (bytes.n < BORROW_MIN) {
+		h1_write(x, bytes);
+		return;
+	}
+	outq_add_ref(&ex->body, bytes, unref_object, object_ref(o));
+	set_pending(ex);
+	ex->h1->want_flush = true;
+	post(ex->h1);
 }
 
 static void h1_flush(struct http_exchange *x)

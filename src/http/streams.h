@@ -51,7 +51,7 @@ void remote_write_stdout(struct remote_session *s, struct str bytes);
 void remote_write_stderr(struct remote_session *s, struct str bytes);
 size_t remote_pending(const struct remote_session
 		*s); /* bytes written that have not left: stop reading the process */
-void remote_stdin_pause(struct remote_session *s); /* the process does not take more */
+void remote_stdin_pause(struct remote_session *s); /* what is on its way may still come */
 void remote_stdin_resume(struct remote_session *s);
 
 /* How the command ended. exit_code 0 and no message: Success. A non-zero exit code:
@@ -80,8 +80,7 @@ struct forward_events {
 	void (*on_closed)(struct forward_session *s, void *owner);
 };
 
-/* As remote_accept. WebSocket clients of the old form name their ports in the query (`ports`,
- * checked by the caller). */
+/* As remote_accept: SPDY/3.1, or SPDY inside a WebSocket (SPDY/3.1+portforward.k8s.io). */
 int forward_accept(struct http_exchange *x, const struct forward_events *events, void *owner,
 	struct forward_session **ret, struct err *err);
 void forward_set_data(struct forward_stream *f, void *data);
