@@ -31,7 +31,7 @@ static void take_parts(struct request *r, struct http_exchange *x, bool copy)
 	r->method = TAKE(x->method);
 	r->path = TAKE(x->path);
 	r->raw_query = TAKE(x->query);
-	r->body = TAKE(x->body);
+	r->body = x->body.n ? TAKE(x->body) : S("");
 	r->content_type = TAKE(http_get_header(x, "Content-Type"));
 	r->accept = TAKE(http_get_header(x, "Accept"));
 	r->user_agent = TAKE(http_get_header(x, "User-Agent"));

@@ -169,7 +169,7 @@ static int parse(struct reader *r, struct str yaml, struct node **root)
 
 	if (!yaml_parser_initialize(&r->parser))
 		abort(); /* out of memory */
-	yaml_parser_set_input_string(&r->parser, (const unsigned char *)yaml.p, yaml.n);
+	yaml_parser_set_input_string(&r->parser, (const unsigned char *)(yaml.p ? yaml.p : ""), yaml.n);
 	while (done == 0) {
 		yaml_event_t event;
 
