@@ -257,4 +257,15 @@ bool schema_equal(const struct schema_type *type, const void *a,
 	const void *b); /* semantic DeepEqual: nil == empty */
 void *schema_copy(const struct schema_type *type, const void *v, struct arena *a); /* deep */
 
+/* protobuf on the wire, with the contracts of the JSON pair. kind and apiVersion are not part of a
+ * message: they stand in the envelope (runtime.Unknown behind "k8s\0"), which the second pair
+ * writes and reads. Errors: 400. */
+int schema_decode_proto(const struct schema_type *type, struct str bytes, struct arena *a,
+	void **ret, struct err *err);
+void schema_encode_proto(const struct schema_type *type, const void *v, struct buf *out);
+int schema_unwrap_proto(struct str bytes, struct str *ret_api_version, struct str *ret_kind,
+	struct str *ret_message, struct err *err); /* views into bytes */
+void schema_wrap_proto(struct str api_version, struct str kind, const struct schema_type *type,
+	const void *v, struct buf *out);
+
 #endif

@@ -1,0 +1,256 @@
+/*
+ * proto_encode.c: a struct as a protobuf message, by the field numbers of the tables. What is empty
+ * is left out: a reader cannot tell the difference, except for what is optional.
+ */
+#include "schema/proto.h"
+#include "schema/schema.h"
+
+struct any_vec {
+	const void *v;
+	size_t n;
+};
+
+static void encode_fields(
+	const struct schema_type *t, const char *v, uint32_t prefix, struct buf *out);
+
+static size_t varint(uint64_t v, char bytes[10])
+{
+	size_t n = 0;
+
+	do {
+		bytes[n++] = (char)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
+		v >>= 7;
+	} while (v);
+	return n;
+}
+
+static void put_varint(struct buf *out, uint64_t v)
+{
+	char bytes[10];
+
+	buf_add(out, bytes, varint(v, bytes));
+}
+
+static void put_tag(struct buf *out, uint32_t number, enum proto_wire wire)
+{
+	put_varint(out, (uint64_t)(number & 0xff) << 3 | wire);
+}
+
+static void put_int(struct buf *out, uint32_t number, int64_t v)
+{
+	put_tag(out, number, PROTO_VARINT);
+	put_varint(out, (uint64_t)v);
+}
+
+static void put_bytes(struct buf *out, uint32_t number, struct str s)
+{
+	put_tag(out, number, PROTO_BYTES);
+	put_varint(out, s.n);
+	buf_add_str(out, s);
+}
+
+/* Puts the length in front of what was written since `from`. */
+static void close_message(struct buf *out, size_t from)
+{
+	char length[10];
+	size_t len = out->n - from, n = varint(len, length);
+
+	if (!buf_reserve(out, n))
+		return;
+	memmove(out->p + from + n, out->p + from, len);
+	memcpy(out->p + from, length, n);
+	out->n += n;
+	out->p[out->n] = 0;
+}
+
+static void encode_time(const struct k8s_time *t, bool micro, struct buf *out)
+{
+	if (!t->set)
+		return;
+	put_int(out, 1, t->sec);
+	put_int(out, 2, micro ? t->nsec / 1000 * 1000 : 0);
+}
+
+static void encode_int_or_string(const struct int_or_string *v, struct buf *out)
+{
+	put_int(out, 1, v->is_string);
+	put_int(out, 2, v->i);
+	put_bytes(out, 3, v->s);
+}
+
+/* The content of a value that is a message on the wire. */
+static void encode_content(const struct schema_field *f, const void *v, struct buf *out)
+{
+	switch ((enum schema_kind)f->kind) {
+	case SCHEMA_TIME:
+	case SCHEMA_MICRO_TIME:
+		encode_time(v, f->kind == SCHEMA_MICRO_TIME, out);
+		break;
+	case SCHEMA_INT_OR_STRING:
+		encode_int_or_string(v, out);
+		break;
+	case SCHEMA_QUANTITY:
+	case SCHEMA_RAW:
+		if (((const struct str *)v)->n)
+			put_bytes(out, 1, *(const struct str *)v);
+		break;
+	default:
+		encode_fields(f->type, v, 0, out);
+		break;
+	}
+}
+
+/* A field, item or map value with its tag, empty or not. */
+static void encode_value(
+	const struct schema_field *f, uint32_t number, const void *v, struct buf *out)
+{
+	size_t from;
+
+	switch ((enum schema_kind)f->kind) {
+	case SCHEMA_BOOL:
+		put_int(out, number, *(const bool *)v);
+		return;
+	case SCHEMA_INT32:
+		put_int(out, number, *(const int32_t *)v);
+		return;
+	case SCHEMA_INT64:
+		put_int(out, number, *(const int64_t *)v);
+		return;
+	case SCHEMA_DOUBLE:
+		put_tag(out, number, PROTO_FIXED64);
+		buf_add(out, v, 8); /* little-endian, as the machines that this runs on */
+		return;
+	case SCHEMA_STRING:
+	case SCHEMA_BYTES:
+	case SCHEMA_DURATION:
+		put_bytes(out, number, *(const struct str *)v);
+		return;
+	default:
+		break;
+	}
+	put_tag(out, number, PROTO_BYTES);
+	from = out->n;
+	encode_content(f, v, out);
+	close_message(out, from);
+}
+
+static bool is_empty(const struct schema_field *f, const void *v)
+{
+	const struct str *s = v;
+
+	switch ((enum schema_kind)f->kind) {
+	case SCHEMA_BOOL:
+		return !*(const bool *)v;
+	case SCHEMA_INT32:
+		return *(const int32_t *)v == 0;
+	case SCHEMA_INT64:
+		return *(const int64_t *)v == 0;
+	case SCHEMA_DOUBLE:
+		return *(const double *)v == 0;
+	case SCHEMA_STRING:
+	case SCHEMA_BYTES:
+	case SCHEMA_DURATION:
+	case SCHEMA_QUANTITY:
+	case SCHEMA_RAW:
+		return f->flags & SCHEMA_OPTIONAL ? !s->p : s->n == 0;
+	case SCHEMA_TIME:
+	case SCHEMA_MICRO_TIME:
+		return !((const struct k8s_time *)v)->set;
+	case SCHEMA_INT_OR_STRING:
+	case SCHEMA_MESSAGE:
+		return false;
+	}
+	return false;
+}
+
+static void encode_many(const struct schema_field *f, const struct any_vec *list, struct buf *out)
+{
+	size_t size = f->shape == SCHEMA_MAP ? schema_pair_size(f) : schema_value_size(f);
+
+	for (size_t i = 0; i < list->n; i++) {
+		const char *item = (const char *)list->v + i * size;
+		size_t from;
+
+		if (f->shape == SCHEMA_LIST) {
+			encode_value(f, f->number, item, out);
+			continue;
+		}
+		put_tag(out, f->number, PROTO_BYTES);
+		from = out->n;
+		put_bytes(out, 1, *(const struct str *)item);
+		encode_value(f, 2, item + sizeof(struct str), out);
+		close_message(out, from);
+	}
+}
+
+static void encode_field(const struct schema_field *f, const char *at, struct buf *out)
+{
+	if (f->shape != SCHEMA_ONE) {
+		encode_many(f, (const struct any_vec *)at, out);
+		return;
+	}
+	if (schema_is_boxed(f)) {
+		at = *(const char *const *)at;
+		if (at)
+			encode_value(f, f->number, at, out);
+	} else if (!is_empty(f, at)) {
+		encode_value(f, f->number, at, out);
+	}
+}
+
+/* The number of the embedded struct right below `prefix` that a field belongs to; 0: to none. */
+static uint32_t embedded_in(uint32_t number, uint32_t prefix)
+{
+	for (number >>= 8; number; number >>= 8)
+		if (number >> 8 == prefix)
+			return number;
+	return 0;
+}
+
+/* The fields of the message, or of the struct embedded in it that has the numbers `prefix`. */
+static void encode_fields(
+	const struct schema_type *t, const char *v, uint32_t prefix, struct buf *out)
+{
+	uint32_t done = 0;
+
+	for (size_t i = 0; i < t->n_fields; i++) {
+		const struct schema_field *f = &t->fields[i];
+		uint32_t inner = f->number ? embedded_in(f->number, prefix) : 0;
+		size_t from;
+
+		if (f->number && f->number >> 8 == prefix) {
+			encode_field(f, v + f->offset, out);
+		} else if (inner &&
+			   inner != done) { /* fields of one embedded struct stand together */
+			done = inner;
+			put_tag(out, inner, PROTO_BYTES);
+			from = out->n;
+			encode_fields(t, v, inner, out);
+			close_message(out, from);
+		}
+	}
+}
+
+void schema_encode_proto(const struct schema_type *type, const void *v, struct buf *out)
+{
+	encode_fields(type, v, 0, out);
+}
+
+void schema_wrap_proto(struct str api_version, struct str kind, const struct schema_type *type,
+	const void *v, struct buf *out)
+{
+	size_t from;
+
+	buf_add(out, "k8s", 4); /* with its NUL */
+	put_tag(out, 1, PROTO_BYTES);
+	from = out->n;
+	put_bytes(out, 1, api_version);
+	put_bytes(out, 2, kind);
+	close_message(out, from);
+	put_tag(out, 2, PROTO_BYTES);
+	from = out->n;
+	schema_encode_proto(type, v, out);
+	close_message(out, from);
+	put_bytes(out, 3, S(""));
+	put_bytes(out, 4, S(""));
+}
