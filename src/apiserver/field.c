@@ -1,6 +1,7 @@
 /* field.c: paths into objects and lists of what is wrong there (apimachinery
  * util/validation/field). */
 #include "apiserver/field.h"
+#include "json/quote.h"
 
 static const struct {
 	const char *reason, *text;
@@ -49,95 +50,9 @@ struct str field_path_text(struct arena *a, const struct field_path *p)
 	return text;
 }
 
-/* One UTF-8 character at s[i]: its length and code point; 0 when the bytes are not UTF-8. */
-static size_t utf8_at(struct str s, size_t i, uint32_t *cp)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned char c = (unsigned char)s.p[i];
-	size_t n = c < 0x80 ? 1 : c >= 0xf0 && c < 0xf8 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 0;
-
-	if (c >= 0xf8 || n == 0 || i + n > s.n)
-		return 0;
-	*cp = n == 1 ? c : c & (0x7f >> n);
-	for (size_t k = 1; k < n; k++) {
-		unsigned char d = (unsigned char)s.p[i + k];
-		if ((d & 0xc0) != 0x80)
-			return 0;
-		*cp = *cp << 6 | (d & 0x3f);
-	}
-	if (*cp < least[n] || *cp > 0x10ffff || (*cp >= 0xd800 && *cp < 0xe000))
-		return 0;
-	return n;
-}
-
-/* unicode.IsPrint for what occurs in practice: controls, spaces other than ' ', formats and private
- * use are not. */
-static bool is_print(uint32_t cp)
-{
-	static const struct {
-		uint32_t from, to;
-	} hidden[] = {
-		{0, 0x1f},
-		{0x7f, 0xa0},
-		{0xad, 0xad},
-		{0x1680, 0x1680},
-		{0x2000, 0x200f},
-		{0x2028, 0x202f},
-		{0x205f, 0x206f},
-		{0x3000, 0x3000},
-		{0xe000, 0xf8ff},
-		{0xfeff, 0xfeff},
-		{0xfff0, 0xfffb},
-		{0xfffe, 0xffff},
-		{0xe0000, 0x10ffff},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
-		if (cp >= hidden[i].from && cp <= hidden[i].to)
-			return false;
-	return true;
-}
-
-static void quote_char(struct buf *b, struct str raw, uint32_t cp)
-{
-	static const char escapes[] = "a\ab\bf\fn\nr\rt\tv\v";
-
-	if (cp == '"' || cp == '\\') {
-		buf_fmt(b, "\\%c", (char)cp);
-		return;
-	}
-	if (is_print(cp)) {
-		buf_add_str(b, raw);
-		return;
-	}
-	for (size_t i = 0; i + 1 < sizeof(escapes); i += 2)
-		if (cp == (unsigned char)escapes[i + 1]) {
-			buf_fmt(b, "\\%c", escapes[i]);
-			return;
-		}
-	if (cp < 0x80)
-		buf_fmt(b, "\\x%02x", cp);
-	else
-		buf_fmt(b, cp > 0xffff ? "\\U%08x" : "\\u%04x", cp);
-}
-
 struct str go_quote(struct arena *a, struct str s)
 {
-	struct buf b CLEANUP(buf_release);
-
-	buf_init(&b, s.n * 10 + 16);
-	buf_add_char(&b, '"');
-	for (size_t i = 0, n; i < s.n; i += n ? n : 1) {
-		uint32_t cp = 0;
-
-		n = utf8_at(s, i, &cp);
-		if (n)
-			quote_char(&b, str_sub(s, i, i + n), cp);
-		else
-			buf_fmt(&b, "\\x%02x", (unsigned char)s.p[i]);
-	}
-	buf_add_char(&b, '"');
-	return arena_str(a, buf_str(&b));
+	return quote_text(a, s);
 }
 
 static void push(struct field_errors *e, enum field_error_type type, const struct field_path *p,

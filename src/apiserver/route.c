@@ -150,6 +150,7 @@ static void fill_ctx(struct request *r)
 		.arena = r->arena,
 		.store = r->s->store,
 		.resource = r->storage,
+		.addressed = r->res,
 		.subresource = r->sub ? str_c(r->sub->name) : S(""),
 		.user = &r->user,
 		.ns = r->res->namespaced ? r->info.ns : S(""),

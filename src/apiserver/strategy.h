@@ -28,6 +28,7 @@ struct strategy_ctx {
 	struct arena *arena;
 	struct store *store;
 	const struct schema_resource *resource; /* the storage resource */
+	const struct schema_resource *addressed; /* the view the client used, NULL = resource */
 	struct str subresource;                 /* "", "status", "ephemeralcontainers", "resize", "scale" … */
 	const struct user_info *user;
 	struct str ns, name;

@@ -1,7 +1,25 @@
 /* registry.c: the kinds that have rules of their own. */
-#include "apiserver/strategy.h"
+#include "apiserver/resources/rules.h"
 
-const struct strategy *const strategies[] = {NULL};
+const struct strategy *const strategies[] = {
+	&config_map_strategy,
+	&deployment_strategy,
+	&endpoint_slice_strategy,
+	&endpoints_strategy,
+	&event_strategy,
+	&lease_strategy,
+	&limit_range_strategy,
+	&namespace_strategy,
+	&node_strategy,
+	&pod_strategy,
+	&pod_template_strategy,
+	&replica_set_strategy,
+	&replication_controller_strategy,
+	&resource_quota_strategy,
+	&secret_strategy,
+	&service_account_strategy,
+	NULL,
+};
 
 const struct strategy *strategy_find(const struct schema_resource *res)
 {

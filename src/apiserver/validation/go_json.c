@@ -8,6 +8,7 @@
  */
 #include "apiserver/validation/go_json.h"
 #include "apiserver/validation/pod.h"
+#include "json/write.h"
 
 enum { JSON_MAX = 4 * 1024 * 1024 };
 
@@ -117,31 +118,12 @@ static void close_(struct out *o, char c, bool empty)
 	buf_add_char(&o->b, c);
 }
 
-/* encoding/json with HTML escaping */
-static void write_string(struct buf *b, struct str s)
-{
-	buf_add_char(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c == '"' || c == '\\')
-			buf_fmt(b, "\\%c", c);
-		else if (c == '\n' || c == '\r' || c == '\t')
-			buf_fmt(b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-		else if (c < 0x20 || c == '<' || c == '>' || c == '&')
-			buf_fmt(b, "\\u%04x", c);
-		else
-			buf_add_char(b, (char)c);
-	}
-	buf_add_char(b, '"');
-}
-
 static void write_key(struct out *o, struct str key, bool first)
 {
 	if (!first)
 		buf_add_char(&o->b, ',');
 	newline(o);
-	write_string(&o->b, key);
+	json_write_string(&o->b, key);
 	buf_add_c(&o->b, o->indent ? ": " : ":");
 }
 
@@ -164,7 +146,7 @@ static void write_scalar(struct out *o, const struct schema_field *f, const void
 		break;
 	case SCHEMA_INT_OR_STRING:
 		if (ios->is_string)
-			write_string(&o->b, ios->s);
+			json_write_string(&o->b, ios->s);
 		else
 			buf_add_i64(&o->b, ios->i);
 		break;
@@ -172,10 +154,10 @@ static void write_scalar(struct out *o, const struct schema_field *f, const void
 		write_struct(o, f->type, v);
 		break;
 	case SCHEMA_QUANTITY:
-		write_string(&o->b, s->n ? *s : S("0"));
+		json_write_string(&o->b, s->n ? *s : S("0"));
 		break;
 	case SCHEMA_STRING:
-		write_string(&o->b, *s);
+		json_write_string(&o->b, *s);
 		break;
 	default:
 		buf_add_c(&o->b, "null");
@@ -387,7 +369,7 @@ struct str str_vec_json(struct arena *a, const struct str_vec *v)
 	for (size_t i = 0; i < v->n; i++) {
 		if (i)
 			buf_add_char(&b, ',');
-		write_string(&b, v->v[i]);
+		json_write_string(&b, v->v[i]);
 	}
 	buf_add_char(&b, ']');
 	return arena_str(a, buf_str(&b));
@@ -404,9 +386,9 @@ struct str str_map_json(struct arena *a, const struct str_map *m)
 	for (size_t i = 0; i < m->n; i++) {
 		if (i)
 			buf_add_char(&b, ',');
-		write_string(&b, m->v[i].key);
+		json_write_string(&b, m->v[i].key);
 		buf_add_char(&b, ':');
-		write_string(&b, m->v[i].value);
+		json_write_string(&b, m->v[i].value);
 	}
 	buf_add_char(&b, '}');
 	return arena_str(a, buf_str(&b));
