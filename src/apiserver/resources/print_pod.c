@@ -66,7 +66,7 @@ static bool summarize_init(struct summary *s)
 	for (size_t i = 0; i < s->pod->status.init_container_statuses.n; i++) {
 		const struct v1_container_status *st = &s->pod->status.init_container_statuses.v[i];
 		const struct v1_container *ctr = init_container(s->pod, st->name);
-		bool sidecar = ctr && container_is_sidecar(ctr);
+		bool sidecar = ctr && sidecar_container(ctr);
 
 		s->restarts += st->restart_count;
 		note_restart(&s->restarted, st);
@@ -130,7 +130,7 @@ static void summarize(struct summary *s)
 
 	s->total = (int64_t)pod->spec.containers.n;
 	for (size_t i = 0; i < pod->spec.init_containers.n; i++)
-		s->total += container_is_sidecar(&pod->spec.init_containers.v[i]);
+		s->total += sidecar_container(&pod->spec.init_containers.v[i]);
 	s->reason = pod->status.reason.n ? pod->status.reason : pod->status.phase;
 	for (size_t i = 0; i < pod->status.conditions.n; i++)
 		if (str_eqc(pod->status.conditions.v[i].type, "PodScheduled") &&

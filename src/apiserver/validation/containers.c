@@ -14,7 +14,7 @@ const struct v1_container *ephemeral_as_container(const struct v1_ephemeral_cont
 	return (const struct v1_container *)(const void *)ec;
 }
 
-bool container_is_sidecar(const struct v1_container *ctr)
+bool sidecar_container(const struct v1_container *ctr)
 {
 	return str_eqc(ctr->restart_policy, "Always");
 }
@@ -284,7 +284,7 @@ void validate_init_containers(struct pod_check *c, const struct field_path *p)
 			ARENA_PUSH(e->arena, &names, ctr->name);
 		/* One at a time runs, so each is alone; upstream counts it as the first. */
 		validate_host_ports(ctr, &host_ports, AT_INDEX(p, 0), e);
-		if (container_is_sidecar(ctr)) {
+		if (sidecar_container(ctr)) {
 			validate_hooks(ctr, c, &item);
 		} else {
 			forbid_hooks(ctr, &item, e);

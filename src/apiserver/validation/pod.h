@@ -67,7 +67,7 @@ const struct v1_container *ephemeral_as_container(const struct v1_ephemeral_cont
 void each_container(const struct v1_pod_spec *spec, const struct field_path *spec_path,
 	void (*fn)(const struct v1_container *ctr, const struct field_path *p, void *user_data),
 	void *user_data);
-bool container_is_sidecar(const struct v1_container *ctr);
+bool sidecar_container(const struct v1_container *ctr);
 void validate_pull_policy(struct str policy, const struct field_path *p, struct field_errors *e);
 extern const char *const port_protocols[];
 

@@ -367,7 +367,7 @@ static void validate_only_compute(struct v1_container_vec *copy, const struct v1
 				field_forbidden(e, p, "only cpu and memory resources are mutable");
 		}
 		for (size_t k = 0;
-			init && modified && !container_is_sidecar(c) && k < c->resize_policy.n; k++)
+			init && modified && !sidecar_container(c) && k < c->resize_policy.n; k++)
 			if (str_eqc(c->resize_policy.v[k].restart_policy, "RestartContainer"))
 				field_forbidden(e, AT_INDEX(&list, i),
 					"non-sidecar init containers with a resize policy of "

@@ -324,7 +324,7 @@ static struct str_map aggregate(const struct v1_pod_spec *spec, bool limits, str
 			limits ? &ctr->resources.limits : &ctr->resources.requests;
 		struct str_map now = {0};
 
-		if (container_is_sidecar(ctr)) {
+		if (sidecar_container(ctr)) {
 			list_add(a, &sum, want);
 			list_add(a, &sidecars, want);
 		} else {
