@@ -155,6 +155,47 @@ static bool fits(const struct str_map *allocatable, const struct used *used,
 	return true;
 }
 
+/* --- sysctls --- */
+
+static bool sysctl_is_safe(struct str name)
+{
+	static const char *const safe[] = {"kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range",
+		"net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range",
+		"net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports",
+		"net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout",
+		"net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem",
+		"net.ipv4.tcp_wmem"};
+	char dotted[128];
+
+	if (name.n >= sizeof(dotted))
+		return false;
+	memcpy(dotted, name.p, name.n);
+	dotted[name.n] = 0;
+	for (char *c = dotted; *c; c++)
+		if (*c == '/')
+			*c = '.'; /* both ways of writing are allowed */
+	for (size_t i = 0; i < ARRAY_SIZE(safe); i++)
+		if (strcmp(dotted, safe[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool sysctls_allowed(const struct v1_pod *spec, struct arena *a, const char **ret_reason,
+	struct str *ret_message)
+{
+	const struct v1_pod_security_context *sc = spec->spec.security_context;
+
+	for (size_t i = 0; sc && i < sc->sysctls.n; i++) {
+		if (sysctl_is_safe(sc->sysctls.v[i].name))
+			continue;
+		*ret_reason = "SysctlForbidden";
+		*ret_message = arena_fmt(a, "forbidden sysctl: \"" STR_FMT "\" not allowlisted",
+			STR_ARG(sc->sysctls.v[i].name));
+		return false;
+	}
+	return true;
+}
+
 bool pod_admit(struct pod *p, const struct v1_pod *spec, struct arena *a, const char **ret_reason,
 	struct str *ret_message)
 {
@@ -178,6 +219,8 @@ bool pod_admit(struct pod *p, const struct v1_pod *spec, struct arena *a, const 
 		ports &= !ports_clash(spec, s);
 		arena_release(&other);
 	}
+	if (!sysctls_allowed(spec, a, ret_reason, ret_message))
+		return false;
 	if (!fits(&node->status.allocatable, &used, &want, a, ret_reason, ret_message))
 		return false;
 	*ret_reason = NULL;

@@ -158,6 +158,7 @@ void probes_sync(struct pod *p,
 void probes_stop(struct pod *p, bool all); /* all, or all but readiness */
 
 /* resize.c */
+void pod_resize_free(struct pod *p);
 void pod_resize_sync(struct pod *p, const struct v1_pod *spec);
 /* The conditions that say how far it is; NULL: none. */
 const struct v1_pod_condition_vec *pod_resize_conditions(

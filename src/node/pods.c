@@ -86,7 +86,7 @@ void pod_free(struct pod *p)
 	status_writer_free(p->status);
 	observed_release(&p->observed);
 	object_unref(p->object);
-	free(p->resize);
+	pod_resize_free(p);
 	free(p->fail_reason);
 	free(p->fail_message);
 	arena_release(&p->names);
