@@ -163,8 +163,8 @@ static bool sysctl_is_safe(struct str name)
 		"net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range",
 		"net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports",
 		"net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout",
-		"net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem",
-		"net.ipv4.tcp_wmem"};
+		"net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes",
+		"net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"};
 	char dotted[128];
 
 	if (name.n >= sizeof(dotted))

@@ -200,7 +200,7 @@ static void service_env(const struct env_input *in, struct arena *a, struct cri_
 static int missing_object(const struct env_input *in, bool secret, struct str name, struct err *err)
 {
 	(void)in;
-	return err_not_found(err, S(""), secret ? S("secrets") : S("configmaps"), name);
+	return err_not_found(err, S(""), secret ? S("secret") : S("configmap"), name);
 }
 
 static int add_env_from(const struct env_input *in, struct arena *a, struct cri_key_values *env,

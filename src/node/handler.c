@@ -15,7 +15,7 @@ struct run {
 	struct arena arena;
 	struct loop_timer timer; /* sleep, and results that come on a later turn */
 	struct http_client *http;
-	struct str url, address;
+	struct str url, address; /* address: host:port */
 	bool probe;
 	enum handler_result result;
 	struct str output;
@@ -87,11 +87,41 @@ static void exec_done(
 		finish(r, HANDLER_OK, text);
 }
 
+/* What went wrong with a connection, as Go's net package says it. */
+static struct str dial_error(struct run *r, struct str address, struct err *err)
+{
+	struct str text = str_c(err_text(err)), prefix;
+	ssize_t at;
+	char *p;
+
+	if (str_find(text, S("timed out")) >= 0)
+		return arena_fmt(&r->arena, "dial tcp " STR_FMT ": i/o timeout", STR_ARG(address));
+	prefix = arena_fmt(&r->arena, STR_FMT ": ", STR_ARG(address));
+	at = str_find(text, prefix);
+	if (at >= 0)
+		text = str_sub(text, (size_t)at + prefix.n, text.n);
+	p = arena_cstr(&r->arena, text);
+	if (p[0] >= 'A' && p[0] <= 'Z')
+		p[0] = (char)(p[0] + 'a' - 'A');
+	return arena_fmt(&r->arena, "dial tcp " STR_FMT ": connect: %s", STR_ARG(address), p);
+}
+
 /* --- HTTP --- */
 
 static bool in_body(int status)
 {
 	return status >= 200 && status < 400;
+}
+
+static const char *http_error(struct run *r, struct err *err)
+{
+	const char *text = err_text(err);
+
+	if (strstr(text, "timed out") || strstr(text, "timeout awaiting"))
+		return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+	if (strstr(text, "dial "))
+		return dial_error(r, r->address, err).p;
+	return text;
 }
 
 static void http_done(void *user_data, const struct http_response *resp, struct err *err)
@@ -101,7 +131,7 @@ static void http_done(void *user_data, const struct http_response *resp, struct 
 	if (err)
 		finish_later(r, HANDLER_FAILED,
 			arena_fmt(&r->arena, "Get \"" STR_FMT "\": %s", STR_ARG(r->url),
-				err_text(err)));
+				http_error(r, err)));
 	else if (!r->probe || in_body(resp->status))
 		finish_later(r, HANDLER_OK, S(""));
 	else
@@ -129,6 +159,7 @@ static void run_http(struct run *r, const struct handler_request *q)
 
 	if (path.p[0] != '/')
 		path = arena_fmt(&r->arena, "/" STR_FMT, STR_ARG(path));
+	r->address = at;
 	r->url = arena_fmt(&r->arena, "%s://" STR_FMT STR_FMT, https ? "https" : "http",
 		STR_ARG(at), STR_ARG(path));
 	opts.url = arena_fmt(&r->arena, "%s://" STR_FMT, https ? "https" : "http", STR_ARG(at));
@@ -186,9 +217,7 @@ static void connected(void *user_data, struct conn *c, struct err *err)
 	struct run *r = user_data;
 
 	if (!c) {
-		finish(r, HANDLER_FAILED,
-			arena_fmt(&r->arena, "dial tcp " STR_FMT ": %s", STR_ARG(r->address),
-				err_text(err)));
+		finish(r, HANDLER_FAILED, dial_error(r, r->address, err));
 		return;
 	}
 	c->events = &close_events;

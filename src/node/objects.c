@@ -68,6 +68,8 @@ static void got(struct client_call *call)
 	if (r == 0)
 		r = schema_decode_json(
 			call->resource->type, call->answer, &call->arena, NULL, &typed, &call->err);
+	if (call->status == 404) /* the kubelet's own words */
+		err_not_found(&call->err, S(""), str_c(call->resource->singular), call->name);
 	if (r < 0 && !err_set(&call->err))
 		err_internal(&call->err, "no answer from the API server");
 	g->done(g->user_data, r < 0 ? NULL : typed, r < 0 ? &call->err : NULL);

@@ -1,6 +1,7 @@
 /*
- * resize.c: in-place resize: brings changed requests and limits to running containers: the pod's cgroup is widened, each
- * container updated or restarted as its resizePolicy says, then the pod's cgroup is set to the new sum.
+ * resize.c: in-place resize: brings changed requests and limits to running containers: the pod's
+ * cgroup is widened, each container updated or restarted as its resizePolicy says, then the pod's
+ * cgroup is set to the new sum.
  */
 #include <stdio.h>
 
@@ -12,7 +13,7 @@ enum { RETRY_MS = 5000 };
 
 struct pod_resize {
 	bool busy, widened;
-	int64_t retry_ms;   /* Unix ms, after a failure */
+	int64_t retry_ms; /* Unix ms, after a failure */
 	char *error;
 	struct k8s_time since;
 };
@@ -25,7 +26,8 @@ static int64_t limit_of(int64_t v)
 
 static bool cpu_differs(const struct cri_resources *now, const struct cri_resources *want)
 {
-	return now->cpu_shares != want->cpu_shares || limit_of(now->cpu_quota) != limit_of(want->cpu_quota);
+	return now->cpu_shares != want->cpu_shares ||
+	       limit_of(now->cpu_quota) != limit_of(want->cpu_quota);
 }
 
 static bool memory_differs(const struct cri_resources *now, const struct cri_resources *want)
@@ -49,28 +51,31 @@ static const struct cri_container_status *next_to_resize(struct pod *p, const st
 				continue; /* a runtime that does not tell */
 			*ret_want = container_resources(p, spec, c);
 			*ret_container = c;
-			if (cpu_differs(&s->resources, ret_want) || memory_differs(&s->resources, ret_want))
+			if (cpu_differs(&s->resources, ret_want) ||
+				memory_differs(&s->resources, ret_want))
 				return s;
 		}
 	}
 	return NULL;
 }
 
-static bool wants_restart(
-	const struct v1_container *c, const struct cri_resources *now, const struct cri_resources *want)
+static bool wants_restart(const struct v1_container *c, const struct cri_resources *now,
+	const struct cri_resources *want)
 {
 	for (size_t i = 0; i < c->resize_policy.n; i++) {
 		const struct v1_container_resize_policy *r = &c->resize_policy.v[i];
 
 		if (!str_eq(r->restart_policy, S("RestartContainer")))
 			continue;
-		if (str_eq(r->resource_name, S("cpu")) ? cpu_differs(now, want) : memory_differs(now, want))
+		if (str_eq(r->resource_name, S("cpu")) ? cpu_differs(now, want)
+						       : memory_differs(now, want))
 			return true;
 	}
 	return false;
 }
 
-const struct v1_pod_condition_vec *pod_resize_conditions(struct pod *p, const struct v1_pod *spec, struct arena *a)
+const struct v1_pod_condition_vec *pod_resize_conditions(
+	struct pod *p, const struct v1_pod *spec, struct arena *a)
 {
 	struct v1_pod_condition_vec *v;
 	const struct v1_container *c;
@@ -132,7 +137,8 @@ static void restart(struct pod *p, const struct v1_pod *spec, const struct cri_c
 
 	if (pod_memory(p, s->name)->kill)
 		return;
-	snprintf(message, sizeof(message), "Container " STR_FMT " resize requires restart", STR_ARG(s->name));
+	snprintf(message, sizeof(message), "Container " STR_FMT " resize requires restart",
+		STR_ARG(s->name));
 	r.message = str_c(message);
 	container_kill(p, spec, &r);
 }
