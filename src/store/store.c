@@ -29,6 +29,13 @@ static void on_done(struct loop_task *t)
 	w->done(w);
 }
 
+static void refuse(struct store_write *w, int result)
+{
+	w->result = result;
+	w->draft = object_unref(w->draft);
+	loop_post(w->loop, &w->task);
+}
+
 void store_submit(struct store *s, struct store_write *w)
 {
 	bool first;
@@ -39,11 +46,9 @@ void store_submit(struct store *s, struct store_write *w)
 	w->object = NULL;
 	w->result = 0;
 	pthread_mutex_lock(&s->queue_lock);
-	if (s->n_queued >= s->queue_max) {
+	if (s->crashed || s->n_queued >= s->queue_max) {
+		refuse(w, s->crashed ? -EIO : -EAGAIN);
 		pthread_mutex_unlock(&s->queue_lock);
-		w->result = -EAGAIN;
-		w->draft = object_unref(w->draft);
-		loop_post(w->loop, &w->task);
 		return;
 	}
 	first = s->n_queued++ == 0;
@@ -349,16 +354,39 @@ void store_close(struct store *s)
 	store_free(s);
 }
 
-void store_abandon(struct store *s)
+/* The queue's writes, out of it. */
+static struct store_write *take_all(struct store *s)
 {
-	struct store_write *list;
+	struct store_write *list = s->head;
+
+	s->head = NULL;
+	s->tail = &s->head;
+	s->n_queued = 0;
+	return list;
+}
+
+void store_crash(struct store *s)
+{
+	struct store_write *next;
 
 	pthread_mutex_lock(&s->queue_lock);
-	while ((list = take(s)))
-		for (struct store_write *w = list; w; w = w->next)
-			w->draft = object_unref(w->draft);
+	s->crashed = true;
+	for (struct store_write *w = take_all(s); w; w = next) {
+		next = w->next;
+		refuse(w, -EIO);
+	}
 	pthread_mutex_unlock(&s->queue_lock);
 	stop(s);
+}
+
+void store_abandon(struct store *s)
+{
+	pthread_mutex_lock(&s->queue_lock);
+	for (struct store_write *w = take_all(s); w; w = w->next)
+		w->draft = object_unref(w->draft);
+	pthread_mutex_unlock(&s->queue_lock);
+	if (!s->crashed)
+		stop(s);
 	store_free(s);
 }
 

@@ -44,8 +44,11 @@ int store_open(const struct store_opts *opts, struct store **ret, struct err *er
 /* Commits what waits, flushes what is lazy, stops the thread. The loops have stopped, and are freed
  * only after this: until then the store may still be posting to them. */
 void store_close(struct store *s);
-/* As kill -9 would: what is not durable is lost, waiting writes get no done(). For simulations and
- * tests. */
+/* For simulations and tests of crashes: from now on nothing reaches the disk, writes that wait and
+ * all later ones fail with -EIO. Lets the loops finish what they have begun before the store goes.
+ */
+void store_crash(struct store *s);
+/* As kill -9 would: what is not durable is lost, writes that wait get no done(). */
 void store_abandon(struct store *s);
 uint64_t store_revision(struct store *s); /* of the newest commit that readers can see */
 

@@ -91,7 +91,7 @@ struct store {
 	pthread_cond_t queue_cond;
 	struct store_write *head, **tail;
 	size_t n_queued, queue_max;
-	bool stop;
+	bool stop, crashed;
 
 	/* the commit thread's */
 	uint64_t next_revision; /* the last one given to a write, committed or not */
