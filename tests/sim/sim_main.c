@@ -66,7 +66,6 @@ static void start(struct runs *runs, struct job *job, uint64_t seed)
 	}
 	if (pid == 0) {
 		runs->opts.seed = seed;
-		log_level = LOG_ERROR - 1; /* what is injected is no news */
 		alarm(SEED_TIMEOUT_S);
 		exit(run_one(&runs->opts));
 	}
@@ -132,6 +131,7 @@ int main(int argc, char **argv)
 
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
+	log_level = LOG_SILENT; /* errors that were injected are no news */
 	if (seed) {
 		runs.opts.seed = (uint64_t)seed;
 		return run_one(&runs.opts);
