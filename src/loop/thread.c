@@ -25,7 +25,7 @@ int loop_thread_start(struct loop_thread *t, const char *name, struct err *err)
 	sigfillset(&all); /* signals are the main loop's */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 512 * 1024);
+	pthread_attr_setstacksize(&attr, 8 << 20); /* JSON may nest deeply; touched pages only count */
 	r = pthread_create(&t->id, &attr, run, t);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
