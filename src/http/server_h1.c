@@ -35,6 +35,7 @@ struct h1 {
 	bool posted, want_flush, want_process;
 	bool dispatched;     /* ex is with the handler */
 	bool busy;           /* inside our own code: defers what would free us */
+	bool answered;       /* HTTP/1.1 it is */
 	bool processing;     /* inside process() */
 	size_t pending_seen; /* unsent output when the deadline was set */
 	bool keep_alive, close_after, lingering, eof, waits_for_output;
@@ -590,12 +591,27 @@ static void process(struct h1 *h, struct str input)
 
 /* Events of the connection. */
 
+static bool speaks_h2(struct conn *c, struct str input)
+{
+	if (conn_peer(c)->tls)
+		return str_eq(conn_alpn(c), S("h2"));
+	return str_starts(input, S("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")); /* RFC 9113 3.4 */
+}
+
 static void h1_data(struct conn *c, struct str bytes)
 {
 	struct h1 *h = c->user_data;
 
 	if (h->lingering)
 		return;
+	if (!h->answered && !h->ex && speaks_h2(c, bytes)) {
+		struct http_server *server = h->s.server;
+
+		let_go(h);
+		h2_session_new(server, c, bytes);
+		return;
+	}
+	h->answered = true;
 	h->busy = true;
 	process(h, bytes);
 	h->busy = false;

@@ -128,7 +128,7 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
 	const unsigned char *in, unsigned in_n, void *arg)
 {
-	static const unsigned char ours[] = "\x08http/1.1";
+	static const unsigned char ours[] = "\x02h2\x08http/1.1";
 
 	if (SSL_select_next_proto((unsigned char **)out, out_n, ours, sizeof(ours) - 1, in, in_n) !=
 		OPENSSL_NPN_NEGOTIATED)
