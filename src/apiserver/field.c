@@ -40,7 +40,7 @@ static void path_write(struct buf *b, const struct field_path *p)
 
 struct str field_path_text(struct arena *a, const struct field_path *p)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 	struct str text;
 
 	buf_init(&b, PATH_MAX_BYTES);
@@ -106,7 +106,7 @@ void field_invalid_raw(
 void field_not_supported_vec(struct field_errors *e, const struct field_path *p, struct str value,
 	struct str_vec supported)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, PATH_MAX_BYTES);
 	for (size_t i = 0; i < supported.n; i++) {
@@ -184,7 +184,7 @@ void field_errors_truncate(struct field_errors *e, size_t n)
 
 static struct str body_text(struct arena *a, const struct field_error *e)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, STATUS_MAX_BYTES);
 	buf_add_c(&b, types[e->type].text);
@@ -205,7 +205,7 @@ struct str field_error_text(struct arena *a, const struct field_error *e)
 /* "a" or "[a, b]"; what is said twice appears once, as in Go's Aggregate. */
 static struct str aggregate_text(struct arena *a, const struct field_errors *e)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 	struct str_vec seen = {0};
 	bool many;
 

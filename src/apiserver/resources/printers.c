@@ -35,7 +35,7 @@ void row_fmt(struct row *r, const char *fmt, ...)
 
 struct str age_text(struct arena *a, const struct k8s_time *since, int64_t now_ns)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	if (!since->set)
 		return S("<unknown>");

@@ -243,7 +243,7 @@ static void write_hunks(struct buf *out, struct differ *d, struct opcodes *ops)
 struct str unified_diff(struct arena *a, struct str old, struct str now)
 {
 	struct differ d = {.arena = a, .a = split(a, old), .b = split(a, now)};
-	struct buf out CLEANUP(buf_release);
+	struct buf out CLEANUP(buf_release) = {0};
 	struct opcodes ops;
 
 	number_lines(&d);

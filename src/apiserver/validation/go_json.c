@@ -289,7 +289,7 @@ static const char *order_of(const struct schema_type *type)
 /* Kinds of apimachinery have JSON tags, also inside. */
 static void write_tagged(struct out *o, const struct schema_type *type, const void *v)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	buf_init(&b, JSON_MAX);
 	schema_encode_json(type, v, &b);
@@ -360,7 +360,7 @@ struct str go_diff(
 
 struct str str_vec_json(struct arena *a, const struct str_vec *v)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	if (!v->v)
 		return S("null");
@@ -377,7 +377,7 @@ struct str str_vec_json(struct arena *a, const struct str_vec *v)
 
 struct str str_map_json(struct arena *a, const struct str_map *m)
 {
-	struct buf b CLEANUP(buf_release);
+	struct buf b CLEANUP(buf_release) = {0};
 
 	if (!m->v)
 		return S("null");
