@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-${FUZZ_SECONDS:-300}}
 export CC=clang-14
 mapfile -t targets < <(python3 tools/sources.py tests/fuzz | sed 's#.*/##; s#\.c$##')
-TARGETS="${targets[*]}" tools/build.sh build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
+TARGETS="${targets[*]}" tools/build.sh build-fuzz -Dfuzz=true -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
 for t in "${targets[@]}"; do
   corpus=tests/fuzz/corpus/${t#fuzz_}; found=build-fuzz/found/$t; mkdir -p "$found"
   echo "--- $t"
