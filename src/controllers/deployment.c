@@ -23,10 +23,12 @@ static void resolve_limits(struct rollout *r)
 
 	r->want = r->d->spec.replicas ? *r->d->spec.replicas : 1;
 	r->rolling = str_eq(r->d->spec.strategy.type, S("RollingUpdate"));
-	if (!r->rolling || !u)
+	if (!r->rolling)
 		return;
-	r->max_surge = scaled(u->max_surge, r->want, true);
-	r->max_unavailable = scaled(u->max_unavailable, r->want, false);
+	if (u) {
+		r->max_surge = scaled(u->max_surge, r->want, true);
+		r->max_unavailable = scaled(u->max_unavailable, r->want, false);
+	}
 	if (r->max_surge == 0 && r->max_unavailable == 0)
 		r->max_unavailable = 1;
 	r->max_unavailable = MIN(r->max_unavailable, r->want);

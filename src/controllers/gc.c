@@ -156,7 +156,9 @@ static const struct schema_resource *owner_resource(const struct meta_v1_owner_r
 	}
 	const struct schema_resource *res = schema_resource_by_kind(group, version, ref->kind);
 
-	return res ? res->storage_resource : NULL;
+	res = res ? res->storage_resource : NULL;
+	/* What cannot be watched (a Binding, a TokenReview) is never there to own anything. */
+	return res && (res->verbs & VERB_WATCH) ? res : NULL;
 }
 
 static const struct object *find_owner(
