@@ -107,6 +107,19 @@ void set_string(char **to, struct str s);
 /* pod_worker.c */
 void pod_work(struct pod *p);
 
+/* pod_stop.c: the states after POD_SYNCING */
+void pod_begin_stopping(
+	struct pod *p, const struct v1_pod *spec); /* spec NULL: known from the runtime only */
+void pod_terminate(struct pod *p, const struct v1_pod *spec);
+void pod_clear_away(struct pod *p, const struct v1_pod *spec);
+bool pod_finish(struct pod *p, struct arena *a); /* true: the pod is no more */
+
+/* pod_prune.c */
+void pod_prune(struct pod *p);
+/* In a new sandbox init containers run again from the first: their old instances would say that
+ * they are through. True: it goes on. */
+bool pod_purge_init_containers(struct pod *p, const struct v1_pod *spec);
+
 /* events.c. container: its name, or {NULL,0} for the pod. */
 void pod_event(struct pod *p, struct str container, const char *type, const char *reason,
 	const char *fmt, ...) PRINTF_LIKE(5, 6);
