@@ -208,6 +208,7 @@ int kubelet_start(
 		k->relist = relist_new(k);
 		k->node = node_agent_new(k);
 		k->housekeeping = housekeeping_new(k);
+		k->eviction = eviction_new(k);
 		r = static_pods_start(k, err);
 	}
 	if (r == 0 && k->opts.port > 0)
@@ -231,6 +232,7 @@ void kubelet_stop(struct kubelet *k)
 	kubelet_server_free(k->server);
 	static_pods_free(k->static_pods);
 	housekeeping_free(k->housekeeping);
+	eviction_free(k->eviction);
 	node_agent_free(k->node);
 	relist_free(k->relist);
 	if (k->objects)

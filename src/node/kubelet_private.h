@@ -6,6 +6,7 @@
 #include "client/recorder.h"
 #include "node/cgroup.h"
 #include "node/cri.h"
+#include "node/eviction.h"
 #include "node/kubelet.h"
 #include "node/objects.h"
 #include "types.gen.h"
@@ -42,7 +43,7 @@ struct kubelet {
 		*node_images; /* for the Node's status; malloc'd, strings in images_arena */
 	size_t n_node_images;
 	struct arena images_arena;
-	bool disk_pressure;
+	bool disk_pressure, memory_pressure;
 
 	struct cgroups cgroups;
 	struct relist *relist;
@@ -50,6 +51,7 @@ struct kubelet {
 	struct kubelet_server *server;
 	struct static_pods *static_pods;
 	struct housekeeping *housekeeping;
+	struct eviction *eviction;
 
 	struct pod *pods; /* linked by next */
 	bool pods_synced; /* all pods of the API are known */

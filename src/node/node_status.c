@@ -94,8 +94,11 @@ static void set_conditions(
 	bool ready = k->runtime_ready && k->network_ready;
 	const char *why = k->runtime_message ? k->runtime_message : "";
 
-	condition(a, s, old, now, "MemoryPressure", false, S("KubeletHasSufficientMemory"),
-		S("kubelet has sufficient memory available"));
+	condition(a, s, old, now, "MemoryPressure", k->memory_pressure,
+		k->memory_pressure ? S("KubeletHasInsufficientMemory")
+				   : S("KubeletHasSufficientMemory"),
+		k->memory_pressure ? S("kubelet has insufficient memory available")
+				   : S("kubelet has sufficient memory available"));
 	condition(a, s, old, now, "DiskPressure", k->disk_pressure,
 		k->disk_pressure ? S("KubeletHasDiskPressure") : S("KubeletHasNoDiskPressure"),
 		k->disk_pressure ? S("kubelet has disk pressure")
