@@ -78,7 +78,7 @@ static int64_t grace_for(struct pod *p, const struct v1_pod *spec, const struct 
 	return grace;
 }
 
-void container_kill(struct pod *p, const struct v1_pod *spec, const struct kill_request *r)
+void pod_kill_container(struct pod *p, const struct v1_pod *spec, const struct kill_request *r)
 {
 	struct kill_op *op = xcalloc(1, sizeof(*op));
 	const struct v1_container *c = spec ? pod_container(spec, r->name, NULL) : NULL;
@@ -121,7 +121,7 @@ static void sooner_done(void *user_data, struct err *err)
 	pod_ops_end(user_data);
 }
 
-void container_kill_sooner(struct kill_op *op, int64_t grace_s)
+void pod_kill_sooner(struct kill_op *op, int64_t grace_s)
 {
 	struct pod *p = op->pod;
 

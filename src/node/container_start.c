@@ -71,7 +71,7 @@ static bool cancelled(struct start_op *op)
 	return true;
 }
 
-bool container_start_cancel(struct pod *p)
+bool pod_cancel_start(struct pod *p)
 {
 	struct start_op *op = p->starting;
 
@@ -99,7 +99,7 @@ static void hook_done(void *user_data, enum handler_result result, struct str ou
 	}
 	pod_event(p, op->container->name, "Warning", "FailedPostStartHook", "PostStartHook failed");
 	if (!op->memory->kill)
-		container_kill(p, op->spec,
+		pod_kill_container(p, op->spec,
 			&(struct kill_request){.id = op->id,
 				.name = op->container->name,
 				.message = S("FailedPostStartHook"),
@@ -437,7 +437,7 @@ static void ensure_next(struct start_op *op)
 	image_ensure(&r);
 }
 
-void container_start(
+void pod_start_container(
 	struct pod *p, const struct v1_pod *spec, enum container_kind kind, size_t index)
 {
 	const struct cri_sandbox_status *sb = observed_ready_sandbox(&p->observed);

@@ -139,10 +139,10 @@ void pod_hostname(const struct pod *p, const struct v1_pod *spec, struct arena *
 	struct str *ret_host, struct str *ret_domain);
 
 /* container_start.c: pulls, creates, starts, runs postStart; one at a time per pod. */
-void container_start(
+void pod_start_container(
 	struct pod *p, const struct v1_pod *spec, enum container_kind kind, size_t index);
 /* The pod is being stopped. False: it is creating or starting a container just now; wait for it. */
-bool container_start_cancel(struct pod *p);
+bool pod_cancel_start(struct pod *p);
 
 /* container_kill.c: preStop, stop signal, SIGKILL. */
 struct kill_request {
@@ -150,8 +150,8 @@ struct kill_request {
 	enum kill_reason reason;
 	int64_t grace_override_s; /* -1: the pod's, or the probe's */
 };
-void container_kill(struct pod *p, const struct v1_pod *spec, const struct kill_request *r);
-void container_kill_sooner(struct kill_op *op, int64_t grace_s);
+void pod_kill_container(struct pod *p, const struct v1_pod *spec, const struct kill_request *r);
+void pod_kill_sooner(struct kill_op *op, int64_t grace_s);
 
 /* admission.c: whether this node takes the pod; else *ret_reason (static) and *ret_message. */
 bool pod_admit(struct pod *p, const struct v1_pod *spec, struct arena *a, const char **ret_reason,

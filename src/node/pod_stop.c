@@ -78,7 +78,7 @@ static bool stop_containers(struct pod *p, const struct v1_pod *spec)
 			pod_wake_in(p, MAX(p->grace_s * 1000 - (wall_ms(p) - p->stop_since_ms), 1));
 			continue;
 		}
-		container_kill(p, spec,
+		pod_kill_container(p, spec,
 			&(struct kill_request){.id = c->id,
 				.name = c->name,
 				.grace_override_s = MAX(p->grace_s - passed, 0)});
@@ -104,9 +104,9 @@ void pod_terminate(struct pod *p, const struct v1_pod *spec)
 		p->grace_s = grace;
 		for (struct container_memory *m = p->containers; m; m = m->next)
 			if (m->kill)
-				container_kill_sooner(m->kill, grace);
+				pod_kill_sooner(m->kill, grace);
 	}
-	if (p->starting && !container_start_cancel(p))
+	if (p->starting && !pod_cancel_start(p))
 		return;
 	if (stop_containers(p, spec) || p->sandbox_busy)
 		return;

@@ -160,7 +160,7 @@ static bool kill_all(struct pod *p, const struct v1_pod *spec, const char *messa
 			continue;
 		running = true;
 		if (!pod_memory(p, c->name)->kill)
-			container_kill(p, spec,
+			pod_kill_container(p, spec,
 				&(struct kill_request){.id = c->id,
 					.name = c->name,
 					.message = str_c(message),
@@ -173,7 +173,7 @@ static void renew_sandbox(struct pod *p, const struct v1_pod *spec, const struct
 {
 	bool had = p->observed.n_sandboxes > 0;
 
-	if (p->starting && !container_start_cancel(p))
+	if (p->starting && !pod_cancel_start(p))
 		return;
 	if (kill_all(p, spec, "") || p->sandbox_busy)
 		return;
@@ -248,7 +248,7 @@ static void start_containers(
 		if (m->kill || is_killed_in(plan, c->name))
 			continue;
 		if (!backs_off(p, m, a))
-			container_start(p, spec, s->kind, s->index);
+			pod_start_container(p, spec, s->kind, s->index);
 		else if (s->kind == CONTAINER_INIT && !container_is_sidecar(c))
 			break;
 	}
@@ -266,7 +266,7 @@ static void carry_out(
 		const struct plan_kill *k = &plan->kills.v[i];
 
 		if (!pod_memory(p, k->name)->kill)
-			container_kill(p, spec,
+			pod_kill_container(p, spec,
 				&(struct kill_request){.id = k->id,
 					.name = k->name,
 					.message = k->message,
