@@ -191,10 +191,45 @@ static const char *internal_group(struct arena *a, const struct body_type *want)
 	return label.n ? arena_cstr(a, label) : "core";
 }
 
+/* Versions that upstream still reads, though no path serves them: the body is understood, and then
+ * refused for its version. */
+static const struct {
+	const char *group, *version, *kind;
+} retired[] = {
+	{"apps", "v1beta1", "Deployment"},
+	{"apps", "v1beta1", "StatefulSet"},
+	{"apps", "v1beta2", "DaemonSet"},
+	{"apps", "v1beta2", "Deployment"},
+	{"apps", "v1beta2", "ReplicaSet"},
+	{"apps", "v1beta2", "StatefulSet"},
+	{"extensions", "v1beta1", "DaemonSet"},
+	{"extensions", "v1beta1", "Deployment"},
+	{"extensions", "v1beta1", "Ingress"},
+	{"extensions", "v1beta1", "NetworkPolicy"},
+	{"extensions", "v1beta1", "ReplicaSet"},
+	{"batch", "v1beta1", "CronJob"},
+	{"coordination.k8s.io", "v1beta1", "Lease"},
+	{"discovery.k8s.io", "v1beta1", "EndpointSlice"},
+	{"events.k8s.io", "v1beta1", "Event"},
+	{"policy", "v1beta1", "PodDisruptionBudget"},
+};
+
+static bool is_retired(const struct gvk *k)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(retired); i++)
+		if (str_eqc(k->group, retired[i].group) &&
+			str_eqc(k->version, retired[i].version) &&
+			str_eqc(k->kind, retired[i].kind))
+			return true;
+	return false;
+}
+
 static int check_kind(struct arena *a, const struct body_type *want, const struct gvk *k,
 	const struct schema_type **ret, struct err *err)
 {
 	*ret = find_type(a, want, k);
+	if (!*ret && str_eq(k->kind, want->kind) && is_retired(k))
+		*ret = want->type;
 	if (*ret)
 		return 0;
 	if (!k->group.n && str_eqc(k->version, "v1") && str_eqc(k->kind, "List"))

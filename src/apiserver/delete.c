@@ -68,6 +68,8 @@ static void committed(struct deletion *d, bool gone)
 		st->committed(&d->ctx, gone ? NULL : d->obj, d->old);
 }
 
+static void submit(struct deletion *d, enum store_op op, struct object *draft);
+
 static void write_done(struct store_write *sw)
 {
 	struct deletion *d = container_of(sw, struct deletion, sw);
@@ -75,7 +77,12 @@ static void write_done(struct store_write *sw)
 	const struct object *o = sw->object;
 	bool gone = sw->op == STORE_DELETE;
 
-	if (sw->result == 0) {
+	if (sw->result == 0 && d->remove_next) {
+		d->remove_next = false;
+		object_unref(d->existing);
+		d->existing = object_ref(o);
+		submit(d, STORE_DELETE, NULL);
+	} else if (sw->result == 0) {
 		committed(d, gone);
 		finish(d, gone, o, NULL, NULL);
 	} else if (sw->result == -EBUSY && ++d->attempts < ATTEMPTS_MAX) {
@@ -107,8 +114,11 @@ static void submit(struct deletion *d, enum store_op op, struct object *draft)
 static int check_preconditions(struct deletion *d, struct err *err)
 {
 	const struct schema_resource *res = d->r->storage;
+	bool namespace = res == &v1_namespace_resource;
 	struct arena *a = d->r->arena;
 	struct str why, version;
+	/* upstream names the kind where the resource belongs, but for namespaces */
+	struct str what = str_c(namespace ? res->plural : res->kind);
 
 	if (d->o.uid.p && !str_eq(d->o.uid, d->existing->uid)) {
 		why = arena_fmt(a,
@@ -116,7 +126,7 @@ static int check_preconditions(struct deletion *d, struct err *err)
 			") does not match the UID in record (" STR_FMT
 			"). The object might have been deleted and then recreated",
 			STR_ARG(d->o.uid), STR_ARG(d->existing->uid));
-		return err_conflict(err, str_c(res->group), str_c(res->kind), d->name, why.p);
+		return err_conflict(err, str_c(res->group), what, d->name, why.p);
 	}
 	version = arena_fmt(a, "%llu", (unsigned long long)d->existing->revision);
 	if (d->o.resource_version.p && !str_eq(d->o.resource_version, version)) {
@@ -125,7 +135,7 @@ static int check_preconditions(struct deletion *d, struct err *err)
 			") does not match the ResourceVersion in record (" STR_FMT
 			"). The object might have been modified",
 			STR_ARG(d->o.resource_version), STR_ARG(version));
-		return err_conflict(err, str_c(res->group), str_c(res->kind), d->name, why.p);
+		return err_conflict(err, str_c(res->group), what, d->name, why.p);
 	}
 	return 0;
 }
@@ -283,18 +293,20 @@ static void update(struct deletion *d)
 		submit(d, STORE_UPDATE, draft);
 }
 
-/* changed: the last state differs from the stored one, and is what watchers shall see. */
+/* changed: the last state differs from the stored one, and is what watchers shall see. One that
+ * only now got its deletionTimestamp is first updated: nobody shall see it go without. */
 static void remove_object(struct deletion *d, bool changed)
 {
 	struct err err CLEANUP(err_release) = {0};
 	struct object *draft = NULL;
 
+	d->remove_next = changed && !d->existing->deletion_ms;
 	if (d->o.dry_run)
 		finish(d, true, NULL, d->obj, NULL);
 	else if (changed && object_draft(d->r->storage, d->obj, &draft, &err) < 0)
 		finish(d, false, NULL, NULL, &err);
 	else
-		submit(d, STORE_DELETE, draft);
+		submit(d, d->remove_next ? STORE_UPDATE : STORE_DELETE, draft);
 }
 
 static void act(struct deletion *d)

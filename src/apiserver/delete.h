@@ -23,6 +23,7 @@ struct deletion {
 	const struct object *existing;
 	void *old, *obj;
 	unsigned attempts;
+	bool remove_next; /* the update under way is followed by the removal */
 	struct store_write sw;
 };
 

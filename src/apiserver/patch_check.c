@@ -262,7 +262,8 @@ struct str patch_go_error(struct arena *a, struct str why)
 	struct str from, rest, to;
 
 	if (!str_starts(why, S("json: cannot unmarshal "))) {
-		if (str_starts(why, S("converting ")) || str_starts(why, S("no kind ")))
+		if (str_starts(why, S("converting ")) || str_starts(why, S("no kind ")) ||
+			str_starts(why, S("parsing time ")))
 			return why;
 		return arena_fmt(a, "error decoding from json: " STR_FMT, STR_ARG(why));
 	}

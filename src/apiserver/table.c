@@ -174,13 +174,33 @@ static void write_cells(struct table *t, struct arena *a, const void *typed, str
 		json_write_string(out, time_text(a, m->creation_timestamp.sec));
 }
 
+/* What kubectl greys out: pods that have run to their end. */
+static void write_conditions(struct table *t, const void *typed, struct buf *out)
+{
+	const struct v1_pod *pod = typed;
+	bool failed;
+
+	if (t->storage != &v1_pod_resource)
+		return;
+	failed = str_eqc(pod->status.phase, "Failed");
+	if (!failed && !str_eqc(pod->status.phase, "Succeeded"))
+		return;
+	buf_fmt(out,
+		",\"conditions\":[{\"type\":\"Completed\",\"status\":\"True\",\"reason\":"
+		"\"%s\",\"message\":\"%s\"}]",
+		failed ? "Failed" : "Succeeded",
+		failed ? "The pod failed." : "The pod has completed successfully.");
+}
+
 /* object: the JSON of the row's object in full, metadata: that of its metadata alone. */
 void table_row(struct table *t, struct arena *a, const void *typed, struct str object,
 	struct str metadata, struct buf *out)
 {
 	buf_add_c(out, t->n_rows++ ? ",{\"cells\":[" : "{\"cells\":[");
 	write_cells(t, a, typed, out);
-	buf_add_c(out, "],\"object\":");
+	buf_add_char(out, ']');
+	write_conditions(t, typed, out);
+	buf_add_c(out, ",\"object\":");
 	if (t->include == INCLUDE_NONE) {
 		buf_add_c(out, "null");
 	} else if (t->include == INCLUDE_OBJECT) {

@@ -520,7 +520,7 @@ static void prepare_update(struct write *w)
 		st->prepare_update(&r->ctx, w->obj, w->old);
 	else
 		prepare_generic(r, w->obj, w->old);
-	if (st && st->generate_generation && m->generation == old->generation &&
+	if (!w->plain && st && st->generate_generation && m->generation == old->generation &&
 		!same_member(r->storage->type, w->obj, w->old, S("spec")))
 		m->generation++;
 	keep_system_fields(m, old);

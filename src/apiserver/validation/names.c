@@ -53,6 +53,12 @@ static void add_max_len(struct arena *a, struct str_vec *out, const char *prefix
 	ARENA_PUSH(a, out, arena_fmt(a, "%smust be no more than %d characters", prefix, max));
 }
 
+/* What stands in labels is counted in bytes, as upstream's newer package says it. */
+static void add_max_bytes(struct arena *a, struct str_vec *out, const char *prefix, int max)
+{
+	ARENA_PUSH(a, out, arena_fmt(a, "%smust be no more than %d bytes", prefix, max));
+}
+
 /* [a-z0-9]([-a-z0-9]*[a-z0-9])? */
 static bool label_matches(struct str v)
 {
@@ -228,7 +234,11 @@ struct str_vec is_qualified_name(struct arena *a, struct str v)
 			add(a, &out, "prefix part must be non-empty");
 		} else {
 			struct str_vec msgs = is_dns1123_subdomain(a, prefix);
-			for (size_t i = 0; i < msgs.n; i++)
+			bool too_long = prefix.n > DNS1123_SUBDOMAIN_MAX;
+
+			if (too_long)
+				add_max_bytes(a, &out, "prefix part ", DNS1123_SUBDOMAIN_MAX);
+			for (size_t i = too_long; i < msgs.n; i++)
 				ARENA_PUSH(a, &out,
 					arena_fmt(a, "prefix part " STR_FMT, STR_ARG(msgs.v[i])));
 		}
@@ -238,7 +248,7 @@ struct str_vec is_qualified_name(struct arena *a, struct str v)
 	if (name.n == 0)
 		add(a, &out, "name part must be non-empty");
 	else if (name.n > LABEL_MAX)
-		add_max_len(a, &out, "name part ", LABEL_MAX);
+		add_max_bytes(a, &out, "name part ", LABEL_MAX);
 	if (!label_key_matches(name))
 		add(a, &out, "name part " LABEL_KEY_RULE);
 	return out;
@@ -249,7 +259,7 @@ struct str_vec is_label_value(struct arena *a, struct str v)
 	struct str_vec out = {0};
 
 	if (v.n > LABEL_MAX)
-		add_max_len(a, &out, "", LABEL_MAX);
+		add_max_bytes(a, &out, "", LABEL_MAX);
 	if (v.n && !label_key_matches(v))
 		add(a, &out,
 			"a valid label must be an empty string or consist of alphanumeric "
