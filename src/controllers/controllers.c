@@ -48,7 +48,7 @@ static bool is_upstreams(struct str name)
 {
 	static const char *const names[] = {"horizontal-pod-autoscaler-controller",
 		"disruption-controller", "statefulset-controller", "job-controller",
-		"cronjob-controller", "daemonset-controller", "resourcequota-controller",
+		"cronjob-controller", "resourcequota-controller",
 		"certificatesigningrequest-signing-controller",
 		"certificatesigningrequest-approving-controller",
 		"certificatesigningrequest-cleaner-controller", "ttl-controller",

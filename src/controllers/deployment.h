@@ -2,7 +2,7 @@
 #ifndef SAMPAN_CONTROLLERS_DEPLOYMENT_H
 #define SAMPAN_CONTROLLERS_DEPLOYMENT_H
 
-#include "controllers/util.h"
+#include "controllers/revisions.h"
 
 #define ANN_REVISION "deployment.kubernetes.io/revision"
 #define ANN_REVISION_HISTORY "deployment.kubernetes.io/revision-history"
@@ -50,8 +50,6 @@ bool set_number(
 int32_t sets_want(const struct sets *sets);                        /* the sum of spec.replicas */
 struct sets sets_active(const struct sets *sets, struct arena *a);
 int set_compare_creation(const void *a, const void *b);
-struct str template_hash(
-	const struct v1_pod_template_spec *t, const int32_t *collisions, struct arena *a);
 
 /* deployment_scale.c: proportional scaling, rolling update, recreate */
 bool rollout_is_scaling(const struct rollout *r);

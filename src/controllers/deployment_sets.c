@@ -65,38 +65,6 @@ static bool same_template(
 	return schema_equal(&v1_pod_template_spec_schema, &p, &q);
 }
 
-static uint32_t fnv32a(uint32_t h, const void *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ ((const uint8_t *)p)[i]) * 16777619U;
-	return h;
-}
-
-/* Stable over time and machines: FNV-1a of the canonical JSON, in the alphabet that forms no words.
- */
-struct str template_hash(
-	const struct v1_pod_template_spec *t, const int32_t *collisions, struct arena *a)
-{
-	static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
-	uint32_t h = 2166136261U;
-	struct buf json;
-
-	buf_init(&json, OBJECT_JSON_MAX);
-	schema_encode_json(&v1_pod_template_spec_schema, t, &json);
-	h = fnv32a(h, json.p, json.n);
-	buf_release(&json);
-	if (collisions) {
-		uint64_t n = (uint32_t)*collisions;
-
-		h = fnv32a(h, &n, sizeof(n));
-	}
-	struct str digits = arena_fmt(a, "%" PRIu32, h);
-	char *out = arena_cstr(a, digits);
-	for (size_t i = 0; i < digits.n; i++)
-		out[i] = alphabet[(unsigned char)out[i] % (sizeof(alphabet) - 1)];
-	return str_n(out, digits.n);
-}
-
 static bool annotation_stays(struct str key)
 {
 	static const char *const own[] = {ANN_LAST_APPLIED, ANN_REVISION, ANN_REVISION_HISTORY,

@@ -34,5 +34,5 @@ bool selector_fits(const struct meta_v1_label_selector *s, const struct str_map 
 
 bool selector_is_empty(const struct meta_v1_label_selector *s)
 {
-	return s->match_labels.n == 0 && s->match_expressions.n == 0;
+	return !s || (s->match_labels.n == 0 && s->match_expressions.n == 0);
 }

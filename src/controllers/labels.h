@@ -7,6 +7,7 @@
 /* meta/v1 LabelSelector: NULL selects nothing, an empty one everything. An unknown operator selects
  * nothing. */
 bool selector_fits(const struct meta_v1_label_selector *s, const struct str_map *labels);
+/* NULL is empty, too. */
 bool selector_is_empty(const struct meta_v1_label_selector *s);
 
 #endif

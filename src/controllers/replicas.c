@@ -167,6 +167,8 @@ bool replicas_plan(struct view *v, struct plan *p, const struct replicas *r,
 	struct meta_v1_owner_reference *ref = ARENA_NEW(v->arena, struct meta_v1_owner_reference);
 	struct apps_v1_replica_set_status s = rs->status;
 
+	if (selector_is_empty(rs->spec.selector))
+		return false; /* validation does not let it through: it would never see its own pods */
 	*ref = owner_ref(r->object->resource, &rs->metadata, v->arena);
 	struct object_vec active =
 		claim(v, p, &v1_pod_resource, r->object, ref, rs->spec.selector, pod_active);
@@ -197,9 +199,14 @@ static struct meta_v1_label_selector selector_of(const struct object *o, struct 
 
 		return (struct meta_v1_label_selector){.match_labels = rc->spec.selector};
 	}
+	if (o->resource == &apps_v1_daemon_set_resource) {
+		struct apps_v1_daemon_set *ds = object_decode(o, a);
+
+		return ds->spec.selector ? *ds->spec.selector : (struct meta_v1_label_selector){0};
+	}
 	struct apps_v1_replica_set *rs = object_decode(o, a);
 
-	return *rs->spec.selector;
+	return rs->spec.selector ? *rs->spec.selector : (struct meta_v1_label_selector){0};
 }
 
 static void enqueue_controller(struct view *v, const struct object *pod,

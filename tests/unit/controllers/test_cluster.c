@@ -392,6 +392,38 @@ static void test_foreground(void **state)
 	assert_int_equal(count(c, &v1_pod_resource, "default"), 0);
 }
 
+static void test_daemon_set(void **state)
+{
+	struct cluster *c = *state;
+	const struct apps_v1_daemon_set *ds;
+
+	add_node(c, "n1", "4");
+	add_node(c, "n2", "4");
+	create(c, &apps_v1_daemon_set_resource, "default",
+		"{kind: DaemonSet, apiVersion: apps/v1, metadata: {name: agent, namespace: "
+		"default}, spec:"
+		" {updateStrategy: {type: RollingUpdate, rollingUpdate: {maxUnavailable: 1}}, "
+		"selector:"
+		" {matchLabels: {app: agent}}, template: {metadata: {labels: {app: agent}}, spec:"
+		" {terminationGracePeriodSeconds: 1, containers: [{name: c, image: 'a:1'}]}}}}");
+	run(c, 1000);
+	ds = get(c, &apps_v1_daemon_set_resource, "default", "agent");
+	assert_int_equal(ds->status.number_available, 2);
+	add_node(c, "n3", "4");
+	run(c, 1000);
+	ds = get(c, &apps_v1_daemon_set_resource, "default", "agent");
+	assert_int_equal(ds->status.number_available, 3);
+	merge(c, &apps_v1_daemon_set_resource, "default", "agent", "",
+		"{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"a:"
+		"2\"}]}}}}");
+	run(c, 5000);
+	ds = get(c, &apps_v1_daemon_set_resource, "default", "agent");
+	assert_int_equal(ds->status.updated_number_scheduled, 3);
+	assert_int_equal(ds->status.number_available, 3);
+	assert_int_equal(count(c, &apps_v1_controller_revision_resource, "default"), 2);
+	assert_int_equal(count(c, &v1_pod_resource, "default"), 3);
+}
+
 static const struct v1_pod_condition *scheduled(const struct v1_pod *pod)
 {
 	for (size_t i = 0; i < pod->status.conditions.n; i++)
@@ -528,6 +560,7 @@ int main(void)
 		CASE(test_rollout),
 		CASE(test_replication_controller),
 		CASE(test_foreground),
+		CASE(test_daemon_set),
 		CASE(test_idle),
 		cmocka_unit_test(test_faults),
 		CASE(test_unschedulable),
