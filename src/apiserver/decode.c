@@ -94,17 +94,12 @@ static int read_meta(struct arena *a, struct str json, struct str *api_version, 
 	return read_members(&jr, api_version, kind, err);
 }
 
-static int interpret(struct arena *a, struct str json, const struct body_type *want,
-	struct gvk *ret, struct err *err)
+/* What is not said is what was expected. */
+static void fill_gvk(
+	struct str api_version, struct str kind, const struct body_type *want, struct gvk *ret)
 {
-	struct str api_version, kind, group, version;
+	struct str group, version;
 
-	if (read_meta(a, json, &api_version, &kind, err) < 0) {
-		struct str why = arena_str(a, err->message);
-
-		return err_fmt(err, 400, "",
-			"couldn't get version/kind; json parse error: " STR_FMT, STR_ARG(why));
-	}
 	if (!str_cut(api_version, '/', &group, &version)) {
 		version = group;
 		group = S("");
@@ -114,6 +109,20 @@ static int interpret(struct arena *a, struct str json, const struct body_type *w
 		version = want->version;
 	}
 	*ret = (struct gvk){group, version, kind.n ? kind : want->kind, true};
+}
+
+static int interpret(struct arena *a, struct str json, const struct body_type *want,
+	struct gvk *ret, struct err *err)
+{
+	struct str api_version, kind;
+
+	if (read_meta(a, json, &api_version, &kind, err) < 0) {
+		struct str why = arena_str(a, err->message);
+
+		return err_fmt(err, 400, "",
+			"couldn't get version/kind; json parse error: " STR_FMT, STR_ARG(why));
+	}
+	fill_gvk(api_version, kind, want, ret);
 	return 0;
 }
 
@@ -357,18 +366,45 @@ static int check_version(
 		STR_ARG(gv_text(r->arena, want->group, want->version)));
 }
 
+/* The envelope, then the message: fields that are not known are passed over. */
+static int decode_proto(
+	struct request *r, const struct body_type *want, struct gvk *k, void **ret, struct err *err)
+{
+	struct str api_version, kind, message;
+	const struct schema_type *type;
+	int e;
+
+	if (!r->body.n)
+		return err_fmt(err, 400, "", "empty data");
+	e = schema_unwrap_proto(r->body, &api_version, &kind, &message, err);
+	if (e < 0)
+		return e;
+	fill_gvk(api_version, kind, want, k);
+	e = check_kind(r->arena, want, k, &type, err);
+	if (e >= 0)
+		e = schema_decode_proto(type, message, r->arena, ret, err);
+	if (e >= 0 && type != want->type)
+		e = err_fmt(err, 400, "", "converting (%s) to (%s." STR_FMT "): unknown conversion",
+			type->go_name, internal_group(r->arena, want), STR_ARG(want->kind));
+	return e;
+}
+
 int decode_body(struct request *r, const struct body_type *want, enum field_validation v,
 	void **ret, struct err *err)
 {
 	struct str_vec unknown = {0}, twice = {0};
 	struct str json = r->body;
 	struct gvk k = {0};
-	bool yaml;
-	int e = negotiate_input(r, &yaml, err);
+	enum body_form form;
+	int e = negotiate_input(r, &form, err);
 
 	if (e < 0)
 		return e;
-	if ((yaml && yaml_to_json(r->body, r->arena, &json, &twice, err) < 0) ||
+	if (form == BODY_PROTO) {
+		e = decode_proto(r, want, &k, ret, err);
+		return e < 0 ? wrap(r, want, &k, err) : check_version(r, want, &k, err);
+	}
+	if ((form == BODY_YAML && yaml_to_json(r->body, r->arena, &json, &twice, err) < 0) ||
 		interpret(r->arena, json, want, &k, err) < 0 ||
 		decode_known(r, want, &k, json, v, &unknown, ret, err) < 0 ||
 		check_strict(r, v, &twice, &unknown, err) < 0)
@@ -376,21 +412,39 @@ int decode_body(struct request *r, const struct body_type *want, enum field_vali
 	return check_version(r, want, &k, err);
 }
 
+static int read_delete_options(struct request *r, enum body_form form, const struct body_type *want,
+	struct gvk *k, void **ret, struct err *err)
+{
+	struct schema_decode_opts opts = {0};
+	struct str json = r->body, api_version, kind, message;
+
+	if (form == BODY_PROTO) {
+		if (schema_unwrap_proto(r->body, &api_version, &kind, &message, err) < 0)
+			return -EINVAL;
+		fill_gvk(api_version, kind, want, k);
+		return schema_decode_proto(want->type, message, r->arena, ret, err);
+	}
+	if (form == BODY_YAML && yaml_to_json(r->body, r->arena, &json, NULL, err) < 0)
+		return -EINVAL;
+	if (interpret(r->arena, json, want, k, err) < 0)
+		return -EINVAL;
+	if (!str_eqc(k->kind, "DeleteOptions"))
+		return 0;
+	return schema_decode_json(want->type, json, r->arena, &opts, ret, err);
+}
+
 int decode_delete_options(struct request *r, struct meta_v1_delete_options *ret, struct err *err)
 {
 	const struct body_type want = {
 		S(""), S("v1"), S("DeleteOptions"), &meta_v1_delete_options_schema, NULL};
-	struct schema_decode_opts opts = {0};
-	struct str json = r->body;
 	struct gvk k = {0};
-	void *typed;
-	bool yaml;
-	int e = negotiate_input(r, &yaml, err);
+	enum body_form form;
+	void *typed = NULL;
+	int e = negotiate_input(r, &form, err);
 
 	if (e < 0)
 		return e;
-	if ((yaml && yaml_to_json(r->body, r->arena, &json, NULL, err) < 0) ||
-		interpret(r->arena, json, &want, &k, err) < 0)
+	if (read_delete_options(r, form, &want, &k, &typed, err) < 0)
 		return err_bad_request(err, "%s", arena_cstr(r->arena, err->message));
 	if (!str_eqc(k.kind, "DeleteOptions"))
 		return err_bad_request(err,
@@ -398,8 +452,6 @@ int decode_delete_options(struct request *r, struct meta_v1_delete_options *ret,
 			"\" in scheme \"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/"
 			"register.go:27\"",
 			STR_ARG(k.kind), STR_ARG(gv_text(r->arena, k.group, k.version)));
-	if (schema_decode_json(want.type, json, r->arena, &opts, &typed, err) < 0)
-		return err_bad_request(err, "%s", arena_cstr(r->arena, err->message));
 	*ret = *(struct meta_v1_delete_options *)typed;
 	return 0;
 }

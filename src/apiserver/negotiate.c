@@ -271,21 +271,21 @@ int negotiate_route(struct request *r, struct err *err)
 	return 0;
 }
 
-int negotiate_input(struct request *r, bool *ret_yaml, struct err *err)
+int negotiate_input(struct request *r, enum body_form *ret, struct err *err)
 {
 	struct str type, rest;
 
 	str_cut(r->content_type, ';', &type, &rest);
 	type = str_trim(type);
-	if (!type.n || str_ieq(type, S(JSON))) {
-		*ret_yaml = false;
-		return 0;
-	}
-	if (str_ieq(type, S(YAML))) {
-		*ret_yaml = true;
-		return 0;
-	}
-	return err_fmt(err, 415, "UnsupportedMediaType",
-		"the body of the request was in an unknown format - accepted media types "
-		"include: " JSON ", " YAML ", " PROTO);
+	if (!type.n || str_ieq(type, S(JSON)))
+		*ret = BODY_JSON;
+	else if (str_ieq(type, S(YAML)))
+		*ret = BODY_YAML;
+	else if (str_ieq(type, S(PROTO)))
+		*ret = BODY_PROTO;
+	else
+		return err_fmt(err, 415, "UnsupportedMediaType",
+			"the body of the request was in an unknown format - accepted media types "
+			"include: " JSON ", " YAML ", " PROTO);
+	return 0;
 }

@@ -92,8 +92,9 @@ bool negotiate_error(struct request *r, struct media *ret);
 int negotiate_stream(struct request *r, struct err *err);
 /* What the router refuses before any handler sees it: 406 and 415 in go-restful's words. */
 int negotiate_route(struct request *r, struct err *err);
-/* Content-Type of a body: *ret_yaml. 415. */
-int negotiate_input(struct request *r, bool *ret_yaml, struct err *err);
+/* What a body is, after its Content-Type. 415. */
+enum body_form { BODY_JSON, BODY_YAML, BODY_PROTO };
+int negotiate_input(struct request *r, enum body_form *ret, struct err *err);
 
 /* --- respond.c: every answer; does nothing when the peer is gone. Ends the exchange. --- */
 
