@@ -69,7 +69,7 @@ ssize_t str_rchr(struct str s, char c);
 ssize_t str_find(struct str s, struct str needle);  /* index or -1 */
 static inline struct str str_sub(struct str s, size_t from, size_t to)
 {
-	return (struct str){s.p + from, to - from};
+	return (struct str){from ? s.p + from : s.p, to - from}; /* NULL + 0 is undefined in C */
 }
 /* Splits `s` at the first `sep`: *head gets what stands before, *rest what stands after. False when there is no
  * sep (then *head = s, *rest is empty). */
