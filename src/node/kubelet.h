@@ -48,6 +48,10 @@ struct kubelet_opts { /* strings are borrowed and must outlive the kubelet; 0 or
 };
 
 int kubelet_main(int argc, char **argv);
+/* The same with company: `started` (may be NULL) is called on the loop once the kubelet runs, to start what else runs on a
+ * node; a negative errno with err ends the program. */
+int kubelet_program(int argc, char **argv,
+	int (*started)(struct kubelet *k, const struct kubelet_opts *opts, struct err *err));
 
 int kubelet_start(
 	struct loop *loop, const struct kubelet_opts *opts, struct kubelet **ret, struct err *err);

@@ -114,6 +114,12 @@ static void on_signal(uv_signal_t *s, int number)
 
 int kubelet_main(int argc, char **argv)
 {
+	return kubelet_program(argc, argv, NULL);
+}
+
+int kubelet_program(int argc, char **argv,
+	int (*started)(struct kubelet *k, const struct kubelet_opts *opts, struct err *err))
+{
 	static const int numbers[] = {SIGINT, SIGTERM};
 	struct command c = {.register_node = true};
 	struct err err CLEANUP(err_release) = {0};
@@ -137,7 +143,10 @@ int kubelet_main(int argc, char **argv)
 		p.signals[i].data = &p;
 		uv_signal_start(&p.signals[i], on_signal, numbers[i]);
 	}
-	if (kubelet_start(p.loop, &c.o, &k, &err) < 0) {
+	r = kubelet_start(p.loop, &c.o, &k, &err);
+	if (r == 0 && started)
+		r = started(k, &c.o, &err);
+	if (r < 0) {
 		fprintf(stderr, "kubelet: %s\n", err_text(&err));
 		return 1;
 	}
