@@ -101,7 +101,8 @@ void sim_run(const struct sim_opts *opts, struct sim_result *ret)
 	w.clock = sim_clock_new(opts->seed, 1767225600 * INT64_C(1000000000));
 	w.disk = memory_disk_new();
 	w.nodes = 2 + (int)world_random(&w, NODES_MAX - 1);
-	w.history_events_max = world_percent(&w, 50) ? 16 : 0; /* watchers fall behind */
+	w.history_events_max =
+		world_percent(&w, 50) ? 2 + world_random(&w, 8) : 0; /* watchers fall behind */
 	for (int i = 0; i < w.nodes; i++)
 		w.alive[i] = true;
 	w.audit = audit_new(&w);

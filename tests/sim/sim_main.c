@@ -115,7 +115,7 @@ static int run_many(struct runs *runs, uint64_t first, uint64_t n)
 
 int main(int argc, char **argv)
 {
-	struct runs runs = {.opts = {.chaos_ms = 10 * 60 * 1000}};
+	struct runs runs = {.opts = {.chaos_ms = 4 * 60 * 1000}};
 	int seed = 0, seeds = 0, first = 1, jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
 	const struct flag flags[] = {
 		{"seed", FLAG_INT, &seed, "N", "run this one, here"},
@@ -123,7 +123,7 @@ int main(int argc, char **argv)
 		{"first", FLAG_INT, &first, "N", "of --seeds (1)"},
 		{"jobs", FLAG_INT, &jobs, "N", "children at once (one per processor)"},
 		{"chaos", FLAG_DURATION, &runs.opts.chaos_ms, "TIME",
-			"virtual time in which things go wrong (10m)"},
+			"virtual time in which things go wrong (4m)"},
 		{"trace", FLAG_BOOL, &runs.opts.verbose, "", "show everything that happens"},
 		{NULL},
 	};
