@@ -8,5 +8,7 @@
 #include "scheduler/scheduler.h"
 #include "server/control.h"
 #include "server/supervisor.h"
+#include "node/runtime/image/image.h"
+#include "node/runtime/pause.h"
 
 #endif

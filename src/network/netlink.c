@@ -16,31 +16,45 @@ struct request {
 	void *body;
 };
 
+int netns_enter(const char *path, int *ret_back)
+{
+	int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), other, r = 0;
+
+	if (own < 0)
+		return -errno;
+	other = open(path, O_RDONLY | O_CLOEXEC);
+	if (other < 0 || setns(other, CLONE_NEWNET) < 0)
+		r = -errno;
+	if (other >= 0)
+		close(other);
+	if (r < 0)
+		close(own);
+	else
+		*ret_back = own;
+	return r;
+}
+
+void netns_leave(int back)
+{
+	if (setns(back, CLONE_NEWNET) < 0)
+		abort();
+	close(back);
+}
+
 int netlink_open(const char *netns_path, struct mnl_socket **ret)
 {
-	int own = -1, other = -1, r = 0;
+	int back = -1, r = netns_path ? netns_enter(netns_path, &back) : 0;
 	struct mnl_socket *s;
 
-	if (netns_path) {
-		own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-		other = open(netns_path, O_RDONLY | O_CLOEXEC);
-		if (own < 0 || other < 0 || setns(other, CLONE_NEWNET) < 0) {
-			r = -errno;
-			goto out;
-		}
-	}
+	if (r < 0)
+		return r;
 	s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!s || mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
 		r = -errno;
 	else
 		*ret = s;
-	if (netns_path && setns(own, CLONE_NEWNET) < 0)
-		abort(); /* this thread would go on in a pod's network */
-out:
-	if (own >= 0)
-		close(own);
-	if (other >= 0)
-		close(other);
+	if (back >= 0)
+		netns_leave(back);
 	return r;
 }
 

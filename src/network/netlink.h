@@ -13,6 +13,10 @@ struct mnl_socket;
  * errno. */
 int netlink_open(const char *netns_path, struct mnl_socket **ret);
 void netlink_close(struct mnl_socket *s);
+/* Takes the calling thread into a network namespace; *ret_back is for netns_leave(), which brings it
+ * back or ends the program: a thread that stayed would do the node's work in a pod's network. */
+int netns_enter(const char *path, int *ret_back);
+void netns_leave(int back);
 
 /* All return 0 or negative errno. */
 int netlink_add_bridge(struct mnl_socket *s, const char *name, int mtu); /* -EEXIST */

@@ -297,3 +297,19 @@ int network_detach(struct network *n, struct str id, struct err *err)
 	pthread_mutex_unlock(&n->lock);
 	return r;
 }
+
+void network_collect(struct network *n, const struct str_vec *live)
+{
+	struct str_vec gone = {0};
+	struct arena a = {0};
+
+	pthread_mutex_lock(&n->lock);
+	for (struct map_entry *e = map_first(&n->leases.by_id); e;
+		e = map_next(&n->leases.by_id, e))
+		if (!str_vec_has(live, str_c(e->key)))
+			ARENA_PUSH(&a, &gone, arena_strc(&a, e->key));
+	for (size_t i = 0; i < gone.n; i++)
+		detach_locked(n, gone.v[i], NULL);
+	pthread_mutex_unlock(&n->lock);
+	arena_release(&a);
+}

@@ -52,5 +52,7 @@ int network_attach(struct network *n, const struct network_pod *pod, struct aren
 /* Takes interface, address and host ports back; 0 also when there was nothing. The namespace may be
  * gone already. */
 int network_detach(struct network *n, struct str id, struct err *err);
+/* Detaches every pod that is not in `live`: those that went while the program did not run. */
+void network_collect(struct network *n, const struct str_vec *live);
 
 #endif

@@ -8,8 +8,15 @@
 #include "node/runtime/fs.h"
 #include "node/runtime/monitor.h"
 
-/* conmon's packets: the first byte says which stream. What goes in is plain, in packets it can take. */
-enum { PACKET_MAX = 65536, STREAM_OUT = 2, STREAM_ERR = 3, INPUT_PACKET = 8192, QUEUE_MAX = 1024 * 1024 };
+/* conmon's packets: the first byte says which stream. What goes in is plain, in packets it can
+ * take. */
+enum {
+	PACKET_MAX = 65536,
+	STREAM_OUT = 2,
+	STREAM_ERR = 3,
+	INPUT_PACKET = 8192,
+	QUEUE_MAX = 1024 * 1024
+};
 
 struct attach {
 	struct cri_stream s;
@@ -46,13 +53,16 @@ static void on_ready(uv_poll_t *poll, int status, int events);
 
 static void listen_for(struct attach *t)
 {
-	uv_poll_start(&t->poll, (t->stopped ? 0 : UV_READABLE) | (t->queue.n ? UV_WRITABLE : 0) | UV_DISCONNECT, on_ready);
+	uv_poll_start(&t->poll,
+		(t->stopped ? 0 : UV_READABLE) | (t->queue.n ? UV_WRITABLE : 0) | UV_DISCONNECT,
+		on_ready);
 }
 
 static void flush(struct attach *t)
 {
 	while (t->queue.n) {
-		ssize_t n = send(t->fd, t->queue.p, MIN(t->queue.n, (size_t)INPUT_PACKET), MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send(t->fd, t->queue.p, MIN(t->queue.n, (size_t)INPUT_PACKET),
+			MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0)
 			break;
@@ -192,8 +202,8 @@ static int connect_to(struct runtime *rt, const struct container *c)
 	return fd;
 }
 
-struct cri_stream *container_attach(struct runtime *rt, struct container *c, const struct cri_stream_opts *o,
-	struct err *err)
+struct cri_stream *container_attach(
+	struct runtime *rt, struct container *c, const struct cri_stream_opts *o, struct err *err)
 {
 	int fd = connect_to(rt, c);
 	struct attach *t;

@@ -84,7 +84,8 @@ static int claim_image(struct create_job *j, struct str *ret_config)
 		return r;
 	m = image_find(&idx, j->cfg.image, &j->arena);
 	if (!m)
-		return err_fmt(&j->err, 404, "NotFound", "image \"" STR_FMT "\" not found", STR_ARG(j->cfg.image));
+		return err_fmt(&j->err, 404, "NotFound", "image \"" STR_FMT "\" not found",
+			STR_ARG(j->cfg.image));
 	c->st.image_id = arena_str(&c->arena, m->id);
 	c->st.image_ref = arena_str(&c->arena, m->digests.n ? m->digests.v[0] : m->id);
 	copy_strs(&c->arena, &m->layers, &c->layers);
@@ -105,8 +106,11 @@ static int mount_image_volumes(struct create_job *j)
 
 	for (size_t i = 0; i < j->cfg.n_mounts && r == 0; i++) {
 		struct cri_mount *m = &j->cfg.mounts[i];
-		const char *at = arena_fmt(&j->arena, "%s/volume%zu", bundle_dir(j->rt, j->ct->id, &j->arena), i).p;
-		const char *empty = arena_fmt(&j->arena, "%s/empty", data_dir(j->rt, j->ct->id, &j->arena)).p;
+		const char *at = arena_fmt(
+			&j->arena, "%s/volume%zu", bundle_dir(j->rt, j->ct->id, &j->arena), i)
+					 .p;
+		const char *empty =
+			arena_fmt(&j->arena, "%s/empty", data_dir(j->rt, j->ct->id, &j->arena)).p;
 		struct image *image;
 
 		if (!m->image.n)
@@ -115,20 +119,26 @@ static int mount_image_volumes(struct create_job *j)
 			r = image_index_load(&j->rt->images, &j->arena, &idx, &j->err);
 		image = r == 0 ? image_find(&idx, m->image, &j->arena) : NULL;
 		if (!image)
-			return r < 0 ? r :
-				       err_fmt(&j->err, 404, "NotFound", "image \"" STR_FMT "\" not found",
+			return r < 0 ? r
+				     : err_fmt(&j->err, 404, "NotFound",
+					       "image \"" STR_FMT "\" not found",
 					       STR_ARG(m->image));
-		r = rootfs_mount_readonly(&j->rt->images, &image->layers, empty, at, &j->arena, &j->err);
+		r = rootfs_mount_readonly(
+			&j->rt->images, &image->layers, empty, at, &j->arena, &j->err);
 		for (size_t k = 0; k < image->layers.n; k++)
-			ARENA_PUSH(&j->ct->arena, &j->ct->layers, arena_str(&j->ct->arena, image->layers.v[k]));
+			ARENA_PUSH(&j->ct->arena, &j->ct->layers,
+				arena_str(&j->ct->arena, image->layers.v[k]));
 		m->host_path = arena_strc(&j->arena, at);
 		if (m->image_sub_path.n) {
 			if (str_find(m->image_sub_path, S("..")) >= 0)
-				return err_bad_request(&j->err, "bad image sub path \"" STR_FMT "\"",
+				return err_bad_request(&j->err,
+					"bad image sub path \"" STR_FMT "\"",
 					STR_ARG(m->image_sub_path));
-			m->host_path = arena_fmt(&j->arena, "%s/" STR_FMT, at, STR_ARG(m->image_sub_path));
+			m->host_path =
+				arena_fmt(&j->arena, "%s/" STR_FMT, at, STR_ARG(m->image_sub_path));
 			if (!fs_exists(m->host_path.p))
-				return err_bad_request(&j->err, "failed to resolve image subpath \"" STR_FMT "\"",
+				return err_bad_request(&j->err,
+					"failed to resolve image subpath \"" STR_FMT "\"",
 					STR_ARG(m->image_sub_path));
 		}
 		m->readonly = true;
@@ -141,13 +151,14 @@ static int parse_signal(struct str s)
 	static const struct {
 		const char *name;
 		int number;
-	} names[] = {{"TERM", SIGTERM}, {"KILL", SIGKILL}, {"INT", SIGINT}, {"QUIT", SIGQUIT}, {"HUP", SIGHUP},
-		{"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}, {"ABRT", SIGABRT}, {"ALRM", SIGALRM},
-		{"PIPE", SIGPIPE}, {"STOP", SIGSTOP}, {"CONT", SIGCONT}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN},
-		{"TTOU", SIGTTOU}, {"URG", SIGURG}, {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM},
-		{"PROF", SIGPROF}, {"IO", SIGIO}, {"POLL", SIGPOLL}, {"PWR", SIGPWR}, {"SYS", SIGSYS}, {"BUS", SIGBUS},
-		{"FPE", SIGFPE}, {"ILL", SIGILL}, {"SEGV", SIGSEGV}, {"TRAP", SIGTRAP}, {"CHLD", SIGCHLD},
-		{"STKFLT", 16}};
+	} names[] = {{"TERM", SIGTERM}, {"KILL", SIGKILL}, {"INT", SIGINT}, {"QUIT", SIGQUIT},
+		{"HUP", SIGHUP}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH},
+		{"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"PIPE", SIGPIPE}, {"STOP", SIGSTOP},
+		{"CONT", SIGCONT}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},
+		{"URG", SIGURG}, {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM},
+		{"PROF", SIGPROF}, {"IO", SIGIO}, {"POLL", SIGPOLL}, {"PWR", SIGPWR},
+		{"SYS", SIGSYS}, {"BUS", SIGBUS}, {"FPE", SIGFPE}, {"ILL", SIGILL},
+		{"SEGV", SIGSEGV}, {"TRAP", SIGTRAP}, {"CHLD", SIGCHLD}, {"STKFLT", 16}};
 	int64_t n;
 	struct str offset;
 
@@ -194,7 +205,8 @@ static void set_namespaces(struct create_job *j, struct spec_input *in)
 	} else {
 		in->shm_path = "/dev/shm";
 	}
-	in->pid_private = j->cfg.pid == CRI_NS_CONTAINER || (j->cfg.pid == CRI_NS_POD && s->pid != CRI_NS_POD);
+	in->pid_private = j->cfg.pid == CRI_NS_CONTAINER ||
+			  (j->cfg.pid == CRI_NS_POD && s->pid != CRI_NS_POD);
 	if (j->cfg.pid == CRI_NS_POD && s->pid == CRI_NS_POD)
 		in->pid_path = arena_fmt(a, "%s/pid", run).p;
 	if (j->cfg.pid == CRI_NS_TARGET)
@@ -220,7 +232,8 @@ static int write_bundle(struct create_job *j, const struct image_defaults *image
 		.cgroup2 = pure_v2(),
 		.capabilities = caps_ours(),
 	};
-	int r = user_resolve(&j->cfg.user, image->user, rootfs_read(in.rootfs, "etc/passwd", &j->arena),
+	int r = user_resolve(&j->cfg.user, image->user,
+		rootfs_read(in.rootfs, "etc/passwd", &j->arena),
 		rootfs_read(in.rootfs, "etc/group", &j->arena), &j->arena, &in.user, &j->err);
 
 	if (r < 0)
@@ -255,7 +268,8 @@ static int create(struct create_job *j)
 	if (signal.n) {
 		c->stop_signal = parse_signal(signal);
 		if (c->stop_signal < 0)
-			return err_bad_request(&j->err, "unknown stop signal \"" STR_FMT "\"", STR_ARG(signal));
+			return err_bad_request(
+				&j->err, "unknown stop signal \"" STR_FMT "\"", STR_ARG(signal));
 	}
 	r = rootfs_mount(&j->rt->images, &c->layers, data_dir(j->rt, c->id, &j->arena),
 		arena_fmt(&j->arena, "%s/rootfs", bundle).p, &j->arena, &j->err);
@@ -318,7 +332,8 @@ static void create_done(struct job *job)
 	free(j);
 }
 
-static void fill(struct container *c, const struct sandbox *s, const struct cri_container_config *cfg)
+static void fill(
+	struct container *c, const struct sandbox *s, const struct cri_container_config *cfg)
 {
 	struct arena *a = &c->arena;
 
@@ -327,9 +342,10 @@ static void fill(struct container *c, const struct sandbox *s, const struct cri_
 	c->st.attempt = cfg->attempt;
 	c->st.created_ns = wall_ns();
 	c->st.image = arena_str(a, cfg->user_image.n ? cfg->user_image : cfg->image);
-	c->st.log_path = cfg->log_path.n && s->log_directory.n ?
-				 arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(s->log_directory), STR_ARG(cfg->log_path)) :
-				 (struct str){0};
+	c->st.log_path = cfg->log_path.n && s->log_directory.n
+				 ? arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(s->log_directory),
+					   STR_ARG(cfg->log_path))
+				 : (struct str){0};
 	copy_pairs(a, &cfg->labels, &c->st.labels);
 	copy_pairs(a, &cfg->annotations, &c->st.annotations);
 	c->st.mounts = copy_mounts(a, cfg->mounts, cfg->n_mounts);
@@ -348,8 +364,9 @@ static void refuse(struct loop_task *t)
 	create_done(&j->job);
 }
 
-void container_create(struct cri *cri, struct str sandbox_id, const struct cri_container_config *cfg,
-	const struct cri_sandbox_config *sandbox_cfg, cri_id_done *done, void *user_data)
+void container_create(struct cri *cri, struct str sandbox_id,
+	const struct cri_container_config *cfg, const struct cri_sandbox_config *sandbox_cfg,
+	cri_id_done *done, void *user_data)
 {
 	struct runtime *rt = runtime_of(cri);
 	struct sandbox *s = sandbox_find(rt, sandbox_id);
@@ -365,13 +382,15 @@ void container_create(struct cri *cri, struct str sandbox_id, const struct cri_c
 	j->sb = s ?: sandbox_new(id);
 	j->sb->refs += s != NULL;
 	if (!s || !s->st.ready)
-		err_fmt(&j->err, 404, "NotFound", "sandbox \"" STR_FMT "\" not found or not ready", STR_ARG(sandbox_id));
+		err_fmt(&j->err, 404, "NotFound", "sandbox \"" STR_FMT "\" not found or not ready",
+			STR_ARG(sandbox_id));
 	if (cfg->pid == CRI_NS_TARGET) {
 		j->target = container_find(rt, cfg->target_id);
 		if (j->target)
 			j->target->refs++;
 		if (!j->target || !container_alive(j->target))
-			err_fmt(&j->err, 400, "BadRequest", "target container \"" STR_FMT "\" does not run",
+			err_fmt(&j->err, 400, "BadRequest",
+				"target container \"" STR_FMT "\" does not run",
 				STR_ARG(cfg->target_id));
 	}
 	if (err_set(&j->err)) {
@@ -476,7 +495,8 @@ static void list_now(struct loop_task *t)
 	free(l);
 }
 
-void container_list(struct cri *c, struct str sandbox_id, cri_containers_done *done, void *user_data)
+void container_list(
+	struct cri *c, struct str sandbox_id, cri_containers_done *done, void *user_data)
 {
 	struct list_call *l = xcalloc(1, sizeof(*l));
 

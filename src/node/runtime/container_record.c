@@ -1,6 +1,6 @@
 /*
- * container_record.c: a container on disk: <data-dir>/runtime/containers/<id>/container.json (what never changes) and
- * state.json (the rest).
+ * container_record.c: a container on disk: <data-dir>/runtime/containers/<id>/container.json (what
+ * never changes) and state.json (the rest).
  */
 #include <stdio.h>
 
@@ -204,7 +204,8 @@ struct container *container_read(struct runtime *rt, const char *id)
 	struct str text;
 
 	arena_init(&a);
-	if (strlen(id) != ID_LEN || fs_read(fixed, FS_SMALL_MAX, &a, &text) < 0 || json_parse(text, &a, &v, NULL) < 0)
+	if (strlen(id) != ID_LEN || fs_read(fixed, FS_SMALL_MAX, &a, &text) < 0 ||
+		json_parse(text, &a, &v, NULL) < 0)
 		return NULL;
 	if (fs_read(mutable, FS_SMALL_MAX, &a, &text) < 0 || json_parse(text, &a, &state, NULL) < 0)
 		return NULL;

@@ -1,4 +1,5 @@
-/* copy.c: deep copies of what the kubelet asks for, because calls return before the work is done. */
+/* copy.c: deep copies of what the kubelet asks for, because calls return before the work is done.
+ */
 #include "node/runtime/copy.h"
 #include "node/runtime/runtime.h"
 
@@ -32,8 +33,8 @@ static void copy_user(struct arena *a, struct cri_user *u)
 	u->run_as_group = copy_i64(a, u->run_as_group);
 	copy_str(a, &u->run_as_username);
 	if (u->n_supplemental_groups)
-		u->supplemental_groups = arena_memdup(
-			a, u->supplemental_groups, u->n_supplemental_groups * sizeof(*u->supplemental_groups));
+		u->supplemental_groups = arena_memdup(a, u->supplemental_groups,
+			u->n_supplemental_groups * sizeof(*u->supplemental_groups));
 }
 
 struct cri_port_mapping *copy_ports(struct arena *a, const struct cri_port_mapping *from, size_t n)
@@ -70,7 +71,8 @@ void copy_resources(struct arena *a, const struct cri_resources *from, struct cr
 	copy_pairs_in(a, &to->unified);
 }
 
-void copy_sandbox_config(struct arena *a, const struct cri_sandbox_config *from, struct cri_sandbox_config *to)
+void copy_sandbox_config(
+	struct arena *a, const struct cri_sandbox_config *from, struct cri_sandbox_config *to)
 {
 	*to = *from;
 	copy_str(a, &to->name);
@@ -91,7 +93,8 @@ void copy_sandbox_config(struct arena *a, const struct cri_sandbox_config *from,
 	copy_str(a, &to->seccomp.path);
 }
 
-void copy_container_config(struct arena *a, const struct cri_container_config *from, struct cri_container_config *to)
+void copy_container_config(
+	struct arena *a, const struct cri_container_config *from, struct cri_container_config *to)
 {
 	*to = *from;
 	copy_str(a, &to->name);

@@ -25,7 +25,8 @@ static void write_device(struct jout *j, struct str path, const struct stat *st)
 /* The mounts and terminals that a container has of its own. */
 static bool skipped(const char *name)
 {
-	static const char *const names[] = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"};
+	static const char *const names[] = {
+		"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
@@ -92,7 +93,9 @@ void spec_device_rules(const struct spec_input *in, struct arena *a, struct jout
 		jout_c(j, "type", S_ISBLK(st.st_mode) ? "b" : "c");
 		jout_int(j, "major", major(st.st_rdev));
 		jout_int(j, "minor", minor(st.st_rdev));
-		jout_str(j, "access", in->cfg->devices[i].permissions.n ? in->cfg->devices[i].permissions : S("rwm"));
+		jout_str(j, "access",
+			in->cfg->devices[i].permissions.n ? in->cfg->devices[i].permissions
+							  : S("rwm"));
 		jout_close(j, '}');
 	}
 	jout_close(j, ']');

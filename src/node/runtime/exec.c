@@ -1,4 +1,5 @@
-/* exec.c: another process in a running container, through `exec` of the OCI runtime, its streams on the loop. */
+/* exec.c: another process in a running container, through `exec` of the OCI runtime, its streams on
+ * the loop. */
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
@@ -28,8 +29,9 @@ struct exec {
 	bool in_open, out_open, err_open, running, closed, started, full;
 	int handles; /* not yet closed */
 	int code;
-	int pty;     /* a second descriptor of the master, for its size; -1 none */
-	struct buf early; /* printed before we know whether the process started: else it is the runtime's complaint */
+	int pty;          /* a second descriptor of the master, for its size; -1 none */
+	struct buf early; /* printed before we know whether the process started: else it is the
+			     runtime's complaint */
 	bool early_is_err;
 	char *process_json, *pid_file;
 	char chunk[CHUNK];
@@ -107,9 +109,12 @@ static void maybe_finish(struct exec *e)
 		if (has_started(e)) {
 			flush_early(e);
 		} else {
-			struct str words = e->early.n ? str_trim(buf_str(&e->early)) : S("no reason given");
+			struct str words =
+				e->early.n ? str_trim(buf_str(&e->early)) : S("no reason given");
 
-			err_internal(&err, "failed to exec in container: OCI runtime exec failed: " STR_FMT, STR_ARG(words));
+			err_fmt(&err, 500, "InternalError",
+				"failed to exec in container: OCI runtime exec failed: " STR_FMT,
+				STR_ARG(words));
 		}
 	}
 	if (!e->closed) {
@@ -180,7 +185,8 @@ static void written(uv_write_t *req, int status)
 	struct write_call *w = container_of(req, struct write_call, req);
 	struct exec *e = w->e;
 
-	if (e->full && !e->closed && uv_stream_get_write_queue_size((uv_stream_t *)&e->in) < QUEUE_MAX / 2) {
+	if (e->full && !e->closed &&
+		uv_stream_get_write_queue_size((uv_stream_t *)&e->in) < QUEUE_MAX / 2) {
 		e->full = false;
 		e->s.events->on_writable(&e->s);
 	}
@@ -243,7 +249,8 @@ static void op_resize(struct cri_stream *s, uint16_t width, uint16_t height)
 	struct exec *e = exec_of(s);
 
 	if (e->pty >= 0)
-		ioctl(e->pty, TIOCSWINSZ, &size); /* the kernel tells the runtime, which passes it on */
+		ioctl(e->pty, TIOCSWINSZ,
+			&size); /* the kernel tells the runtime, which passes it on */
 }
 
 static void op_read_stop(struct cri_stream *s)
@@ -274,7 +281,8 @@ static void kill_all(struct exec *e)
 	int64_t pid;
 
 	arena_init(&a);
-	if (fs_read(e->pid_file, 32, &a, &text) == 0 && str_to_i64(str_trim(text), &pid) == 0 && pid > 1)
+	if (fs_read(e->pid_file, 32, &a, &text) == 0 && str_to_i64(str_trim(text), &pid) == 0 &&
+		pid > 1)
 		kill(pid, SIGKILL);
 	else if (e->running)
 		uv_process_kill(&e->process, SIGKILL);
@@ -304,8 +312,8 @@ static const struct cri_stream_ops ops = {
 
 /* --- starting --- */
 
-static int write_process(struct runtime *rt, struct container *c, struct exec *e, const struct cri_stream_opts *o,
-	struct err *err)
+static int write_process(struct runtime *rt, struct container *c, struct exec *e,
+	const struct cri_stream_opts *o, struct err *err)
 {
 	struct arena a CLEANUP(arena_release);
 	struct buf b CLEANUP(buf_release) = {0};
@@ -317,7 +325,8 @@ static int write_process(struct runtime *rt, struct container *c, struct exec *e
 	make_id(id);
 	e->process_json = xasprintf("%s/%s/exec-%.16s.json", rt->run_containers_dir, c->id, id);
 	e->pid_file = xasprintf("%s/%s/exec-%.16s.pid", rt->run_containers_dir, c->id, id);
-	r = fs_read(arena_fmt(&a, "%s/%s/config.json", rt->run_containers_dir, c->id).p, SPEC_BYTES_MAX, &a, &config);
+	r = fs_read(arena_fmt(&a, "%s/%s/config.json", rt->run_containers_dir, c->id).p,
+		SPEC_BYTES_MAX, &a, &config);
 	if (r < 0)
 		return err_errno(err, -r, "cannot read the container's configuration");
 	buf_init(&b, SPEC_BYTES_MAX);
@@ -336,7 +345,8 @@ static void init_pipe(struct exec *e, uv_pipe_t *p, bool *open)
 	*open = true;
 }
 
-/* A terminal pair: its master is our one stream, its slave the runtime's stdio and controlling terminal. */
+/* A terminal pair: its master is our one stream, its slave the runtime's stdio and controlling
+ * terminal. */
 static int open_terminal(struct exec *e, int *ret_slave, struct err *err)
 {
 	struct winsize size = {.ws_col = 80, .ws_row = 24};
@@ -360,16 +370,23 @@ static int open_terminal(struct exec *e, int *ret_slave, struct err *err)
 	return 0;
 }
 
-static int spawn(struct exec *e, const char *id, const struct cri_stream_opts *o, int slave, struct err *err)
+static int spawn(
+	struct exec *e, const char *id, const struct cri_stream_opts *o, int slave, struct err *err)
 {
 	struct runtime *rt = e->rt;
-	/* setsid -c gives the runtime the terminal as its controlling one, so that it hears of new sizes. */
-	char *args[] = {"setsid", "-c", "-w", rt->oci.path, "--root", rt->oci_dir, "exec", "--process", e->process_json,
-		"--pid-file", e->pid_file, (char *)id, NULL};
+	/* setsid -c gives the runtime the terminal as its controlling one, so that it hears of new
+	 * sizes. */
+	char *args[] = {"setsid", "-c", "-w", rt->oci.path, "--root", rt->oci_dir, "exec",
+		"--process", e->process_json, "--pid-file", e->pid_file, (char *)id, NULL};
 	char *env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-	uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}, {.flags = UV_IGNORE}, {.flags = UV_IGNORE}};
-	uv_process_options_t opts = {.exit_cb = exit_cb, .file = o->tty ? "setsid" : rt->oci.path,
-		.args = o->tty ? args : args + 3, .env = env, .stdio = stdio, .stdio_count = 3};
+	uv_stdio_container_t stdio[3] = {
+		{.flags = UV_IGNORE}, {.flags = UV_IGNORE}, {.flags = UV_IGNORE}};
+	uv_process_options_t opts = {.exit_cb = exit_cb,
+		.file = o->tty ? "setsid" : rt->oci.path,
+		.args = o->tty ? args : args + 3,
+		.env = env,
+		.stdio = stdio,
+		.stdio_count = 3};
 	int r;
 
 	for (int i = 0; i < 3 && o->tty; i++)
@@ -377,12 +394,15 @@ static int spawn(struct exec *e, const char *id, const struct cri_stream_opts *o
 	if (!o->tty) {
 		if (o->stdin_) {
 			init_pipe(e, &e->in, &e->in_open);
-			stdio[0] = (uv_stdio_container_t){UV_CREATE_PIPE | UV_READABLE_PIPE, {(uv_stream_t *)&e->in}};
+			stdio[0] = (uv_stdio_container_t){
+				UV_CREATE_PIPE | UV_READABLE_PIPE, {(uv_stream_t *)&e->in}};
 		}
 		init_pipe(e, &e->out, &e->out_open);
 		init_pipe(e, &e->err, &e->err_open);
-		stdio[1] = (uv_stdio_container_t){UV_CREATE_PIPE | UV_WRITABLE_PIPE, {(uv_stream_t *)&e->out}};
-		stdio[2] = (uv_stdio_container_t){UV_CREATE_PIPE | UV_WRITABLE_PIPE, {(uv_stream_t *)&e->err}};
+		stdio[1] = (uv_stdio_container_t){
+			UV_CREATE_PIPE | UV_WRITABLE_PIPE, {(uv_stream_t *)&e->out}};
+		stdio[2] = (uv_stdio_container_t){
+			UV_CREATE_PIPE | UV_WRITABLE_PIPE, {(uv_stream_t *)&e->err}};
 	}
 	e->process.data = e;
 	e->handles++;
@@ -393,7 +413,8 @@ static int spawn(struct exec *e, const char *id, const struct cri_stream_opts *o
 	return 0;
 }
 
-static struct cri_stream *start(struct runtime *rt, struct container *c, const struct cri_stream_opts *o, struct err *err)
+static struct cri_stream *start(
+	struct runtime *rt, struct container *c, const struct cri_stream_opts *o, struct err *err)
 {
 	struct exec *e = xcalloc(1, sizeof(*e));
 	int slave = -1, r;
@@ -424,7 +445,8 @@ static struct cri_stream *start(struct runtime *rt, struct container *c, const s
 	return &e->s;
 }
 
-struct cri_stream *container_stream(struct cri *cri, struct str id, const struct cri_stream_opts *o, struct err *err)
+struct cri_stream *container_stream(
+	struct cri *cri, struct str id, const struct cri_stream_opts *o, struct err *err)
 {
 	struct runtime *rt = runtime_of(cri);
 	struct container *c = container_find(rt, id);
@@ -470,7 +492,8 @@ static void sync_err(struct cri_stream *s, struct str bytes)
 static void sync_end(struct sync *y, int code, struct err *err)
 {
 	loop_timer_stop(&y->timer);
-	y->done(y->user_data, code, y->out.n ? buf_str(&y->out) : S(""), y->err.n ? buf_str(&y->err) : S(""), err);
+	y->done(y->user_data, code, y->out.n ? buf_str(&y->out) : S(""),
+		y->err.n ? buf_str(&y->err) : S(""), err);
 	buf_release(&y->out);
 	buf_release(&y->err);
 	free(y);
@@ -493,7 +516,8 @@ static void sync_timeout(struct loop_timer *t)
 	struct err err CLEANUP(err_release) = {0};
 
 	y->stream->ops->close(y->stream);
-	err_fmt(&err, 504, "DeadlineExceeded", "command timed out: timeout %g seconds exceeded: context deadline exceeded",
+	err_fmt(&err, 504, "DeadlineExceeded",
+		"command timed out: timeout %g seconds exceeded: context deadline exceeded",
 		y->timeout_ms / 1000.0);
 	sync_end(y, -1, &err);
 }
@@ -514,11 +538,14 @@ static void sync_refuse(struct loop_task *t)
 	free(f);
 }
 
-void container_exec_sync(struct cri *cri, struct str id, const struct str_vec *command, int64_t timeout_ms,
-	cri_exec_done *done, void *user_data)
+void container_exec_sync(struct cri *cri, struct str id, const struct str_vec *command,
+	int64_t timeout_ms, cri_exec_done *done, void *user_data)
 {
 	struct sync *y = xcalloc(1, sizeof(*y));
-	struct cri_stream_opts o = {.command = *command, .stdout_ = true, .stderr_ = true, .events = &sync_events,
+	struct cri_stream_opts o = {.command = *command,
+		.stdout_ = true,
+		.stderr_ = true,
+		.events = &sync_events,
 		.user_data = y};
 	struct err err = {0};
 

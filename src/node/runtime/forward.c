@@ -22,8 +22,12 @@ struct forward_job {
 
 static int connect_local(int family, int port)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_in v4 = {.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+		.sin6_port = htons(port),
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r;
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	int failed = 0;
@@ -31,8 +35,8 @@ static int connect_local(int family, int port)
 
 	if (fd < 0)
 		return -errno;
-	r = family == AF_INET ? connect(fd, (struct sockaddr *)&v4, sizeof(v4)) :
-				connect(fd, (struct sockaddr *)&v6, sizeof(v6));
+	r = family == AF_INET ? connect(fd, (struct sockaddr *)&v4, sizeof(v4))
+			      : connect(fd, (struct sockaddr *)&v6, sizeof(v6));
 	if (r < 0)
 		failed = errno;
 	if (failed == EINPROGRESS) {
@@ -63,7 +67,9 @@ static void forward_run(struct job *job)
 	if (back >= 0)
 		netns_leave(back);
 	if (r < 0)
-		err_errno(&j->err, -r, "failed to connect to localhost:%d inside the pod's network namespace", j->port);
+		err_errno(&j->err, -r,
+			"failed to connect to localhost:%d inside the pod's network namespace",
+			j->port);
 	else
 		j->fd = r;
 }
@@ -95,7 +101,8 @@ void sandbox_port_forward(struct cri *c, struct str sandbox_id, int port,
 	j->fn = fn;
 	j->user_data = user_data;
 	if (!s || !s->st.ready || port <= 0 || port > 65535) {
-		err_fmt(&j->err, 404, "NotFound", "sandbox \"" STR_FMT "\" does not run", STR_ARG(sandbox_id));
+		err_fmt(&j->err, 404, "NotFound", "sandbox \"" STR_FMT "\" does not run",
+			STR_ARG(sandbox_id));
 		j->job.task.fn = refuse;
 		loop_post(c->loop, &j->job.task);
 		return;

@@ -1,8 +1,10 @@
 /*
- * fs.h: the file system as the runtime needs it. Everything blocks: for job threads and start-up only.
+ * fs.h: the file system as the runtime needs it. Everything blocks: for job threads and start-up
+ * only.
  *
- * All return 0 or a negative errno. Files written here are state that a power cut may lose together with the containers
- * it speaks of, so nothing is synced; they are never seen half-written by another process.
+ * All return 0 or a negative errno. Files written here are state that a power cut may lose together
+ * with the containers it speaks of, so nothing is synced; they are never seen half-written by
+ * another process.
  */
 #ifndef SAMPAN_RUNTIME_FS_H
 #define SAMPAN_RUNTIME_FS_H
@@ -13,11 +15,14 @@ enum { FS_SMALL_MAX = 4 * 1024 * 1024 }; /* what fs_read takes where nothing els
 
 int fs_mkdirs(const char *path, mode_t mode); /* like mkdir -p; the mode is for what is made */
 int fs_write(const char *path, struct str content, mode_t mode); /* temporary file and rename */
-int fs_put(const char *path, struct str content); /* one write into an existing file (cgroup, sysctl) */
-int fs_touch(const char *path, mode_t mode);      /* an empty file, if there is none */
-/* The whole file, also of proc and cgroup file systems whose files tell no size. -EFBIG above max. */
+int fs_put(const char *path,
+	struct str content);                 /* one write into an existing file (cgroup, sysctl) */
+int fs_touch(const char *path, mode_t mode); /* an empty file, if there is none */
+/* The whole file, also of proc and cgroup file systems whose files tell no size. -EFBIG above max.
+ */
 int fs_read(const char *path, size_t max, struct arena *a, struct str *ret);
-/* Everything below and the path itself; follows no symlink and enters no other file system. 0 when it is not there. */
+/* Everything below and the path itself; follows no symlink and enters no other file system. 0 when
+ * it is not there. */
 int fs_remove_tree(const char *path);
 int fs_remove_tree_at(int dirfd, const char *name);
 /* Disk space and inodes below path, not following symlinks; counts at most inodes_max entries. */

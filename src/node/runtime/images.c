@@ -1,4 +1,5 @@
-/* images.c: the image calls of cri.h. Pulls run in a child process (`sampan image pull`), the rest in jobs. */
+/* images.c: the image calls of cri.h. Pulls run in a child process (`sampan image pull`), the rest
+ * in jobs. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -57,10 +58,12 @@ static void pull_maybe_end(struct pull *p)
 		if (p->code == 0 && p->out_text.n) {
 			p->done(p->user_data, str_trim(buf_str(&p->out_text)), NULL);
 		} else {
-			struct str words = p->err_text.n ? str_trim(buf_str(&p->err_text)) : S("the pull ended without a word");
+			struct str words = p->err_text.n ? str_trim(buf_str(&p->err_text))
+							 : S("the pull ended without a word");
 			bool missing = str_find(words, S("not found")) >= 0;
 
-			err_fmt(&err, missing ? 404 : 500, missing ? "NotFound" : "InternalError", STR_FMT, STR_ARG(words));
+			err_fmt(&err, missing ? 404 : 500, missing ? "NotFound" : "InternalError",
+				STR_FMT, STR_ARG(words));
 			p->done(p->user_data, (struct str){0}, &err);
 		}
 	}
@@ -124,18 +127,23 @@ static void write_secret(struct buf *b, const struct cri_auth *auth)
 
 static int pull_spawn(struct pull *p, const char *image)
 {
-	char *args[] = {"sampan", "image", "pull", "--auth-stdin", "--data-dir", p->rt->base_dir, "--", (char *)image, NULL};
+	char *args[] = {"sampan", "image", "pull", "--auth-stdin", "--data-dir", p->rt->base_dir,
+		"--", (char *)image, NULL};
 	uv_pipe_t *const pipes[] = {&p->in, &p->out, &p->err};
 	uv_loop_t *loop = loop_uv(p->rt->cri.loop);
 	uv_stdio_container_t stdio[3];
-	uv_process_options_t opts = {.exit_cb = exit_cb, .file = "/proc/self/exe", .args = args, .stdio = stdio,
+	uv_process_options_t opts = {.exit_cb = exit_cb,
+		.file = "/proc/self/exe",
+		.args = args,
+		.stdio = stdio,
 		.stdio_count = 3};
 
 	for (int i = 0; i < 3; i++) {
 		uv_pipe_init(loop, pipes[i], 0);
 		pipes[i]->data = p;
 		stdio[i] = (uv_stdio_container_t){
-			UV_CREATE_PIPE | (i == 0 ? UV_READABLE_PIPE : UV_WRITABLE_PIPE), {(uv_stream_t *)pipes[i]}};
+			UV_CREATE_PIPE | (i == 0 ? UV_READABLE_PIPE : UV_WRITABLE_PIPE),
+			{(uv_stream_t *)pipes[i]}};
 	}
 	p->process.data = p;
 	p->handles = 4;

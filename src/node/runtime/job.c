@@ -85,7 +85,8 @@ static void start_locked(struct jobs *jobs)
 	}
 }
 
-void job_submit(struct jobs *jobs, struct job *j, void (*run)(struct job *j), void (*done)(struct job *j))
+void job_submit(
+	struct jobs *jobs, struct job *j, void (*run)(struct job *j), void (*done)(struct job *j))
 {
 	*j = (struct job){.task.fn = finished, .jobs = jobs, .run = run, .done = done};
 	pthread_mutex_lock(&jobs->lock);

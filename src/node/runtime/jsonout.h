@@ -25,7 +25,8 @@ void jout_c(struct jout *j, const char *key, const char *v);
 void jout_int(struct jout *j, const char *key, int64_t v);
 void jout_bool(struct jout *j, const char *key, bool v);
 void jout_strs(struct jout *j, const char *key, const struct str_vec *v);
-void jout_pairs(struct jout *j, const char *key, const struct str_pair *v, size_t n); /* as an object */
-void jout_raw(struct jout *j, const char *key, struct str json);                      /* valid JSON text */
+void jout_pairs(
+	struct jout *j, const char *key, const struct str_pair *v, size_t n); /* as an object */
+void jout_raw(struct jout *j, const char *key, struct str json);              /* valid JSON text */
 
 #endif

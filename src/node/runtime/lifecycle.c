@@ -145,10 +145,10 @@ static void ended(struct runtime *rt, struct container *c, const struct exit_sta
 	c->st.state = CRI_EXITED;
 	c->st.exit_code = e->code;
 	c->st.finished_ns = e->finished_ns;
-	c->st.reason = e->lost	       ? S("Unknown") :
-		       e->oom_killed   ? S("OOMKilled") :
-		       e->code == 0    ? S("Completed") :
-					 S("Error");
+	c->st.reason = e->lost         ? S("Unknown")
+		       : e->oom_killed ? S("OOMKilled")
+		       : e->code == 0  ? S("Completed")
+				       : S("Error");
 	c->pid = 0;
 	container_save_state(rt, c);
 	stop_calls_end(rt, c);
@@ -250,7 +250,8 @@ static void timed_out(struct loop_timer *t)
 	loop_timer_start(&s->timer, KILL_WAIT_MS);
 }
 
-void container_stop(struct cri *cri, struct str id, int64_t timeout_s, cri_done *done, void *user_data)
+void container_stop(
+	struct cri *cri, struct str id, int64_t timeout_s, cri_done *done, void *user_data)
 {
 	struct runtime *rt = runtime_of(cri);
 	struct container *c = container_find(rt, id);
@@ -261,7 +262,8 @@ void container_stop(struct cri *cri, struct str id, int64_t timeout_s, cri_done 
 		return;
 	}
 	s = xcalloc(1, sizeof(*s));
-	*s = (struct stop_call){.next = c->stopping, .rt = rt, .ct = c, .done = done, .user_data = user_data};
+	*s = (struct stop_call){
+		.next = c->stopping, .rt = rt, .ct = c, .done = done, .user_data = user_data};
 	c->stopping = s;
 	loop_timer_init(&s->timer, cri->loop, timed_out);
 	if (timeout_s > 0)

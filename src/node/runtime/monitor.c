@@ -11,17 +11,26 @@
 #include "node/runtime/fs.h"
 #include "node/runtime/spawn.h"
 
-enum { CREATE_TIMEOUT_MS = 120000, RUNTIME_TIMEOUT_MS = 60000, MESSAGE_MAX = 16384, ARGS_MAX = 40, EXIT_LOST = 255 };
+enum {
+	CREATE_TIMEOUT_MS = 120000,
+	RUNTIME_TIMEOUT_MS = 60000,
+	MESSAGE_MAX = 16384,
+	ARGS_MAX = 40,
+	EXIT_LOST = 255
+};
 
 static char *const clean_env[] = {
-	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "_OCI_SYNCPIPE=3", NULL};
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "_OCI_SYNCPIPE=3",
+	NULL};
 
-static const char *bundle_path(struct runtime *rt, const struct container *c, const char *name, struct arena *a)
+static const char *bundle_path(
+	struct runtime *rt, const struct container *c, const char *name, struct arena *a)
 {
 	return arena_fmt(a, "%s/%s/%s", rt->run_containers_dir, c->id, name).p;
 }
 
-/* The OCI runtime's last error out of what it printed: runc writes logfmt (… msg="…"), crun plain lines. */
+/* The OCI runtime's last error out of what it printed: runc writes logfmt (… msg="…"), crun plain
+ * lines. */
 static struct str runtime_words(struct str text, struct arena *a)
 {
 	const char *c = arena_cstr(a, text), *last = NULL;
@@ -56,37 +65,49 @@ static int read_sync(int fd, struct arena *a, int *ret_pid, struct err *err)
 
 	while (n < sizeof(text) && !memchr(text, '\n', n)) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
-		ssize_t got = poll(&p, 1, CREATE_TIMEOUT_MS) > 0 ? read(fd, text + n, sizeof(text) - n) : 0;
+		ssize_t got = poll(&p, 1, CREATE_TIMEOUT_MS) > 0
+				      ? read(fd, text + n, sizeof(text) - n)
+				      : 0;
 
 		if (got <= 0)
 			break;
 		n += got;
 	}
 	if (!n)
-		return err_internal(err, "the container monitor ended without a word");
+		return err_fmt(
+			err, 500, "InternalError", "the container monitor ended without a word");
 	if (json_parse(arena_str(a, str_trim(str_n(text, n))), a, &v, NULL) < 0)
-		return err_internal(err, "the container monitor said: %.*s", (int)n, text);
+		return err_fmt(err, 500, "InternalError", "the container monitor said: %.*s",
+			(int)n, text);
 	data = json_getc(v, "data") ?: json_getc(v, "pid");
 	if (data)
 		str_to_i64(data->text, &pid);
 	message = runtime_words(json_get_str(v, "message"), a);
 	if (pid <= 0)
-		return err_internal(err, "OCI runtime create failed: " STR_FMT,
+		return err_fmt(err, 500, "InternalError", "OCI runtime create failed: " STR_FMT,
 			STR_ARG(message.n ? message : S("the container monitor gives no reason")));
 	*ret_pid = pid;
 	return 0;
 }
 
-static int start_conmon(struct runtime *rt, const struct container *c, int sync_fd, struct arena *a, struct err *err)
+static int start_conmon(struct runtime *rt, const struct container *c, int sync_fd, struct arena *a,
+	struct err *err)
 {
-	const char *log = c->st.log_path.n ? arena_fmt(a, "k8s-file:" STR_FMT, STR_ARG(c->st.log_path)).p : "null";
+	const char *log = c->st.log_path.n
+				  ? arena_fmt(a, "k8s-file:" STR_FMT, STR_ARG(c->st.log_path)).p
+				  : "null";
 	const char *bundle = arena_fmt(a, "%s/%s", rt->run_containers_dir, c->id).p;
-	const char *argv[ARGS_MAX] = {rt->oci.conmon, "--api-version", "1", "-c", c->id, "-u", c->id, "-n", c->id, "-r",
-		rt->oci.path, "-b", bundle, "-p", bundle_path(rt, c, "pid", a), "-P", bundle_path(rt, c, "conmon.pid", a),
-		"--exit-dir", rt->exits_dir, "-l", log, "--full-attach", "--no-sync-log", "--log-level", "error",
-		"--runtime-arg", arena_fmt(a, "--root=%s", rt->oci_dir).p};
-	struct spawn_opts opts = {.path = rt->oci.conmon, .argv = (char *const *)argv, .envp = clean_env, .dir = bundle,
-		.fds = &sync_fd, .n_fds = 1};
+	const char *argv[ARGS_MAX] = {rt->oci.conmon, "--api-version", "1", "-c", c->id, "-u",
+		c->id, "-n", c->id, "-r", rt->oci.path, "-b", bundle, "-p",
+		bundle_path(rt, c, "pid", a), "-P", bundle_path(rt, c, "conmon.pid", a),
+		"--exit-dir", rt->exits_dir, "-l", log, "--full-attach", "--no-sync-log",
+		"--log-level", "error", "--runtime-arg", arena_fmt(a, "--root=%s", rt->oci_dir).p};
+	struct spawn_opts opts = {.path = rt->oci.conmon,
+		.argv = (char *const *)argv,
+		.envp = clean_env,
+		.dir = bundle,
+		.fds = &sync_fd,
+		.n_fds = 1};
 	size_t n = 0;
 	pid_t pid;
 	int r;
@@ -104,14 +125,16 @@ static int start_conmon(struct runtime *rt, const struct container *c, int sync_
 		r = spawn_wait(pid, RUNTIME_TIMEOUT_MS);
 	if (r == 0)
 		return 0;
-	return r < 0 ? err_errno(err, -r, "cannot start conmon") : err_internal(err, "conmon failed with exit code %d", r);
+	return r < 0 ? err_errno(err, -r, "cannot start conmon")
+		     : err_fmt(err, 500, "InternalError", "conmon failed with exit code %d", r);
 }
 
 /* Runs the OCI runtime with one command and the container's id. */
 static int run_oci(struct runtime *rt, const char *const *words, const char *id, struct err *err)
 {
 	const char *argv[8] = {rt->oci.path, "--root", rt->oci_dir};
-	struct spawn_opts opts = {.path = rt->oci.path, .argv = (char *const *)argv, .envp = clean_env};
+	struct spawn_opts opts = {
+		.path = rt->oci.path, .argv = (char *const *)argv, .envp = clean_env};
 	struct buf out CLEANUP(buf_release) = {0};
 	struct arena a CLEANUP(arena_release);
 	size_t n = 3;
@@ -126,7 +149,8 @@ static int run_oci(struct runtime *rt, const char *const *words, const char *id,
 	if (r < 0)
 		return err_errno(err, -r, "%s", rt->oci.path);
 	if (r > 0)
-		return err_internal(err, "OCI runtime %s failed: " STR_FMT, argv[3],
+		return err_fmt(err, 500, "InternalError", "OCI runtime %s failed: " STR_FMT,
+			argv[3],
 			STR_ARG(runtime_words(out.n ? buf_str(&out) : S("no reason given"), &a)));
 	return 0;
 }
@@ -217,12 +241,14 @@ static int conmon_pidfd(struct runtime *rt, const struct container *c)
 	int fd;
 
 	arena_init(&a);
-	if (fs_read(bundle_path(rt, c, "conmon.pid", &a), 64, &a, &text) < 0 || str_to_i64(str_trim(text), &pid) < 0)
+	if (fs_read(bundle_path(rt, c, "conmon.pid", &a), 64, &a, &text) < 0 ||
+		str_to_i64(str_trim(text), &pid) < 0)
 		return -1;
 	fd = syscall(SYS_pidfd_open, (pid_t)pid, 0);
 	/* The number may be another process's by now: conmon's command line names the container. */
-	if (fd >= 0 && (fs_read(arena_fmt(&a, "/proc/%d/cmdline", (int)pid).p, 65536, &a, &cmdline) < 0 ||
-			       str_find(cmdline, str_c(c->id)) < 0))
+	if (fd >= 0 &&
+		(fs_read(arena_fmt(&a, "/proc/%d/cmdline", (int)pid).p, 65536, &a, &cmdline) < 0 ||
+			str_find(cmdline, str_c(c->id)) < 0))
 		fd_close(&fd);
 	return fd;
 }
@@ -262,8 +288,10 @@ static bool counted(const char *path, const char *word, struct arena *a)
 static bool oom_killed(struct runtime *rt, const struct container *c, struct arena *a)
 {
 	return fs_exists(bundle_path(rt, c, "oom", a)) ||
-	       counted(arena_fmt(a, "/sys/fs/cgroup/memory%s/memory.oom_control", c->cgroup.p).p, "oom_kill ", a) ||
-	       counted(arena_fmt(a, "/sys/fs/cgroup%s/memory.events", c->cgroup.p).p, "oom_kill ", a);
+	       counted(arena_fmt(a, "/sys/fs/cgroup/memory%s/memory.oom_control", c->cgroup.p).p,
+		       "oom_kill ", a) ||
+	       counted(arena_fmt(a, "/sys/fs/cgroup%s/memory.events", c->cgroup.p).p, "oom_kill ",
+		       a);
 }
 
 void monitor_exit_status(struct runtime *rt, const struct container *c, struct exit_status *ret)
@@ -277,7 +305,8 @@ void monitor_exit_status(struct runtime *rt, const struct container *c, struct e
 	arena_init(&a);
 	path = arena_fmt(&a, "%s/%s", rt->exits_dir, c->id).p;
 	*ret = (struct exit_status){.oom_killed = oom_killed(rt, c, &a)};
-	if (fs_read(path, 64, &a, &text) < 0 || str_to_i64(str_trim(text), &code) < 0 || stat(path, &st) < 0) {
+	if (fs_read(path, 64, &a, &text) < 0 || str_to_i64(str_trim(text), &code) < 0 ||
+		stat(path, &st) < 0) {
 		ret->lost = true;
 		ret->code = EXIT_LOST;
 		ret->finished_ns = wall_ns();
@@ -287,7 +316,8 @@ void monitor_exit_status(struct runtime *rt, const struct container *c, struct e
 	ret->finished_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
 }
 
-int monitor_control(struct runtime *rt, const struct container *c, const char *fifo, const char *line)
+int monitor_control(
+	struct runtime *rt, const struct container *c, const char *fifo, const char *line)
 {
 	struct arena a CLEANUP(arena_release);
 	int fd CLEANUP(fd_close) = -1;

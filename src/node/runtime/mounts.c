@@ -21,7 +21,8 @@ static const struct fixed_mount basics[] = {
 	{"/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"},
 };
 
-static void write_mount(struct jout *j, struct str to, const char *type, struct str source, struct str options)
+static void write_mount(
+	struct jout *j, struct str to, const char *type, struct str source, struct str options)
 {
 	struct str head;
 	bool more = true;
@@ -48,11 +49,14 @@ static bool has_mount(const struct spec_input *in, const char *to)
 }
 
 /* What the pod gives its containers, unless a volume stands there. */
-static void write_sandbox_file(const struct spec_input *in, struct jout *j, const char *to, const char *from)
+static void write_sandbox_file(
+	const struct spec_input *in, struct jout *j, const char *to, const char *from)
 {
 	if (from && !has_mount(in, to))
 		write_mount(j, str_c(to), "bind", str_c(from),
-			in->cfg->readonly_rootfs && strcmp(to, "/dev/shm") ? S("rbind,rprivate,ro") : S("rbind,rprivate,rw"));
+			in->cfg->readonly_rootfs && strcmp(to, "/dev/shm")
+				? S("rbind,rprivate,ro")
+				: S("rbind,rprivate,rw"));
 }
 
 static const char *propagation(const struct cri_mount *m)
@@ -72,19 +76,21 @@ static int write_volume(const struct cri_mount *m, struct arena *a, struct jout 
 	struct stat st;
 
 	if (!m->container_path.n || m->container_path.p[0] != '/')
-		return err_bad_request(err, "mount path \"" STR_FMT "\" is not absolute", STR_ARG(m->container_path));
+		return err_bad_request(err, "mount path \"" STR_FMT "\" is not absolute",
+			STR_ARG(m->container_path));
 	/* As containerd: a host path that is not there becomes a directory. */
 	if (stat(arena_cstr(a, m->host_path), &st) < 0) {
 		int r = errno == ENOENT ? fs_mkdirs(arena_cstr(a, m->host_path), 0755) : -errno;
 
 		if (r < 0)
-			return err_errno(err, -r, "failed to mount \"" STR_FMT "\"", STR_ARG(m->host_path));
+			return err_errno(
+				err, -r, "failed to mount \"" STR_FMT "\"", STR_ARG(m->host_path));
 	}
 	write_mount(j, m->container_path, "bind", m->host_path,
 		arena_fmt(a, "rbind,%s,%s", propagation(m),
-			m->recursive_readonly ? "rro" :
-			m->readonly	      ? "ro" :
-						"rw"));
+			m->recursive_readonly ? "rro"
+			: m->readonly         ? "ro"
+					      : "rw"));
 	return 0;
 }
 
@@ -97,8 +103,10 @@ static size_t depth(struct str path)
 	return n;
 }
 
-/* A mount must come after those it stands in: by the number of parts, otherwise in the given order. */
-static int write_volumes(const struct spec_input *in, struct arena *a, struct jout *j, struct err *err)
+/* A mount must come after those it stands in: by the number of parts, otherwise in the given order.
+ */
+static int write_volumes(
+	const struct spec_input *in, struct arena *a, struct jout *j, struct err *err)
 {
 	size_t written = 0;
 
@@ -123,13 +131,16 @@ int spec_mounts(const struct spec_input *in, struct arena *a, struct jout *j, st
 	jout_open(j, "mounts", '[');
 	for (size_t i = 0; i < ARRAY_SIZE(basics); i++)
 		if (!has_mount(in, basics[i].to))
-			write_mount(j, str_c(basics[i].to), basics[i].type, str_c(basics[i].source), str_c(basics[i].options));
+			write_mount(j, str_c(basics[i].to), basics[i].type, str_c(basics[i].source),
+				str_c(basics[i].options));
 	if (!has_mount(in, "/sys"))
 		write_mount(j, S("/sys"), "sysfs", S("sysfs"),
-			in->cfg->privileged ? S("nosuid,noexec,nodev,rw") : S("nosuid,noexec,nodev,ro"));
+			in->cfg->privileged ? S("nosuid,noexec,nodev,rw")
+					    : S("nosuid,noexec,nodev,ro"));
 	if (!has_mount(in, "/sys/fs/cgroup") && !has_mount(in, "/sys"))
 		write_mount(j, S("/sys/fs/cgroup"), "cgroup", S("cgroup"),
-			in->cfg->privileged ? S("nosuid,noexec,nodev,relatime,rw") : S("nosuid,noexec,nodev,relatime,ro"));
+			in->cfg->privileged ? S("nosuid,noexec,nodev,relatime,rw")
+					    : S("nosuid,noexec,nodev,relatime,ro"));
 	write_sandbox_file(in, j, "/dev/shm", in->shm_path);
 	write_sandbox_file(in, j, "/etc/resolv.conf", in->resolv_path);
 	write_sandbox_file(in, j, "/etc/hostname", in->hostname_path);

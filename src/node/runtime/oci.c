@@ -14,8 +14,8 @@ enum { VERSION_TIMEOUT_MS = 10000 };
 
 static char *find_program(const char *name)
 {
-	static const char *const dirs[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin",
-		"/usr/libexec/podman", "/usr/lib/podman"};
+	static const char *const dirs[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+		"/usr/bin", "/sbin", "/bin", "/usr/libexec/podman", "/usr/lib/podman"};
 
 	if (strchr(name, '/'))
 		return access(name, X_OK) == 0 ? xstrdup(name) : NULL;
@@ -35,7 +35,8 @@ static bool hybrid_cgroups(void)
 	struct statfs root, unified;
 
 	return statfs("/sys/fs/cgroup", &root) == 0 && root.f_type == TMPFS_MAGIC &&
-	       statfs("/sys/fs/cgroup/unified", &unified) == 0 && unified.f_type == CGROUP2_SUPER_MAGIC;
+	       statfs("/sys/fs/cgroup/unified", &unified) == 0 &&
+	       unified.f_type == CGROUP2_SUPER_MAGIC;
 }
 
 /* "runc version 1.1.5+ds1\n…libseccomp: 2.5.4" and "crun version 1.8.1\n…+SECCOMP +APPARMOR". */
@@ -66,7 +67,8 @@ static bool usable(const char *path, struct oci_runtime *o)
 	if (probe_version(path, o) < 0)
 		return false;
 	sscanf(o->version, "%d.%d", &major, &minor);
-	if (!strcmp(o->name, "crun") && hybrid_cgroups() && (major < 1 || (major == 1 && minor < 9))) {
+	if (!strcmp(o->name, "crun") && hybrid_cgroups() &&
+		(major < 1 || (major == 1 && minor < 9))) {
 		free(o->name);
 		free(o->version);
 		o->name = o->version = NULL;
@@ -85,16 +87,19 @@ static int lowest_oom_score_adj(void)
 	int64_t adj;
 
 	arena_init(&a);
-	if (fs_read("/proc/self/status", 65536, &a, &text) == 0 && (line = strstr(text.p, "CapEff:")))
+	if (fs_read("/proc/self/status", 65536, &a, &text) == 0 &&
+		(line = strstr(text.p, "CapEff:")))
 		sscanf(line, "CapEff: %llx", &caps);
 	if (caps & (1ULL << CAP_SYS_RESOURCE))
 		return -1000;
-	if (fs_read("/proc/self/oom_score_adj", 64, &a, &text) < 0 || str_to_i64(str_trim(text), &adj) < 0)
+	if (fs_read("/proc/self/oom_score_adj", 64, &a, &text) < 0 ||
+		str_to_i64(str_trim(text), &adj) < 0)
 		return 0;
 	return adj;
 }
 
-int oci_runtime_probe(const char *runtime, const char *conmon, const char *root, struct oci_runtime *ret, struct err *err)
+int oci_runtime_probe(const char *runtime, const char *conmon, const char *root,
+	struct oci_runtime *ret, struct err *err)
 {
 	const char *const names[] = {runtime ?: "crun", runtime ? NULL : "runc"};
 	struct oci_runtime o = {0};
@@ -107,12 +112,14 @@ int oci_runtime_probe(const char *runtime, const char *conmon, const char *root,
 		}
 	}
 	if (!o.path)
-		return err_internal(err, "no OCI runtime works here: install runc or crun (looked for %s)",
+		return err_fmt(err, 500, "InternalError",
+			"no OCI runtime works here: install runc or crun (looked for %s)",
 			runtime ?: "crun and runc");
 	o.conmon = find_program(conmon ?: "conmon");
 	if (!o.conmon) {
 		oci_runtime_release(&o);
-		return err_internal(err, "conmon is not installed (looked for %s)", conmon ?: "conmon");
+		return err_fmt(err, 500, "InternalError", "conmon is not installed (looked for %s)",
+			conmon ?: "conmon");
 	}
 	o.apparmor = fs_exists("/sys/kernel/security/apparmor");
 	o.oom_score_adj_min = lowest_oom_score_adj();

@@ -1,6 +1,7 @@
 /*
- * pause.c: the first process of a PID namespace that a pod's containers share: it reaps, and ends when told. We are run
- * again (`sampan pause`), so that it shares no memory with the node program and outlives it.
+ * pause.c: the first process of a PID namespace that a pod's containers share: it reaps, and ends
+ * when told. We are run again (`sampan pause`), so that it shares no memory with the node program
+ * and outlives it.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 #include "node/runtime/fs.h"
-#include "node/runtime/runtime.h"
+#include "node/runtime/pause.h"
 #include "node/runtime/spawn.h"
 
 enum { READY_TIMEOUT_MS = 10000 };
@@ -66,17 +67,20 @@ int pause_main(int argc, char **argv)
 /* Into the pod's cgroup, in every hierarchy that has it. */
 static void join_cgroup(const char *parent, int pid)
 {
-	static const char *const controllers[] = {"", "/unified", "/cpu", "/cpuacct", "/cpuset", "/memory", "/devices",
-		"/freezer", "/blkio", "/pids", "/systemd"};
+	static const char *const controllers[] = {"", "/unified", "/cpu", "/cpuacct", "/cpuset",
+		"/memory", "/devices", "/freezer", "/blkio", "/pids", "/systemd"};
 	char text[16];
 
 	if (!parent || !*parent)
 		return;
 	snprintf(text, sizeof(text), "%d", pid);
 	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
-		char *path CLEANUP(free_ptr) = xasprintf("/sys/fs/cgroup%s%s/pause/cgroup.procs", controllers[i], parent);
-		char *dir CLEANUP(free_ptr) = xasprintf("/sys/fs/cgroup%s%s/pause", controllers[i], parent);
-		char *above CLEANUP(free_ptr) = xasprintf("/sys/fs/cgroup%s%s", controllers[i], parent);
+		char *path CLEANUP(free_ptr) =
+			xasprintf("/sys/fs/cgroup%s%s/pause/cgroup.procs", controllers[i], parent);
+		char *dir CLEANUP(free_ptr) =
+			xasprintf("/sys/fs/cgroup%s%s/pause", controllers[i], parent);
+		char *above CLEANUP(free_ptr) =
+			xasprintf("/sys/fs/cgroup%s%s", controllers[i], parent);
 
 		if (fs_exists(above) && fs_mkdirs(dir, 0755) == 0)
 			fs_put(path, str_c(text));
@@ -90,7 +94,9 @@ static int wait_ready(int fd, pid_t *ret)
 	size_t n = 0;
 
 	while (n < sizeof(bytes)) {
-		ssize_t got = poll(&p, 1, READY_TIMEOUT_MS) > 0 ? read(fd, bytes + n, sizeof(bytes) - n) : 0;
+		ssize_t got = poll(&p, 1, READY_TIMEOUT_MS) > 0
+				      ? read(fd, bytes + n, sizeof(bytes) - n)
+				      : 0;
 
 		if (got <= 0)
 			return -EPROTO;
@@ -110,7 +116,12 @@ int pause_start(const char *cgroup_parent, const char *ns_path, int *ret_pid, st
 
 	if (pipe2(sync, O_CLOEXEC) < 0)
 		return err_errno(err, errno, "pipe");
-	struct spawn_opts opts = {.path = "/proc/self/exe", .argv = argv, .envp = envp, .dir = "/", .fds = &sync[1], .n_fds = 1,
+	struct spawn_opts opts = {.path = "/proc/self/exe",
+		.argv = argv,
+		.envp = envp,
+		.dir = "/",
+		.fds = &sync[1],
+		.n_fds = 1,
 		.new_session = true};
 	r = spawn_start(&opts, &child);
 	fd_close(&sync[1]);

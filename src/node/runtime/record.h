@@ -19,6 +19,7 @@ int64_t record_int(const struct json_value *v, const char *key);
 bool record_bool(const struct json_value *v, const char *key);
 struct str record_str(const struct json_value *v, const char *key, struct arena *a);
 void record_strs(const struct json_value *v, const char *key, struct arena *a, struct str_vec *to);
-void record_pairs(const struct json_value *v, const char *key, struct arena *a, struct cri_key_values *to);
+void record_pairs(
+	const struct json_value *v, const char *key, struct arena *a, struct cri_key_values *to);
 
 #endif

@@ -10,7 +10,8 @@
 struct status_call {
 	struct loop_task task;
 	struct runtime *rt;
-	void (*done)(void *user_data, bool runtime_ready, bool network_ready, struct str message, struct err *err);
+	void (*done)(void *user_data, bool runtime_ready, bool network_ready, struct str message,
+		struct err *err);
 	void *user_data;
 };
 
@@ -25,7 +26,8 @@ static void status_now(struct loop_task *t)
 }
 
 static void runtime_status(struct cri *c,
-	void (*done)(void *user_data, bool runtime_ready, bool network_ready, struct str message, struct err *err),
+	void (*done)(void *user_data, bool runtime_ready, bool network_ready, struct str message,
+		struct err *err),
 	void *user_data)
 {
 	struct status_call *s = xcalloc(1, sizeof(*s));
@@ -97,8 +99,8 @@ static int make_dirs(struct runtime *rt, const struct cri_runtime_opts *o, struc
 	rt->oci_dir = xasprintf("%s/oci", rt->run_dir);
 	rt->images.dir = xasprintf("%s/images", rt->data_dir);
 	rt->images.containers_dir = rt->containers_dir;
-	const char *const dirs[] = {rt->sandboxes_dir, rt->containers_dir, rt->run_sandboxes_dir, rt->run_containers_dir,
-		rt->exits_dir, rt->oci_dir};
+	const char *const dirs[] = {rt->sandboxes_dir, rt->containers_dir, rt->run_sandboxes_dir,
+		rt->run_containers_dir, rt->exits_dir, rt->oci_dir};
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		int r = fs_mkdirs(dirs[i], 0711);
 
@@ -108,7 +110,8 @@ static int make_dirs(struct runtime *rt, const struct cri_runtime_opts *o, struc
 	return image_store_prepare(&rt->images, err);
 }
 
-/* Frees addresses of sandboxes that went while we did not run. At once: nothing else uses the network yet. */
+/* Frees addresses of sandboxes that went while we did not run. At once: nothing else uses the
+ * network yet. */
 static void collect_network(struct runtime *rt)
 {
 	struct arena a CLEANUP(arena_release);
@@ -121,20 +124,24 @@ static void collect_network(struct runtime *rt)
 	pod_network_gc(rt->network, &live);
 }
 
-int cri_runtime_new(struct loop *loop, const struct cri_runtime_opts *o, struct cri **ret, struct err *err)
+int cri_runtime_new(
+	struct loop *loop, const struct cri_runtime_opts *o, struct cri **ret, struct err *err)
 {
 	struct runtime *rt = xcalloc(1, sizeof(*rt));
 	char *network_dir CLEANUP(free_ptr) = xasprintf("%s/network", o->data_dir);
-	struct pod_network_opts network = {.state_dir = network_dir, .cni_conf_dir = o->cni_conf_dir,
+	struct pod_network_opts network = {.state_dir = network_dir,
+		.cni_conf_dir = o->cni_conf_dir,
 		.cni_bin_dir = o->cni_bin_dir};
 	int r;
 
 	rt->cri.ops = &ops;
 	rt->cri.loop = loop;
 	rt->jobs = jobs_new(loop, JOBS_MAX);
-	rt->network = pod_network_new(&network);
-	pod_network_set_cidr(rt->network, o->pod_cidr);
 	r = make_dirs(rt, o, err);
+	if (r == 0)
+		r = pod_network_new(&network, &rt->network, err);
+	if (r == 0)
+		r = pod_network_set_cidr(rt->network, o->pod_cidr, err);
 	if (r == 0)
 		r = oci_runtime_probe(o->oci_runtime, o->conmon, rt->oci_dir, &rt->oci, err);
 	if (r < 0) {
@@ -148,9 +155,39 @@ int cri_runtime_new(struct loop *loop, const struct cri_runtime_opts *o, struct 
 	return 0;
 }
 
+struct cidr_job {
+	struct job job;
+	struct pod_network *network;
+	struct str cidr;
+	struct arena arena;
+};
+
+static void cidr_run(struct job *job)
+{
+	struct cidr_job *j = container_of(job, struct cidr_job, job);
+	struct err err CLEANUP(err_release) = {0};
+
+	if (pod_network_set_cidr(j->network, j->cidr, &err) < 0)
+		log_warn("runtime: pod CIDR " STR_FMT ": %s", STR_ARG(j->cidr), err_text(&err));
+}
+
+static void cidr_done(struct job *job)
+{
+	struct cidr_job *j = container_of(job, struct cidr_job, job);
+
+	arena_release(&j->arena);
+	free(j);
+}
+
 void cri_runtime_set_pod_cidr(struct cri *c, struct str pod_cidr)
 {
-	pod_network_set_cidr(runtime_of(c)->network, pod_cidr);
+	struct runtime *rt = runtime_of(c);
+	struct cidr_job *j = xcalloc(1, sizeof(*j));
+
+	arena_init(&j->arena);
+	j->network = rt->network;
+	j->cidr = arena_str(&j->arena, pod_cidr);
+	job_submit(rt->jobs, &j->job, cidr_run, cidr_done);
 }
 
 static void free_tables(struct runtime *rt)

@@ -1,6 +1,6 @@
 /*
- * sandbox.c: a pod's environment: namespaces pinned by bind mounts, /dev/shm, resolv.conf, its network. No process, unless
- * the pod shares its PID namespace.
+ * sandbox.c: a pod's environment: namespaces pinned by bind mounts, /dev/shm, resolv.conf, its
+ * network. No process, unless the pod shares its PID namespace.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 
 #include "node/runtime/copy.h"
 #include "node/runtime/fs.h"
+#include "node/runtime/pause.h"
 #include "node/runtime/record.h"
 
 struct sandbox *sandbox_new(const char *id)
@@ -127,17 +128,20 @@ static int set_sysctls(struct sandbox_job *j)
 {
 	for (size_t i = 0; i < j->cfg.sysctls.n; i++) {
 		const struct str_pair *p = &j->cfg.sysctls.v[i];
-		char *path = arena_cstr(&j->arena, arena_fmt(&j->arena, "/proc/sys/" STR_FMT, STR_ARG(p->key)));
+		char *path = arena_cstr(
+			&j->arena, arena_fmt(&j->arena, "/proc/sys/" STR_FMT, STR_ARG(p->key)));
 		int r;
 
 		if (str_find(p->key, S("..")) >= 0)
-			return err_bad_request(&j->err, "bad sysctl \"" STR_FMT "\"", STR_ARG(p->key));
+			return err_bad_request(
+				&j->err, "bad sysctl \"" STR_FMT "\"", STR_ARG(p->key));
 		for (char *c = path + strlen("/proc/sys/"); *c; c++)
 			if (*c == '.')
 				*c = '/';
 		r = fs_put(path, p->value);
 		if (r < 0)
-			return err_errno(&j->err, -r, "cannot set sysctl \"" STR_FMT "\"", STR_ARG(p->key));
+			return err_errno(
+				&j->err, -r, "cannot set sysctl \"" STR_FMT "\"", STR_ARG(p->key));
 	}
 	return 0;
 }
@@ -154,7 +158,8 @@ static int enter_and_pin(struct sandbox_job *j)
 	if (net) {
 		r = pin(j, "net");
 		if (r == 0 && sethostname(s->hostname.p ? s->hostname.p : "", s->hostname.n) < 0)
-			r = err_errno(&j->err, errno, "cannot set hostname \"" STR_FMT "\"", STR_ARG(s->hostname));
+			r = err_errno(&j->err, errno, "cannot set hostname \"" STR_FMT "\"",
+				STR_ARG(s->hostname));
 		if (r == 0)
 			r = pin(j, "uts");
 		if (r == 0)
@@ -168,7 +173,8 @@ static int enter_and_pin(struct sandbox_job *j)
 static int make_namespaces(struct sandbox_job *j)
 {
 	int host CLEANUP(fd_close) = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	int r = host < 0 ? err_errno(&j->err, errno, "cannot open our network namespace") : enter_and_pin(j);
+	int r = host < 0 ? err_errno(&j->err, errno, "cannot open our network namespace")
+			 : enter_and_pin(j);
 
 	if (host >= 0 && setns(host, CLONE_NEWNET) < 0 && r == 0)
 		r = err_errno(&j->err, errno, "cannot go back to our network namespace");
@@ -182,7 +188,8 @@ static int make_shm(struct sandbox_job *j)
 	if (j->sb->ipc != CRI_NS_POD)
 		return 0;
 	if ((mkdir(shm, 0755) < 0 && errno != EEXIST) ||
-		mount("shm", shm, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV, "mode=1777,size=65536k") < 0)
+		mount("shm", shm, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV,
+			"mode=1777,size=65536k") < 0)
 		return err_errno(&j->err, errno, "cannot mount %s", shm);
 	return 0;
 }
@@ -193,8 +200,8 @@ static struct pod_network_request network_request(struct sandbox_job *j)
 	struct pod_port *ports = ARENA_ARRAY(&j->arena, struct pod_port, s->n_ports);
 
 	for (size_t i = 0; i < s->n_ports; i++)
-		ports[i] = (struct pod_port){s->ports[i].protocol, s->ports[i].container_port, s->ports[i].host_port,
-			s->ports[i].host_ip};
+		ports[i] = (struct pod_port){s->ports[i].protocol, s->ports[i].container_port,
+			s->ports[i].host_port, s->ports[i].host_ip};
 	return (struct pod_network_request){
 		.id = s->st.id,
 		.netns_path = str_c(run_path(j, "net", &j->arena)),
@@ -333,7 +340,8 @@ static void fill(struct runtime *rt, struct sandbox *s, const struct cri_sandbox
 	}
 }
 
-void sandbox_run(struct cri *c, const struct cri_sandbox_config *cfg, cri_id_done *done, void *user_data)
+void sandbox_run(
+	struct cri *c, const struct cri_sandbox_config *cfg, cri_id_done *done, void *user_data)
 {
 	struct runtime *rt = runtime_of(c);
 	struct sandbox_job *j;
@@ -519,11 +527,13 @@ void sandboxes_load(struct runtime *rt)
 		struct sandbox *s = e->d_name[0] == '.' ? NULL : sandbox_read(rt, e->d_name);
 
 		if (!s && e->d_name[0] != '.')
-			fs_remove_tree_at(dirfd(dir), e->d_name); /* never finished, or lost to a power cut */
+			fs_remove_tree_at(
+				dirfd(dir), e->d_name); /* never finished, or lost to a power cut */
 		if (!s)
 			continue;
 		if (s->network == CRI_NS_POD)
-			s->st.netns_path = arena_fmt(&s->arena, "%s/%s/net", rt->run_sandboxes_dir, s->id);
+			s->st.netns_path =
+				arena_fmt(&s->arena, "%s/%s/net", rt->run_sandboxes_dir, s->id);
 		s->st.ready = s->st.ready && sandbox_still_up(rt, s);
 		s->next = rt->sandboxes;
 		rt->sandboxes = s;

@@ -79,12 +79,14 @@ void record_strs(const struct json_value *v, const char *key, struct arena *a, s
 		ARENA_PUSH(a, to, arena_str(a, list->items.v[i]->text));
 }
 
-void record_pairs(const struct json_value *v, const char *key, struct arena *a, struct cri_key_values *to)
+void record_pairs(
+	const struct json_value *v, const char *key, struct arena *a, struct cri_key_values *to)
 {
 	const struct json_value *o = json_getc(v, key);
 
 	for (size_t i = 0; o && i < o->members.n; i++) {
-		struct str_pair p = {arena_str(a, o->members.v[i].key), arena_str(a, o->members.v[i].value->text)};
+		struct str_pair p = {arena_str(a, o->members.v[i].key),
+			arena_str(a, o->members.v[i].value->text)};
 
 		ARENA_PUSH(a, to, p);
 	}
@@ -121,7 +123,8 @@ struct sandbox *sandbox_read(struct runtime *rt, const char *id)
 	struct str text;
 
 	arena_init(&a);
-	if (strlen(id) != ID_LEN || fs_read(path, FS_SMALL_MAX, &a, &text) < 0 || json_parse(text, &a, &v, NULL) < 0)
+	if (strlen(id) != ID_LEN || fs_read(path, FS_SMALL_MAX, &a, &text) < 0 ||
+		json_parse(text, &a, &v, NULL) < 0)
 		return NULL;
 	s = sandbox_new(id);
 	s->st.name = record_str(v, "name", &s->arena);
@@ -161,5 +164,6 @@ bool sandbox_still_up(struct runtime *rt, const struct sandbox *s)
 
 	if (!fs_exists(dir) || (s->network == CRI_NS_POD && !is_namespace(net)))
 		return false;
-	return !s->pause_pid || (s->pause_start && process_start_time(s->pause_pid) == s->pause_start);
+	return !s->pause_pid ||
+	       (s->pause_start && process_start_time(s->pause_pid) == s->pause_start);
 }

@@ -58,7 +58,8 @@ int spawn_start(const struct spawn_opts *o, pid_t *ret_pid)
 	if (o->dir)
 		posix_spawn_file_actions_addchdir_np(&fa, o->dir);
 	if (r == 0)
-		r = -posix_spawn(ret_pid, o->path, &fa, &attr, o->argv, o->envp ? o->envp : environ);
+		r = -posix_spawn(
+			ret_pid, o->path, &fa, &attr, o->argv, o->envp ? o->envp : environ);
 	for (size_t i = 0; i < o->n_fds; i++)
 		fd_close(&parked[i]);
 	posix_spawn_file_actions_destroy(&fa);
@@ -130,7 +131,8 @@ static void pump_write(struct pump *p)
 static bool pump_run(struct pump *p, int64_t deadline_ms)
 {
 	while (p->in >= 0 || p->out >= 0 || p->err >= 0) {
-		struct pollfd v[3] = {{p->in, POLLOUT, 0}, {p->out, POLLIN, 0}, {p->err, POLLIN, 0}};
+		struct pollfd v[3] = {
+			{p->in, POLLOUT, 0}, {p->out, POLLIN, 0}, {p->err, POLLIN, 0}};
 		int64_t left = deadline_ms < 0 ? -1 : MAX(deadline_ms - now_ms(), 0);
 		int r = poll(v, 3, left);
 
@@ -150,7 +152,8 @@ static bool pump_run(struct pump *p, int64_t deadline_ms)
 	return true;
 }
 
-int spawn_run(const struct spawn_opts *o, struct str input, struct buf *out, struct buf *errout, int timeout_ms)
+int spawn_run(const struct spawn_opts *o, struct str input, struct buf *out, struct buf *errout,
+	int timeout_ms)
 {
 	int in[2] = {-1, -1}, ou[2] = {-1, -1}, er[2] = {-1, -1};
 	int64_t deadline_ms = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;

@@ -6,9 +6,10 @@
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static const struct str default_masked[] = {S("/proc/asound"), S("/proc/acpi"), S("/proc/interrupts"), S("/proc/kcore"),
-	S("/proc/keys"), S("/proc/latency_stats"), S("/proc/timer_list"), S("/proc/timer_stats"), S("/proc/sched_debug"),
-	S("/proc/scsi"), S("/sys/firmware"), S("/sys/devices/virtual/powercap")};
+static const struct str default_masked[] = {S("/proc/asound"), S("/proc/acpi"),
+	S("/proc/interrupts"), S("/proc/kcore"), S("/proc/keys"), S("/proc/latency_stats"),
+	S("/proc/timer_list"), S("/proc/timer_stats"), S("/proc/sched_debug"), S("/proc/scsi"),
+	S("/sys/firmware"), S("/sys/devices/virtual/powercap")};
 static const struct str default_readonly[] = {
 	S("/proc/bus"), S("/proc/fs"), S("/proc/irq"), S("/proc/sys"), S("/proc/sysrq-trigger")};
 
@@ -19,7 +20,8 @@ static void strs_of(const struct json_value *v, struct arena *a, struct str_vec 
 			ARENA_PUSH(a, to, arena_str(a, v->items.v[i]->text));
 }
 
-int image_defaults_parse(struct str config, struct arena *a, struct image_defaults *ret, struct err *err)
+int image_defaults_parse(
+	struct str config, struct arena *a, struct image_defaults *ret, struct err *err)
 {
 	struct image_defaults d = {0};
 	struct json_value *root, *c, *volumes;
@@ -94,7 +96,8 @@ static void write_env(const struct spec_input *in, struct arena *a, struct jout 
 	for (size_t i = 0; i < in->cfg->envs.n; i++) {
 		const struct str_pair *p = &in->cfg->envs.v[i];
 
-		jout_str(j, NULL, arena_fmt(a, STR_FMT "=" STR_FMT, STR_ARG(p->key), STR_ARG(p->value)));
+		jout_str(j, NULL,
+			arena_fmt(a, STR_FMT "=" STR_FMT, STR_ARG(p->key), STR_ARG(p->value)));
 	}
 	jout_close(j, ']');
 }
@@ -114,7 +117,8 @@ static int resolve_caps(const struct spec_input *in, uint64_t *ret, struct err *
 		int n = cap_number(add->v[i]);
 
 		if (n < 0 && !str_ieq(add->v[i], S("ALL")))
-			return err_bad_request(err, "unknown capability \"" STR_FMT "\" to add", STR_ARG(add->v[i]));
+			return err_bad_request(err, "unknown capability \"" STR_FMT "\" to add",
+				STR_ARG(add->v[i]));
 		if (n >= 0)
 			caps |= 1ULL << n;
 	}
@@ -122,7 +126,8 @@ static int resolve_caps(const struct spec_input *in, uint64_t *ret, struct err *
 		int n = cap_number(drop->v[i]);
 
 		if (n < 0 && !str_ieq(drop->v[i], S("ALL")))
-			return err_bad_request(err, "unknown capability \"" STR_FMT "\" to drop", STR_ARG(drop->v[i]));
+			return err_bad_request(err, "unknown capability \"" STR_FMT "\" to drop",
+				STR_ARG(drop->v[i]));
 		if (n >= 0)
 			caps &= ~(1ULL << n);
 	}
@@ -151,7 +156,8 @@ static void write_apparmor(const struct spec_input *in, struct jout *j)
 		jout_str(j, "apparmorProfile", in->cfg->apparmor.path);
 }
 
-static int write_process(const struct spec_input *in, struct arena *a, struct jout *j, struct err *err)
+static int write_process(
+	const struct spec_input *in, struct arena *a, struct jout *j, struct err *err)
 {
 	struct str cwd = in->cfg->working_dir.n ? in->cfg->working_dir : in->image->working_dir;
 	uint64_t caps = 0;
@@ -247,7 +253,8 @@ static void write_paths(const struct spec_input *in, struct jout *j)
 	if (!masked.n)
 		masked = (struct str_vec){(struct str *)default_masked, ARRAY_SIZE(default_masked)};
 	if (!readonly.n)
-		readonly = (struct str_vec){(struct str *)default_readonly, ARRAY_SIZE(default_readonly)};
+		readonly = (struct str_vec){
+			(struct str *)default_readonly, ARRAY_SIZE(default_readonly)};
 	jout_strs(j, "maskedPaths", &masked);
 	jout_strs(j, "readonlyPaths", &readonly);
 }
@@ -266,7 +273,8 @@ static const char *root_propagation(const struct spec_input *in)
 	return p;
 }
 
-static int write_linux(const struct spec_input *in, struct arena *a, struct jout *j, struct err *err)
+static int write_linux(
+	const struct spec_input *in, struct arena *a, struct jout *j, struct err *err)
 {
 	const char *propagation = root_propagation(in);
 	int r;
@@ -306,11 +314,12 @@ int spec_write(const struct spec_input *in, struct arena *a, struct buf *out, st
 	if (r < 0)
 		return r;
 	jout_close(&j, '}');
-	return buf_failed(out) ? err_bad_request(err, "the container's configuration is too large") : 0;
+	return buf_failed(out) ? err_bad_request(err, "the container's configuration is too large")
+			       : 0;
 }
 
-int spec_write_exec(struct str config, const struct str_vec *command, bool tty, struct arena *a, struct buf *out,
-	struct err *err)
+int spec_write_exec(struct str config, const struct str_vec *command, bool tty, struct arena *a,
+	struct buf *out, struct err *err)
 {
 	struct json_value *root, *process, *args;
 	int r = json_parse(config, a, &root, err);
@@ -319,7 +328,8 @@ int spec_write_exec(struct str config, const struct str_vec *command, bool tty, 
 		return r;
 	process = json_getc(root, "process");
 	if (!process || process->kind != JSON_OBJECT)
-		return err_internal(err, "the container's configuration names no process");
+		return err_fmt(err, 500, "InternalError",
+			"the container's configuration names no process");
 	args = json_new(a, JSON_ARRAY);
 	for (size_t i = 0; i < command->n; i++)
 		json_append(a, args, json_new_string(a, command->v[i]));

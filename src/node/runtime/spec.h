@@ -14,7 +14,8 @@ struct image_defaults {
 	struct str_vec entrypoint, cmd, env, volumes;
 	struct str user, working_dir, stop_signal;
 };
-int image_defaults_parse(struct str config, struct arena *a, struct image_defaults *ret, struct err *err);
+int image_defaults_parse(
+	struct str config, struct arena *a, struct image_defaults *ret, struct err *err);
 
 struct spec_input {
 	const struct cri_container_config *cfg;
@@ -25,7 +26,7 @@ struct spec_input {
 	struct str cgroups_path;
 	/* namespaces to enter; NULL: the host's */
 	const char *ipc_path, *net_path, *uts_path;
-	const char *pid_path;   /* with pid_private false: NULL the host's */
+	const char *pid_path; /* with pid_private false: NULL the host's */
 	bool pid_private;
 	const char *shm_path, *resolv_path, *hostname_path; /* bind-mounted when not NULL */
 	int oom_score_adj_min;
@@ -35,15 +36,16 @@ struct spec_input {
 };
 /* The command line: 400 "no command specified" when there is none. */
 int spec_write(const struct spec_input *in, struct arena *a, struct buf *out, struct err *err);
-/* process.json for `exec`: the container's process with another command line. config: its config.json. */
-int spec_write_exec(struct str config, const struct str_vec *command, bool tty, struct arena *a, struct buf *out,
-	struct err *err);
+/* process.json for `exec`: the container's process with another command line. config: its
+ * config.json. */
+int spec_write_exec(struct str config, const struct str_vec *command, bool tty, struct arena *a,
+	struct buf *out, struct err *err);
 
 /* caps.c */
 uint64_t caps_default(void);
-int cap_number(struct str name); /* with or without CAP_; -1 unknown */
+int cap_number(struct str name);  /* with or without CAP_; -1 unknown */
 const char *cap_name(int number); /* "CAP_CHOWN", NULL above the last */
-uint64_t caps_ours(void);        /* permitted to this process */
+uint64_t caps_ours(void);         /* permitted to this process */
 
 struct jout;
 /* mounts.c, devices.c, seccomp.c: their members of the configuration */

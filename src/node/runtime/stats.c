@@ -37,13 +37,17 @@ static uint64_t field(struct str text, const char *word)
 	return 0;
 }
 
-static bool read_cgroup(struct arena *a, const char *controller, struct str cgroup, const char *file, struct str *ret)
+static bool read_cgroup(struct arena *a, const char *controller, struct str cgroup,
+	const char *file, struct str *ret)
 {
-	return fs_read(arena_fmt(a, "/sys/fs/cgroup%s" STR_FMT "/%s", controller, STR_ARG(cgroup), file).p, CGROUP_FILE_MAX, a,
-		       ret) == 0;
+	return fs_read(arena_fmt(a, "/sys/fs/cgroup%s" STR_FMT "/%s", controller, STR_ARG(cgroup),
+			       file)
+			       .p,
+		       CGROUP_FILE_MAX, a, ret) == 0;
 }
 
-static void set_memory(struct cri_container_stats *st, uint64_t usage, uint64_t inactive, uint64_t rss)
+static void set_memory(
+	struct cri_container_stats *st, uint64_t usage, uint64_t inactive, uint64_t rss)
 {
 	st->memory_usage = usage;
 	st->memory_working_set = usage > inactive ? usage - inactive : 0;
@@ -59,7 +63,8 @@ static void read_v1(struct stats_item *s, struct arena *a)
 	if (!read_cgroup(a, "/memory", s->cgroup, "memory.usage_in_bytes", &usage) ||
 		!read_cgroup(a, "/memory", s->cgroup, "memory.stat", &stat))
 		return;
-	set_memory(&s->st, strtoull(usage.p, NULL, 10), field(stat, "total_inactive_file"), field(stat, "total_rss"));
+	set_memory(&s->st, strtoull(usage.p, NULL, 10), field(stat, "total_inactive_file"),
+		field(stat, "total_rss"));
 	s->st.page_faults = field(stat, "total_pgfault");
 	s->st.major_page_faults = field(stat, "total_pgmajfault");
 }
@@ -70,9 +75,11 @@ static void read_v2(struct stats_item *s, struct arena *a)
 
 	if (read_cgroup(a, "", s->cgroup, "cpu.stat", &cpu))
 		s->st.cpu_usage_ns = field(cpu, "usage_usec") * 1000;
-	if (!read_cgroup(a, "", s->cgroup, "memory.current", &usage) || !read_cgroup(a, "", s->cgroup, "memory.stat", &stat))
+	if (!read_cgroup(a, "", s->cgroup, "memory.current", &usage) ||
+		!read_cgroup(a, "", s->cgroup, "memory.stat", &stat))
 		return;
-	set_memory(&s->st, strtoull(usage.p, NULL, 10), field(stat, "inactive_file"), field(stat, "anon"));
+	set_memory(&s->st, strtoull(usage.p, NULL, 10), field(stat, "inactive_file"),
+		field(stat, "anon"));
 	s->st.page_faults = field(stat, "pgfault");
 	s->st.major_page_faults = field(stat, "pgmajfault");
 }
@@ -91,7 +98,8 @@ static void stats_run(struct job *job)
 			read_v2(&j->v[i], &a);
 		else
 			read_v1(&j->v[i], &a);
-		fs_usage(j->v[i].upper.p, INODES_MAX, &j->v[i].st.fs_used_bytes, &j->v[i].st.fs_inodes_used);
+		fs_usage(j->v[i].upper.p, INODES_MAX, &j->v[i].st.fs_used_bytes,
+			&j->v[i].st.fs_inodes_used);
 	}
 }
 
@@ -175,7 +183,8 @@ static void write_limits(const struct cri_resources *r, struct buf *b)
 static void update_run(struct job *job)
 {
 	struct update_job *j = container_of(job, struct update_job, job);
-	char *argv[] = {j->rt->oci.path, "--root", j->rt->oci_dir, "update", "--resources", "-", j->ct->id, NULL};
+	char *argv[] = {j->rt->oci.path, "--root", j->rt->oci_dir, "update", "--resources", "-",
+		j->ct->id, NULL};
 	struct spawn_opts opts = {.path = j->rt->oci.path, .argv = argv};
 	struct buf in CLEANUP(buf_release) = {0}, out CLEANUP(buf_release) = {0};
 	int r;
@@ -187,7 +196,8 @@ static void update_run(struct job *job)
 	if (r < 0)
 		err_errno(&j->err, -r, "cannot update the container's limits");
 	else if (r > 0)
-		err_internal(&j->err, "cannot update the container's limits: " STR_FMT,
+		err_fmt(&j->err, 500, "InternalError",
+			"cannot update the container's limits: " STR_FMT,
 			STR_ARG(out.n ? str_trim(buf_str(&out)) : S("no reason given")));
 }
 
@@ -226,8 +236,8 @@ static void update_done(struct job *job)
 	free(j);
 }
 
-void container_update_resources(struct cri *cri, struct str id, const struct cri_resources *r, cri_done *done,
-	void *user_data)
+void container_update_resources(struct cri *cri, struct str id, const struct cri_resources *r,
+	cri_done *done, void *user_data)
 {
 	struct runtime *rt = runtime_of(cri);
 	struct container *c = container_find(rt, id);

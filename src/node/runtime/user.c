@@ -87,7 +87,8 @@ static bool listed(struct str members, struct str name)
 }
 
 /* The groups that /etc/group puts this name in (supplementalGroupsPolicy Merge). */
-static void add_member_groups(struct arena *a, struct str group, struct str name, struct user_ids *u)
+static void add_member_groups(
+	struct arena *a, struct str group, struct str name, struct user_ids *u)
 {
 	struct str f[4];
 	int64_t gid;
@@ -99,13 +100,13 @@ static void add_member_groups(struct arena *a, struct str group, struct str name
 
 static int unknown(const char *what, struct str name, struct err *err)
 {
-	return err_bad_request(err, "unable to find %s " STR_FMT ": no matching entries in %s file", what, STR_ARG(name),
-		*what == 'u' ? "passwd" : "group");
+	return err_bad_request(err, "unable to find %s " STR_FMT ": no matching entries in %s file",
+		what, STR_ARG(name), *what == 'u' ? "passwd" : "group");
 }
 
 /* "user[:group]", each a name or a number. */
-static int from_text(struct str text, struct str passwd, struct str group, struct passwd_entry *e, struct user_ids *u,
-	bool *ret_has_gid, struct err *err)
+static int from_text(struct str text, struct str passwd, struct str group, struct passwd_entry *e,
+	struct user_ids *u, bool *ret_has_gid, struct err *err)
 {
 	struct str user, group_name;
 	bool with_group = str_cut(text, ':', &user, &group_name);
@@ -121,13 +122,14 @@ static int from_text(struct str text, struct str passwd, struct str group, struc
 	}
 	u->gid = found ? e->gid : 0;
 	*ret_has_gid = with_group && group_name.n;
-	if (*ret_has_gid && str_to_i64(group_name, &u->gid) < 0 && !find_group(group, group_name, &u->gid))
+	if (*ret_has_gid && str_to_i64(group_name, &u->gid) < 0 &&
+		!find_group(group, group_name, &u->gid))
 		return unknown("group", group_name, err);
 	return 0;
 }
 
-int user_resolve(const struct cri_user *u, struct str image_user, struct str passwd, struct str group, struct arena *a,
-	struct user_ids *ret, struct err *err)
+int user_resolve(const struct cri_user *u, struct str image_user, struct str passwd,
+	struct str group, struct arena *a, struct user_ids *ret, struct err *err)
 {
 	struct passwd_entry e = {0};
 	struct user_ids ids = {0};

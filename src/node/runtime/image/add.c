@@ -1,4 +1,5 @@
-/* add.c: a new image into the store: layers are unpacked aside, then moved into place under the lock. */
+/* add.c: a new image into the store: layers are unpacked aside, then moved into place under the
+ * lock. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -12,7 +13,8 @@
 #include "node/runtime/image/store_int.h"
 #include "node/runtime/image/unpack.h"
 
-int image_add_begin(const struct image_store *s, struct arena *a, struct image_add *add, struct err *err)
+int image_add_begin(
+	const struct image_store *s, struct arena *a, struct image_add *add, struct err *err)
 {
 	uint64_t random;
 	int r;
@@ -48,7 +50,9 @@ static struct str next_chain(const struct image_add *add, struct str diff_id)
 
 	if (!l->n)
 		return arena_str(add->arena, diff_id);
-	sha256_of(arena_fmt(add->arena, STR_FMT " " STR_FMT, STR_ARG(l->v[l->n - 1]), STR_ARG(diff_id)), digest);
+	sha256_of(arena_fmt(add->arena, STR_FMT " " STR_FMT, STR_ARG(l->v[l->n - 1]),
+			  STR_ARG(diff_id)),
+		digest);
 	return arena_strc(add->arena, digest);
 }
 
@@ -57,7 +61,8 @@ static bool layer_read(const char *dir, struct str chain, uint64_t *ret_size, st
 {
 	struct str text, head, rest;
 
-	if (fs_read(arena_fmt(a, "%s/chain", dir).p, 256, a, &text) < 0 || !str_cut(text, ' ', &head, &rest))
+	if (fs_read(arena_fmt(a, "%s/chain", dir).p, 256, a, &text) < 0 ||
+		!str_cut(text, ' ', &head, &rest))
 		return false;
 	return str_eq(head, chain) && str_to_u64(rest, ret_size) == 0;
 }
@@ -91,9 +96,11 @@ static size_t open_lower(struct image_add *add, int fds[IMAGE_LAYERS_MAX])
 
 	for (size_t i = add->image.layers.n; i-- > 0;) {
 		struct str chain = add->image.layers.v[i];
-		const char *dir = str_vec_has(&add->fresh, chain) ? fresh_dir(add, chain) :
-								     image_layer_dir(add->store, chain, add->arena);
-		int fd = open(arena_fmt(add->arena, "%s/fs", dir).p, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		const char *dir = str_vec_has(&add->fresh, chain)
+					  ? fresh_dir(add, chain)
+					  : image_layer_dir(add->store, chain, add->arena);
+		int fd = open(
+			arena_fmt(add->arena, "%s/fs", dir).p, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 		if (fd >= 0)
 			fds[n++] = fd;
@@ -101,8 +108,8 @@ static size_t open_lower(struct image_add *add, int fds[IMAGE_LAYERS_MAX])
 	return n;
 }
 
-static int unpack_checked(struct image_add *add, const char *dir, struct str diff_id, struct inflate *in,
-	struct err *err)
+static int unpack_checked(struct image_add *add, const char *dir, struct str diff_id,
+	struct inflate *in, struct err *err)
 {
 	int lower[IMAGE_LAYERS_MAX], r;
 	int root CLEANUP(fd_close) = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -121,8 +128,8 @@ static int unpack_checked(struct image_add *add, const char *dir, struct str dif
 	if (r < 0)
 		return err_bad_request(err, "broken layer: %s", strerror(-r));
 	if (!str_eqc(diff_id, digest))
-		return err_bad_request(
-			err, "layer has digest %s, its image says " STR_FMT, digest, STR_ARG(diff_id));
+		return err_bad_request(err, "layer has digest %s, its image says " STR_FMT, digest,
+			STR_ARG(diff_id));
 	return 0;
 }
 
@@ -134,7 +141,8 @@ static uint64_t dir_bytes(const char *dir)
 	return bytes;
 }
 
-int image_add_layer(struct image_add *add, struct str diff_id, struct byte_source *from, struct err *err)
+int image_add_layer(
+	struct image_add *add, struct str diff_id, struct byte_source *from, struct err *err)
 {
 	struct str chain = next_chain(add, diff_id);
 	const char *dir = fresh_dir(add, chain), *fs = arena_fmt(add->arena, "%s/fs", dir).p;
@@ -175,14 +183,16 @@ static int place_layers(struct image_add *add, struct err *err)
 		if (fs_exists(dir))
 			fs_remove_tree(dir); /* half of one, from a power cut */
 		if (!str_vec_has(&add->fresh, chain))
-			return err_fmt(err, 409, "Conflict", "a layer of the image was removed meanwhile; try again");
+			return err_fmt(err, 409, "Conflict",
+				"a layer of the image was removed meanwhile; try again");
 		if (rename(fresh_dir(add, chain), dir) < 0)
 			return err_errno(err, errno, "cannot move a layer to %s", dir);
 	}
 	return 0;
 }
 
-static int put_blob(struct image_add *add, struct str content, struct str *ret_digest, struct err *err)
+static int put_blob(
+	struct image_add *add, struct str content, struct str *ret_digest, struct err *err)
 {
 	char digest[72];
 	int r;
@@ -231,8 +241,9 @@ static void index_add(struct image_add *add, struct image_index *idx, const stru
 			ARENA_PUSH(add->arena, &m->digests, digests->v[i]);
 }
 
-int image_add_commit(struct image_add *add, struct str config, struct str manifest, const struct str_vec *tags,
-	const struct str_vec *digests, struct str *ret_id, struct err *err)
+int image_add_commit(struct image_add *add, struct str config, struct str manifest,
+	const struct str_vec *tags, const struct str_vec *digests, struct str *ret_id,
+	struct err *err)
 {
 	int lock CLEANUP(fd_close) = -1, r;
 	struct json_value *root;

@@ -1,6 +1,7 @@
 /*
- * archive.c: `docker save` and OCI archives. The archive is read once, in whatever order its members stand: each goes to a
- * file of its own, then manifest.json (docker) or index.json (OCI image layout) says what they are.
+ * archive.c: `docker save` and OCI archives. The archive is read once, in whatever order its
+ * members stand: each goes to a file of its own, then manifest.json (docker) or index.json (OCI
+ * image layout) says what they are.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -62,7 +63,8 @@ static struct str member_name(struct str s)
 	}
 }
 
-/* A link's target relative to the directory of the link: "../x/layer.tar" as old `docker save` writes. */
+/* A link's target relative to the directory of the link: "../x/layer.tar" as old `docker save`
+ * writes. */
 static struct str link_target(struct arena *a, struct str from, struct str to)
 {
 	ssize_t slash = str_rchr(from, '/');
@@ -73,7 +75,8 @@ static struct str link_target(struct arena *a, struct str from, struct str to)
 		slash = str_rchr(dir, '/');
 		dir = slash < 0 ? S("") : str_sub(dir, 0, slash);
 	}
-	return dir.n ? arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(dir), STR_ARG(to)) : arena_str(a, to);
+	return dir.n ? arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(dir), STR_ARG(to))
+		     : arena_str(a, to);
 }
 
 static struct member *find_member(struct import *im, struct str name, int depth)
@@ -105,7 +108,8 @@ static int spool(struct import *im, struct member *m, struct err *err)
 	if (fd < 0)
 		return err_errno(err, errno, "cannot write %s", m->path.p);
 	hash = sha256_new();
-	while ((r = archive_read_data_block(im->archive, &p, &n, &at)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+	while ((r = archive_read_data_block(im->archive, &p, &n, &at)) == ARCHIVE_OK ||
+		r == ARCHIVE_WARN) {
 		if ((uint64_t)at != m->size || pwrite(fd, p, n, at) != (ssize_t)n) {
 			r = (uint64_t)at != m->size ? ARCHIVE_FATAL : -1000;
 			break;
@@ -116,7 +120,9 @@ static int spool(struct import *im, struct member *m, struct err *err)
 	sha256_end(hash, m->digest);
 	if (r == -1000)
 		return err_errno(err, errno, "cannot write %s", m->path.p);
-	return r == ARCHIVE_EOF ? 0 : err_bad_request(err, "broken archive at \"" STR_FMT "\"", STR_ARG(m->name));
+	return r == ARCHIVE_EOF ? 0
+				: err_bad_request(err, "broken archive at \"" STR_FMT "\"",
+					  STR_ARG(m->name));
 }
 
 static int read_member(struct import *im, struct archive_entry *e, struct err *err)
@@ -149,10 +155,12 @@ static int read_members(struct import *im, struct err *err)
 
 	archive_read_support_format_tar(im->archive);
 	if (archive_read_open(im->archive, im, NULL, read_cb, NULL) != ARCHIVE_OK)
-		return err_bad_request(err, "not an image archive: %s", archive_error_string(im->archive) ?: "no tar");
+		return err_bad_request(err, "not an image archive: %s",
+			archive_error_string(im->archive) ?: "no tar");
 	while ((r = archive_read_next_header(im->archive, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
 		if (im->members.n >= MEMBERS_MAX)
-			return err_bad_request(err, "the archive has more than %d members", MEMBERS_MAX);
+			return err_bad_request(
+				err, "the archive has more than %d members", MEMBERS_MAX);
 		r = read_member(im, e, err);
 		if (r < 0)
 			return r;
@@ -164,9 +172,12 @@ static int read_members(struct import *im, struct err *err)
 	return 0;
 }
 
-static int read_document(struct import *im, const struct member *m, struct str *ret, struct err *err)
+static int read_document(
+	struct import *im, const struct member *m, struct str *ret, struct err *err)
 {
-	int r = m->size > IMAGE_DOCUMENT_MAX ? -EFBIG : fs_read(m->path.p, IMAGE_DOCUMENT_MAX, im->arena, ret);
+	int r = m->size > IMAGE_DOCUMENT_MAX
+			? -EFBIG
+			: fs_read(m->path.p, IMAGE_DOCUMENT_MAX, im->arena, ret);
 
 	return r < 0 ? err_errno(err, -r, "archive member \"" STR_FMT "\"", STR_ARG(m->name)) : 0;
 }
@@ -178,8 +189,8 @@ struct found { /* one image of the archive */
 	struct str_vec tags, digests;
 };
 
-static int add_layers(struct import *im, struct image_add *add, const struct found *f, const struct str_vec *diff_ids,
-	struct err *err)
+static int add_layers(struct import *im, struct image_add *add, const struct found *f,
+	const struct str_vec *diff_ids, struct err *err)
 {
 	for (size_t i = 0; i < f->n_layers; i++) {
 		int fd CLEANUP(fd_close) = -1, r;
@@ -210,7 +221,8 @@ static int take(struct import *im, const struct found *f, struct err *err)
 	if (r < 0)
 		return r;
 	if (diff_ids.n != f->n_layers)
-		return err_bad_request(err, "the image has %zu layers, its configuration names %zu", f->n_layers, diff_ids.n);
+		return err_bad_request(err, "the image has %zu layers, its configuration names %zu",
+			f->n_layers, diff_ids.n);
 	r = image_add_begin(im->store, im->arena, &add, err);
 	if (r == 0)
 		r = add_layers(im, &add, f, &diff_ids, err);
@@ -220,7 +232,9 @@ static int take(struct import *im, const struct found *f, struct err *err)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < f->tags.n; i++)
-		ARENA_PUSH(im->arena, im->ret, arena_fmt(im->arena, STR_FMT " " STR_FMT, STR_ARG(id), STR_ARG(f->tags.v[i])));
+		ARENA_PUSH(im->arena, im->ret,
+			arena_fmt(im->arena, STR_FMT " " STR_FMT, STR_ARG(id),
+				STR_ARG(f->tags.v[i])));
 	if (!f->tags.n)
 		ARENA_PUSH(im->arena, im->ret, id);
 	return 0;
@@ -228,21 +242,26 @@ static int take(struct import *im, const struct found *f, struct err *err)
 
 /* --- docker save --- */
 
-static int docker_image(struct import *im, const struct json_value *v, struct found *f, struct err *err)
+static int docker_image(
+	struct import *im, const struct json_value *v, struct found *f, struct err *err)
 {
 	const struct json_value *layers = json_getc(v, "Layers"), *tags = json_getc(v, "RepoTags");
 	struct str config = json_get_str(v, "Config");
 
 	*f = (struct found){.config = find_member(im, config, 0)};
 	if (!config.n || !f->config)
-		return err_bad_request(err, "manifest.json names a configuration that is not in the archive: \"" STR_FMT "\"",
+		return err_bad_request(err,
+			"manifest.json names a configuration that is not in the archive: \"" STR_FMT
+			"\"",
 			STR_ARG(config));
 	if (!layers || layers->kind != JSON_ARRAY || layers->items.n > IMAGE_LAYERS_MAX)
 		return err_bad_request(err, "manifest.json has no proper list of layers");
 	for (size_t i = 0; i < layers->items.n; i++) {
 		f->layers[i] = find_member(im, layers->items.v[i]->text, 0);
 		if (!f->layers[i])
-			return err_bad_request(err, "manifest.json names a layer that is not in the archive: \"" STR_FMT "\"",
+			return err_bad_request(err,
+				"manifest.json names a layer that is not in the archive: \"" STR_FMT
+				"\"",
 				STR_ARG(layers->items.v[i]->text));
 	}
 	f->n_layers = layers->items.n;
@@ -266,8 +285,8 @@ static int import_docker(struct import *im, const struct member *m, struct err *
 
 	if (r < 0)
 		return r;
-	if (json_parse(text, im->arena, &root, NULL) < 0 || root->kind != JSON_ARRAY || !root->items.n ||
-		root->items.n > IMAGES_MAX)
+	if (json_parse(text, im->arena, &root, NULL) < 0 || root->kind != JSON_ARRAY ||
+		!root->items.n || root->items.n > IMAGES_MAX)
 		return err_bad_request(err, "the archive's manifest.json is not a list of images");
 	for (size_t i = 0; i < root->items.n && r == 0; i++) {
 		struct found f;
@@ -287,17 +306,23 @@ static struct member *find_blob(struct import *im, struct str digest)
 
 	if (!digest_valid(digest))
 		return NULL;
-	m = find_member(im, arena_fmt(im->arena, "blobs/sha256/" STR_FMT, STR_ARG(str_sub(digest, 7, digest.n))), 0);
+	m = find_member(im,
+		arena_fmt(
+			im->arena, "blobs/sha256/" STR_FMT, STR_ARG(str_sub(digest, 7, digest.n))),
+		0);
 	return m && str_eqc(digest, m->digest) ? m : NULL;
 }
 
 static int missing_blob(struct str digest, struct err *err)
 {
-	return err_bad_request(err, "the archive does not hold blob " STR_FMT ", or not with this digest", STR_ARG(digest));
+	return err_bad_request(err,
+		"the archive does not hold blob " STR_FMT ", or not with this digest",
+		STR_ARG(digest));
 }
 
 /* A descriptor may point at an index: then the entry for this machine. */
-static int oci_resolve(struct import *im, struct str digest, struct found *f, int depth, struct err *err)
+static int oci_resolve(
+	struct import *im, struct str digest, struct found *f, int depth, struct err *err)
 {
 	struct member *m = find_blob(im, digest);
 	struct manifest man;
@@ -314,7 +339,8 @@ static int oci_resolve(struct import *im, struct str digest, struct found *f, in
 		struct str chosen = manifest_choose(&man);
 
 		if (!chosen.n || depth > 3)
-			return err_bad_request(err, "no image for this machine's platform in the archive");
+			return err_bad_request(
+				err, "no image for this machine's platform in the archive");
 		return oci_resolve(im, chosen, f, depth + 1, err);
 	}
 	f->config = find_blob(im, man.config.digest);
@@ -376,10 +402,12 @@ static int import_found(struct import *im, struct err *err)
 		return import_docker(im, docker, err);
 	if (oci)
 		return import_oci(im, oci, err);
-	return err_bad_request(err, "not an image archive: neither manifest.json nor index.json in it");
+	return err_bad_request(
+		err, "not an image archive: neither manifest.json nor index.json in it");
 }
 
-int image_import(const struct image_store *s, int fd, struct arena *a, struct str_vec *ret, struct err *err)
+int image_import(
+	const struct image_store *s, int fd, struct arena *a, struct str_vec *ret, struct err *err)
 {
 	struct fd_source from = fd_source(fd);
 	struct import im = {.store = s, .arena = a, .ret = ret};

@@ -31,7 +31,8 @@ static int do_import(struct command *c)
 	for (int i = 0; i < c->n_args && code == 0; i++) {
 		struct err err CLEANUP(err_release) = {0};
 		struct str_vec got = {0};
-		int fd CLEANUP(fd_close) = strcmp(c->args[i], "-") ? open(c->args[i], O_RDONLY | O_CLOEXEC) : dup(0);
+		int fd CLEANUP(fd_close) =
+			strcmp(c->args[i], "-") ? open(c->args[i], O_RDONLY | O_CLOEXEC) : dup(0);
 
 		if (fd < 0) {
 			err_errno(&err, errno, "cannot read %s", c->args[i]);
@@ -83,7 +84,9 @@ static int do_ls(struct command *c)
 		struct str id = str_sub(m->id, 7, 19);
 
 		for (size_t k = 0; k < m->tags.n || k == 0; k++) {
-			struct str name = m->tags.n ? m->tags.v[k] : m->digests.n ? m->digests.v[0] : S("<none>");
+			struct str name = m->tags.n      ? m->tags.v[k]
+					  : m->digests.n ? m->digests.v[0]
+							 : S("<none>");
 
 			printf("%-64.*s %-13.*s ", STR_ARG(name), STR_ARG(id));
 			print_size(m->size);
@@ -117,7 +120,8 @@ static const struct {
 	{"rm", do_rm},
 };
 
-/* The pull secret comes on standard input, so that it is in no command line: {"username":…, "password":…, …}. */
+/* The pull secret comes on standard input, so that it is in no command line: {"username":…,
+ * "password":…, …}. */
 static int read_secret(struct command *c)
 {
 	char text[65536];
@@ -139,11 +143,13 @@ static int read_secret(struct command *c)
 static int add_mirrors(struct command *c, const struct flag_list *list)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		struct registry_mirror *v = ARENA_ARRAY(c->arena, struct registry_mirror, c->registry.n_mirrors + 1);
+		struct registry_mirror *v =
+			ARENA_ARRAY(c->arena, struct registry_mirror, c->registry.n_mirrors + 1);
 
 		if (c->registry.n_mirrors)
 			memcpy(v, c->registry.mirrors, c->registry.n_mirrors * sizeof(*v));
-		if (!str_cut(list->v[i], '=', &v[c->registry.n_mirrors].host, &v[c->registry.n_mirrors].url)) {
+		if (!str_cut(list->v[i], '=', &v[c->registry.n_mirrors].host,
+			    &v[c->registry.n_mirrors].url)) {
 			fprintf(stderr, "sampan image: --registry-mirror wants HOST=URL\n");
 			return -EINVAL;
 		}
@@ -164,15 +170,19 @@ int image_main(int argc, char **argv)
 	bool secret = false;
 	const struct flag flags[] = {
 		{"data-dir", FLAG_STRING, &data_dir, "DIR", "where the node keeps its data"},
-		{"registry-mirror", FLAG_LIST, &mirrors, "HOST=URL", "ask this registry first for images of HOST"},
-		{"ca-file", FLAG_STRING, &ca_file, "FILE", "more certificate authorities for registries"},
-		{"auth-stdin", FLAG_BOOL, &secret, NULL, "read credentials as JSON from standard input"},
+		{"registry-mirror", FLAG_LIST, &mirrors, "HOST=URL",
+			"ask this registry first for images of HOST"},
+		{"ca-file", FLAG_STRING, &ca_file, "FILE",
+			"more certificate authorities for registries"},
+		{"auth-stdin", FLAG_BOOL, &secret, NULL,
+			"read credentials as JSON from standard input"},
 		{NULL},
 	};
 	int r;
 
 	arena_init(&arena);
-	r = flags_parse(flags, "sampan image (import FILE… | pull REF | ls | rm REF…)", argc, argv, &rest);
+	r = flags_parse(
+		flags, "sampan image (import FILE… | pull REF | ls | rm REF…)", argc, argv, &rest);
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
 	c.store.dir = arena_fmt(&arena, "%s/runtime/images", data_dir).p;
@@ -180,7 +190,8 @@ int image_main(int argc, char **argv)
 	c.registry.ca_file = ca_file;
 	c.args = rest.v + 1;
 	c.n_args = rest.n - 1;
-	if (registries_conf_read(arena_fmt(&arena, "%s/registries.conf", data_dir).p, &arena, &c.registry, &err) < 0 ||
+	if (registries_conf_read(arena_fmt(&arena, "%s/registries.conf", data_dir).p, &arena,
+		    &c.registry, &err) < 0 ||
 		image_store_prepare(&c.store, &err) < 0)
 		return fail("", &err);
 	if (add_mirrors(&c, &mirrors) < 0 || (secret && read_secret(&c) < 0))
@@ -188,6 +199,7 @@ int image_main(int argc, char **argv)
 	for (size_t i = 0; rest.n && i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(commands[i].name, rest.v[0]))
 			return commands[i].run(&c);
-	fprintf(stderr, "usage: sampan image (import FILE… | pull REF | ls | rm REF…) [--data-dir DIR]\n");
+	fprintf(stderr,
+		"usage: sampan image (import FILE… | pull REF | ls | rm REF…) [--data-dir DIR]\n");
 	return 2;
 }

@@ -190,7 +190,9 @@ ssize_t inflate_next(struct inflate *i, const void **ret)
 		before = i->in_n - i->in_at;
 		if (before == 0 && !i->frame_open)
 			return 0;
-		n = i->format == GZIP ? step_gzip(i) : i->format == ZSTD ? step_zstd(i) : step_plain(i);
+		n = i->format == GZIP   ? step_gzip(i)
+		    : i->format == ZSTD ? step_zstd(i)
+					: step_plain(i);
 		if (n < 0)
 			return n;
 		if (n == 0 && before == i->in_n - i->in_at && i->in_end)

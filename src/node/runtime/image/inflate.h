@@ -1,6 +1,6 @@
 /*
- * inflate.h: a layer's bytes, decompressed as they are read (gzip, zstd or plain, told apart by their first bytes), with
- * the SHA-256 of the decompressed stream: its diff id.
+ * inflate.h: a layer's bytes, decompressed as they are read (gzip, zstd or plain, told apart by
+ * their first bytes), with the SHA-256 of the decompressed stream: its diff id.
  *
  * Blocks. Errors: -EBADMSG for broken compression, -EFBIG above the maximum, or the source's own.
  */
@@ -16,7 +16,8 @@ void sha256_add(struct sha256 *h, const void *p, size_t n);
 void sha256_end(struct sha256 *h, char ret[72]);
 void sha256_of(struct str bytes, char ret[72]);
 
-/* Where compressed bytes come from: up to n of them into p; 0 at the end, negative errno on failure. */
+/* Where compressed bytes come from: up to n of them into p; 0 at the end, negative errno on
+ * failure. */
 struct byte_source {
 	ssize_t (*read)(struct byte_source *s, void *p, size_t n);
 };
@@ -29,7 +30,8 @@ struct fd_source fd_source(int fd);
 struct inflate;
 struct inflate *inflate_new(struct byte_source *from, uint64_t out_max);
 void inflate_free(struct inflate *i);
-/* The next decompressed bytes, valid until the next call; 0 at the end, negative errno on failure. */
+/* The next decompressed bytes, valid until the next call; 0 at the end, negative errno on failure.
+ */
 ssize_t inflate_next(struct inflate *i, const void **ret);
 /* Reads what is left and gives the digest of all decompressed bytes. 0 or negative errno. */
 int inflate_digest(struct inflate *i, char ret[72]);

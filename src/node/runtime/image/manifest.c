@@ -38,14 +38,18 @@ static int parse_blob(const struct json_value *v, struct manifest_blob *to, stru
 	to->digest = json_get_str(v, "digest");
 	to->media_type = json_get_str(v, "mediaType");
 	if (!digest_valid(to->digest))
-		return err_bad_request(err, "the image's manifest has a broken digest \"" STR_FMT "\"", STR_ARG(to->digest));
+		return err_bad_request(err,
+			"the image's manifest has a broken digest \"" STR_FMT "\"",
+			STR_ARG(to->digest));
 	if (!size || size->kind != JSON_NUMBER || str_to_u64(size->text, &to->size) < 0 ||
 		to->size > IMAGE_LAYER_BYTES_MAX)
-		return err_bad_request(err, "the image's manifest has a broken size of " STR_FMT, STR_ARG(to->digest));
+		return err_bad_request(err, "the image's manifest has a broken size of " STR_FMT,
+			STR_ARG(to->digest));
 	return 0;
 }
 
-static int parse_index(const struct json_value *list, struct arena *a, struct manifest *m, struct err *err)
+static int parse_index(
+	const struct json_value *list, struct arena *a, struct manifest *m, struct err *err)
 {
 	if (list->kind != JSON_ARRAY || list->items.n > ENTRIES_MAX)
 		return err_bad_request(err, "the image's index is broken");
@@ -80,7 +84,8 @@ int manifest_parse(struct str text, struct arena *a, struct manifest *ret, struc
 		return err_bad_request(err, "the image's manifest is not a JSON object");
 	version = json_getc(root, "schemaVersion");
 	if (version && str_eqc(version->text, "1"))
-		return err_bad_request(err, "the image's manifest is of schema 1, which is not supported any more");
+		return err_bad_request(err,
+			"the image's manifest is of schema 1, which is not supported any more");
 	list = json_getc(root, "manifests");
 	if (list) {
 		r = parse_index(list, a, &m, err);
@@ -103,7 +108,8 @@ int manifest_parse(struct str text, struct arena *a, struct manifest *ret, struc
 	return r;
 }
 
-/* An exact match first; then an entry that says no platform. arm: the highest variant the table lists first. */
+/* An exact match first; then an entry that says no platform. arm: the highest variant the table
+ * lists first. */
 struct str manifest_choose(const struct manifest *index)
 {
 	const char *arch = manifest_architecture();

@@ -1,5 +1,6 @@
 /*
- * manifest.h: image manifests and indexes (OCI image spec 1.1; docker's schema 2 and manifest list).
+ * manifest.h: image manifests and indexes (OCI image spec 1.1; docker's schema 2 and manifest
+ * list).
  */
 #ifndef SAMPAN_IMAGE_MANIFEST_H
 #define SAMPAN_IMAGE_MANIFEST_H
@@ -34,7 +35,8 @@ struct manifest {
 
 /* 400 on anything else (schema 1 is named as such). Strings live in the arena or in text. */
 int manifest_parse(struct str text, struct arena *a, struct manifest *ret, struct err *err);
-struct str manifest_choose(const struct manifest *index); /* the digest for this machine, or {NULL,0} */
-const char *manifest_architecture(void);                  /* amd64, arm64, arm … */
+struct str manifest_choose(
+	const struct manifest *index);   /* the digest for this machine, or {NULL,0} */
+const char *manifest_architecture(void); /* amd64, arm64, arm … */
 
 #endif

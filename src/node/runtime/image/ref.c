@@ -68,7 +68,8 @@ static bool host_valid(struct str host)
 		return host.n > 3;
 	}
 	for (size_t i = 0; i < host.n; i++) {
-		bool edge = i == 0 || i + 1 == host.n || host.p[i - 1] == '.' || host.p[i + 1] == '.';
+		bool edge =
+			i == 0 || i + 1 == host.n || host.p[i - 1] == '.' || host.p[i + 1] == '.';
 
 		if (!is_alnum(host.p[i]) && !(!edge && host.p[i] == '-') &&
 			!(host.p[i] == '.' && i > 0 && i + 1 < host.n && host.p[i - 1] != '.'))
@@ -105,7 +106,8 @@ static bool tag_valid(struct str tag)
 
 static int invalid(struct str text, const char *why, struct err *err)
 {
-	return err_fmt(err, 400, "InvalidImageName", "couldn't parse image name \"" STR_FMT "\": %s", STR_ARG(text), why);
+	return err_fmt(err, 400, "InvalidImageName",
+		"couldn't parse image name \"" STR_FMT "\": %s", STR_ARG(text), why);
 }
 
 /* Takes the domain off the front; docker's is the default. */
@@ -114,7 +116,8 @@ static void split_domain(struct str name, struct arena *a, struct image_ref *r)
 	struct str head, rest;
 
 	if (str_cut(name, '/', &head, &rest) &&
-		(str_chr(head, '.') >= 0 || str_chr(head, ':') >= 0 || str_eqc(head, "localhost"))) {
+		(str_chr(head, '.') >= 0 || str_chr(head, ':') >= 0 ||
+			str_eqc(head, "localhost"))) {
 		r->domain = arena_str(a, head);
 		r->path = arena_str(a, rest);
 	} else {
@@ -153,8 +156,10 @@ int image_ref_parse(struct str text, struct arena *a, struct image_ref *ret, str
 	split_domain(name, a, &r);
 	for (size_t i = 0; i < r.path.n; i++)
 		if (r.path.p[i] >= 'A' && r.path.p[i] <= 'Z')
-			return invalid(text, "invalid reference format: repository name must be lowercase", err);
-	if (!domain_valid(r.domain) || !path_valid(r.path) || r.domain.n + 1 + r.path.n > NAME_MAX_BYTES)
+			return invalid(text,
+				"invalid reference format: repository name must be lowercase", err);
+	if (!domain_valid(r.domain) || !path_valid(r.path) ||
+		r.domain.n + 1 + r.path.n > NAME_MAX_BYTES)
 		return invalid(text, "invalid reference format", err);
 	r.digest = arena_str(a, digest);
 	r.tag = tag.n ? arena_str(a, tag) : digest.n ? (struct str){0} : S("latest");
@@ -164,10 +169,12 @@ int image_ref_parse(struct str text, struct arena *a, struct image_ref *ret, str
 
 struct str image_ref_tagged(const struct image_ref *r, struct arena *a)
 {
-	return arena_fmt(a, STR_FMT "/" STR_FMT ":" STR_FMT, STR_ARG(r->domain), STR_ARG(r->path), STR_ARG(r->tag));
+	return arena_fmt(a, STR_FMT "/" STR_FMT ":" STR_FMT, STR_ARG(r->domain), STR_ARG(r->path),
+		STR_ARG(r->tag));
 }
 
 struct str image_ref_digested(const struct image_ref *r, struct str digest, struct arena *a)
 {
-	return arena_fmt(a, STR_FMT "/" STR_FMT "@" STR_FMT, STR_ARG(r->domain), STR_ARG(r->path), STR_ARG(digest));
+	return arena_fmt(a, STR_FMT "/" STR_FMT "@" STR_FMT, STR_ARG(r->domain), STR_ARG(r->path),
+		STR_ARG(digest));
 }

@@ -1,4 +1,5 @@
-/* registry.c: pulls from OCI registries (distribution spec 1.1) with libcurl. Runs in a process of its own. */
+/* registry.c: pulls from OCI registries (distribution spec 1.1) with libcurl. Runs in a process of
+ * its own. */
 #include <ctype.h>
 #include <curl/curl.h>
 #include <fcntl.h>
@@ -13,11 +14,18 @@
 #include "node/runtime/image/manifest.h"
 #include "node/runtime/image/ref.h"
 
-enum { CONNECT_TIMEOUT_S = 30, STALL_S = 60, REDIRECTS_MAX = 10, ERROR_TEXT_MAX = 2048, TOKEN_MAX = 65536 };
+enum {
+	CONNECT_TIMEOUT_S = 30,
+	STALL_S = 60,
+	REDIRECTS_MAX = 10,
+	ERROR_TEXT_MAX = 2048,
+	TOKEN_MAX = 65536
+};
 
-#define ACCEPT                                                                                            \
-	"Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "   \
-	"application/vnd.docker.distribution.manifest.list.v2+json, "                                     \
+#define ACCEPT                                                                                     \
+	"Accept: application/vnd.oci.image.index.v1+json, "                                        \
+	"application/vnd.oci.image.manifest.v1+json, "                                             \
+	"application/vnd.docker.distribution.manifest.list.v2+json, "                              \
 	"application/vnd.docker.distribution.manifest.v2+json"
 
 struct client {
@@ -25,19 +33,19 @@ struct client {
 	const struct registry_opts *o;
 	struct arena *arena;
 	CURL *curl;
-	struct str base;    /* https://registry-1.docker.io */
-	struct str path;    /* library/busybox */
-	struct str bearer;  /* token; empty none yet */
-	bool basic;         /* the registry asked for Basic */
+	struct str base;   /* https://registry-1.docker.io */
+	struct str path;   /* library/busybox */
+	struct str bearer; /* token; empty none yet */
+	bool basic;        /* the registry asked for Basic */
 	bool insecure;
-	bool official;      /* not a mirror: credentials go here */
+	bool official; /* not a mirror: credentials go here */
 };
 
 struct answer {
 	long status;
 	struct str challenge, digest_header;
-	struct buf body;    /* up to its maximum */
-	int fd;             /* -1: into body */
+	struct buf body; /* up to its maximum */
+	int fd;          /* -1: into body */
 	uint64_t written, max;
 	bool too_large;
 	struct arena *arena;
@@ -106,7 +114,8 @@ static void set_common(struct client *c, struct answer *r, const char *url)
 	curl_easy_reset(c->curl);
 	curl_easy_setopt(c->curl, CURLOPT_URL, url);
 	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c->curl, CURLOPT_REDIR_PROTOCOLS_STR, c->insecure ? "http,https" : "https");
+	curl_easy_setopt(
+		c->curl, CURLOPT_REDIR_PROTOCOLS_STR, c->insecure ? "http,https" : "https");
 	curl_easy_setopt(c->curl, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
 	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
@@ -133,11 +142,13 @@ static struct str credentials(struct client *c)
 	if (!c->official)
 		return (struct str){0};
 	if (c->o->username.n)
-		return arena_fmt(c->arena, STR_FMT ":" STR_FMT, STR_ARG(c->o->username), STR_ARG(c->o->password));
+		return arena_fmt(c->arena, STR_FMT ":" STR_FMT, STR_ARG(c->o->username),
+			STR_ARG(c->o->password));
 	return (struct str){0};
 }
 
-static int perform(struct client *c, struct answer *r, const char *url, struct curl_slist *headers, struct err *err)
+static int perform(struct client *c, struct answer *r, const char *url, struct curl_slist *headers,
+	struct err *err)
 {
 	CURLcode code;
 
@@ -145,15 +156,18 @@ static int perform(struct client *c, struct answer *r, const char *url, struct c
 	code = curl_easy_perform(c->curl);
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &r->status);
 	if (r->too_large)
-		return err_internal(err, "failed to do request: %s sends more than it may", url);
+		return err_fmt(err, 500, "InternalError",
+			"failed to do request: %s sends more than it may", url);
 	if (code != CURLE_OK)
-		return err_internal(err, "failed to do request: %s: %s", url, r->error[0] ? r->error : curl_easy_strerror(code));
+		return err_fmt(err, 500, "InternalError", "failed to do request: %s: %s", url,
+			r->error[0] ? r->error : curl_easy_strerror(code));
 	return 0;
 }
 
 static void answer_init(struct client *c, struct answer *r, int fd, uint64_t written, uint64_t max)
 {
-	*r = (struct answer){.arena = c->arena, .curl = c->curl, .fd = fd, .written = written, .max = max};
+	*r = (struct answer){
+		.arena = c->arena, .curl = c->curl, .fd = fd, .written = written, .max = max};
 	buf_init(&r->body, IMAGE_DOCUMENT_MAX);
 }
 
@@ -180,16 +194,20 @@ static int status_error(struct client *c, const struct answer *r, const char *ur
 	const char *sep = words.n ? ": " : "";
 
 	if (r->status == 404)
-		return err_fmt(err, 404, "NotFound", "%s: not found%s" STR_FMT, url, sep, STR_ARG(words));
+		return err_fmt(
+			err, 404, "NotFound", "%s: not found%s" STR_FMT, url, sep, STR_ARG(words));
 	if (r->status == 401)
 		return err_fmt(err, 401, "Unauthorized",
-			"pull access denied, repository does not exist or may require authorization: authorization failed: "
+			"pull access denied, repository does not exist or may require "
+			"authorization: authorization failed: "
 			"no basic auth credentials%s" STR_FMT,
 			sep, STR_ARG(words));
 	if (r->status == 403)
-		return err_fmt(err, 403, "Forbidden", "pull access denied: insufficient_scope: authorization failed%s" STR_FMT,
+		return err_fmt(err, 403, "Forbidden",
+			"pull access denied: insufficient_scope: authorization failed%s" STR_FMT,
 			sep, STR_ARG(words));
-	return err_internal(err, "unexpected status from GET request to %s: %ld%s" STR_FMT, url, r->status, sep,
+	return err_fmt(err, 500, "InternalError",
+		"unexpected status from GET request to %s: %ld%s" STR_FMT, url, r->status, sep,
 		STR_ARG(words));
 }
 
@@ -218,7 +236,8 @@ static const char *escape(struct client *c, struct str s)
 /* Fetches a token as the challenge says. */
 static int fetch_token(struct client *c, struct str challenge, struct err *err)
 {
-	struct str realm = challenge_value(c, challenge, "realm"), service = challenge_value(c, challenge, "service");
+	struct str realm = challenge_value(c, challenge, "realm"),
+		   service = challenge_value(c, challenge, "service");
 	struct str scope = challenge_value(c, challenge, "scope"), user = credentials(c);
 	struct json_value *root;
 	struct answer r;
@@ -226,38 +245,49 @@ static int fetch_token(struct client *c, struct str challenge, struct err *err)
 	int result;
 
 	if (!str_starts(realm, S("https://")) && !(c->insecure && str_starts(realm, S("http://"))))
-		return err_internal(err, "the registry names no usable token server: \"" STR_FMT "\"", STR_ARG(realm));
+		return err_fmt(err, 500, "InternalError",
+			"the registry names no usable token server: \"" STR_FMT "\"",
+			STR_ARG(realm));
 	if (!scope.n)
 		scope = arena_fmt(c->arena, "repository:" STR_FMT ":pull", STR_ARG(c->path));
-	url = arena_fmt(c->arena, STR_FMT "%cservice=%s&scope=%s", STR_ARG(realm), str_chr(realm, '?') < 0 ? '?' : '&',
-		escape(c, service), escape(c, scope)).p;
+	url = arena_fmt(c->arena, STR_FMT "%cservice=%s&scope=%s", STR_ARG(realm),
+		str_chr(realm, '?') < 0 ? '?' : '&', escape(c, service), escape(c, scope))
+		      .p;
 	answer_init(c, &r, -1, 0, 0);
 	r.body.max = TOKEN_MAX;
 	set_common(c, &r, url);
 	if (c->o->identity_token.n && c->official) {
 		curl_easy_setopt(c->curl, CURLOPT_URL, cstr(c, realm));
 		curl_easy_setopt(c->curl, CURLOPT_COPYPOSTFIELDS,
-			arena_fmt(c->arena, "grant_type=refresh_token&client_id=sampan&service=%s&scope=%s&refresh_token=%s",
-				escape(c, service), escape(c, scope), escape(c, c->o->identity_token)).p);
+			arena_fmt(c->arena,
+				"grant_type=refresh_token&client_id=sampan&service=%s&scope=%s&"
+				"refresh_token=%s",
+				escape(c, service), escape(c, scope),
+				escape(c, c->o->identity_token))
+				.p);
 	} else if (user.n) {
 		curl_easy_setopt(c->curl, CURLOPT_USERPWD, user.p);
 	}
 	result = perform(c, &r, url, NULL, err);
 	if (result == 0 && r.status != 200)
-		result = err_internal(err, "failed to authorize: failed to fetch %s token: unexpected status: %ld " STR_FMT,
+		result = err_fmt(err, 500, "InternalError",
+			"failed to authorize: failed to fetch %s token: unexpected status: "
+			"%ld " STR_FMT,
 			user.n ? "oauth" : "anonymous", r.status, STR_ARG(registry_words(c, &r)));
-	if (result == 0 && json_parse(arena_str(c->arena, buf_str(&r.body)), c->arena, &root, NULL) == 0) {
+	if (result == 0 &&
+		json_parse(arena_str(c->arena, buf_str(&r.body)), c->arena, &root, NULL) == 0) {
 		c->bearer = json_get_str(root, "token");
 		if (!c->bearer.n)
 			c->bearer = json_get_str(root, "access_token");
 	}
 	buf_release(&r.body);
 	if (result == 0 && !c->bearer.n)
-		return err_internal(err, "the token server gave no token");
+		return err_fmt(err, 500, "InternalError", "the token server gave no token");
 	return result;
 }
 
-static int request(struct client *c, struct answer *r, const char *url, bool manifest, struct err *err)
+static int request(
+	struct client *c, struct answer *r, const char *url, bool manifest, struct err *err)
 {
 	struct curl_slist *headers = manifest ? curl_slist_append(NULL, ACCEPT) : NULL;
 	char range[32];
@@ -265,8 +295,9 @@ static int request(struct client *c, struct answer *r, const char *url, bool man
 
 	set_common(c, r, url);
 	if (c->bearer.n)
-		headers = curl_slist_append(
-			headers, arena_fmt(c->arena, "Authorization: Bearer " STR_FMT, STR_ARG(c->bearer)).p);
+		headers = curl_slist_append(headers,
+			arena_fmt(c->arena, "Authorization: Bearer " STR_FMT, STR_ARG(c->bearer))
+				.p);
 	else if (c->basic)
 		curl_easy_setopt(c->curl, CURLOPT_USERPWD, cstr(c, credentials(c)));
 	if (r->written) {
@@ -305,11 +336,12 @@ static int get(struct client *c, struct answer *r, const char *url, bool manifes
 
 /* --- manifests and blobs --- */
 
-static int get_manifest(struct client *c, struct str reference, struct str want_digest, struct str *ret,
-	struct str *ret_digest, struct err *err)
+static int get_manifest(struct client *c, struct str reference, struct str want_digest,
+	struct str *ret, struct str *ret_digest, struct err *err)
 {
-	const char *url = arena_fmt(c->arena, STR_FMT "/v2/" STR_FMT "/manifests/" STR_FMT, STR_ARG(c->base),
-		STR_ARG(c->path), STR_ARG(reference)).p;
+	const char *url = arena_fmt(c->arena, STR_FMT "/v2/" STR_FMT "/manifests/" STR_FMT,
+		STR_ARG(c->base), STR_ARG(c->path), STR_ARG(reference))
+				  .p;
 	struct answer r;
 	char digest[72];
 	int result;
@@ -321,7 +353,8 @@ static int get_manifest(struct client *c, struct str reference, struct str want_
 		sha256_of(*ret, digest);
 		*ret_digest = arena_strc(c->arena, digest);
 		if (want_digest.n && !str_eqc(want_digest, digest))
-			result = err_internal(err, "%s: the registry sent something with digest %s", url, digest);
+			result = err_fmt(err, 500, "InternalError",
+				"%s: the registry sent something with digest %s", url, digest);
 	}
 	buf_release(&r.body);
 	return result;
@@ -341,20 +374,24 @@ static int check_digest(int fd, struct str want)
 	return n < 0 ? -errno : str_eqc(want, digest) ? 0 : -EBADMSG;
 }
 
-/* Downloads into <store>/ingest, goes on where an earlier try ended, and checks the digest. The open file, or an error. */
+/* Downloads into <store>/ingest, goes on where an earlier try ended, and checks the digest. The
+ * open file, or an error. */
 static int get_blob(struct client *c, const struct manifest_blob *b, struct err *err)
 {
-	const char *url = arena_fmt(c->arena, STR_FMT "/v2/" STR_FMT "/blobs/" STR_FMT, STR_ARG(c->base), STR_ARG(c->path),
-		STR_ARG(b->digest)).p;
+	const char *url = arena_fmt(c->arena, STR_FMT "/v2/" STR_FMT "/blobs/" STR_FMT,
+		STR_ARG(c->base), STR_ARG(c->path), STR_ARG(b->digest))
+				  .p;
 	const char *path = arena_fmt(c->arena, "%s/ingest/" STR_FMT, c->store->dir,
-		STR_ARG(str_sub(b->digest, 7, b->digest.n))).p;
+		STR_ARG(str_sub(b->digest, 7, b->digest.n)))
+				   .p;
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), result = 0;
 	struct answer r;
 	off_t have;
 
 	if (fd < 0)
 		return err_errno(err, errno, "cannot write %s", path);
-	while (flock(fd, LOCK_EX) < 0) /* another pull of the same blob: then it is ours when that ends */
+	while (flock(fd, LOCK_EX) <
+		0) /* another pull of the same blob: then it is ours when that ends */
 		if (errno != EINTR)
 			break;
 	have = lseek(fd, 0, SEEK_END);
@@ -365,7 +402,8 @@ static int get_blob(struct client *c, const struct manifest_blob *b, struct err 
 		result = get(c, &r, url, false, err);
 	buf_release(&r.body);
 	if (result == 0 && check_digest(fd, b->digest) < 0) {
-		result = err_internal(err, "%s: what the registry sent does not have this digest", url);
+		result = err_fmt(err, 500, "InternalError",
+			"%s: what the registry sent does not have this digest", url);
 		unlink(path);
 	}
 	if (result < 0) {
@@ -378,27 +416,35 @@ static int get_blob(struct client *c, const struct manifest_blob *b, struct err 
 
 static void drop_blob(struct client *c, struct str digest)
 {
-	unlink(arena_fmt(c->arena, "%s/ingest/" STR_FMT, c->store->dir, STR_ARG(str_sub(digest, 7, digest.n))).p);
+	unlink(arena_fmt(c->arena, "%s/ingest/" STR_FMT, c->store->dir,
+		STR_ARG(str_sub(digest, 7, digest.n)))
+			.p);
 }
 
-static int get_config(struct client *c, const struct manifest_blob *b, struct str *ret, struct err *err)
+static int get_config(
+	struct client *c, const struct manifest_blob *b, struct str *ret, struct err *err)
 {
-	int fd CLEANUP(fd_close) = b->size > IMAGE_DOCUMENT_MAX ? err_internal(err, "the image's configuration is too large") :
-								  get_blob(c, b, err);
+	int fd CLEANUP(fd_close) = b->size > IMAGE_DOCUMENT_MAX
+					   ? err_fmt(err, 500, "InternalError",
+						     "the image's configuration is too large")
+					   : get_blob(c, b, err);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = fs_read(arena_fmt(c->arena, "/proc/self/fd/%d", fd).p, IMAGE_DOCUMENT_MAX, c->arena, ret);
+	r = fs_read(
+		arena_fmt(c->arena, "/proc/self/fd/%d", fd).p, IMAGE_DOCUMENT_MAX, c->arena, ret);
 	drop_blob(c, b->digest);
 	return r < 0 ? err_errno(err, -r, "cannot read the image's configuration") : 0;
 }
 
-static int get_layers(struct client *c, struct image_add *add, const struct manifest *m, const struct str_vec *diff_ids,
-	struct err *err)
+static int get_layers(struct client *c, struct image_add *add, const struct manifest *m,
+	const struct str_vec *diff_ids, struct err *err)
 {
 	if (diff_ids->n != m->layers.n)
-		return err_internal(err, "the image has %zu layers, its configuration names %zu", m->layers.n, diff_ids->n);
+		return err_fmt(err, 500, "InternalError",
+			"the image has %zu layers, its configuration names %zu", m->layers.n,
+			diff_ids->n);
 	for (size_t i = 0; i < m->layers.n; i++) {
 		int fd CLEANUP(fd_close) = -1, r;
 		struct fd_source from;
@@ -417,11 +463,12 @@ static int get_layers(struct client *c, struct image_add *add, const struct mani
 	return 0;
 }
 
-static int resolve(struct client *c, const struct image_ref *ref, struct str *ret_text, struct manifest *m,
-	struct str *ret_top, struct err *err)
+static int resolve(struct client *c, const struct image_ref *ref, struct str *ret_text,
+	struct manifest *m, struct str *ret_top, struct err *err)
 {
 	struct str digest, chosen;
-	int r = get_manifest(c, ref->digest.n ? ref->digest : ref->tag, ref->digest, ret_text, ret_top, err);
+	int r = get_manifest(
+		c, ref->digest.n ? ref->digest : ref->tag, ref->digest, ret_text, ret_top, err);
 
 	if (r == 0)
 		r = manifest_parse(*ret_text, c->arena, m, err);
@@ -429,15 +476,19 @@ static int resolve(struct client *c, const struct image_ref *ref, struct str *re
 		return r;
 	chosen = manifest_choose(m);
 	if (!chosen.n)
-		return err_fmt(err, 404, "NotFound", "no match for platform linux/%s in manifest: not found",
+		return err_fmt(err, 404, "NotFound",
+			"no match for platform linux/%s in manifest: not found",
 			manifest_architecture());
 	r = get_manifest(c, chosen, chosen, ret_text, &digest, err);
 	if (r == 0)
 		r = manifest_parse(*ret_text, c->arena, m, err);
-	return r == 0 && m->is_index ? err_internal(err, "the image's index names another index") : r;
+	return r == 0 && m->is_index
+		       ? err_fmt(err, 500, "InternalError", "the image's index names another index")
+		       : r;
 }
 
-static int pull_from(struct client *c, const struct image_ref *ref, struct str *ret_id, struct err *err)
+static int pull_from(
+	struct client *c, const struct image_ref *ref, struct str *ret_id, struct err *err)
 {
 	struct str text, top, config;
 	struct str_vec diff_ids, tags = {0}, digests = {0};
@@ -484,8 +535,8 @@ static struct str host_of(struct str url)
 	return host;
 }
 
-static int try_base(struct client *c, struct str base, bool official, const struct image_ref *ref, struct str *ret_id,
-	struct err *err)
+static int try_base(struct client *c, struct str base, bool official, const struct image_ref *ref,
+	struct str *ret_id, struct err *err)
 {
 	struct str host = host_of(base);
 
@@ -498,22 +549,28 @@ static int try_base(struct client *c, struct str base, bool official, const stru
 	c->basic = false;
 	c->insecure = loopback(host) || str_vec_has(&c->o->insecure, host);
 	if (str_starts(base, S("http://")) && !c->insecure)
-		return err_internal(err, "registry " STR_FMT " is to be reached by plain HTTP, which only loopback registries and "
-					 "those named insecure in registries.conf may",
+		return err_fmt(err, 500, "InternalError",
+			"registry " STR_FMT
+			" is to be reached by plain HTTP, which only loopback registries and "
+			"those named insecure in registries.conf may",
 			STR_ARG(host));
 	return pull_from(c, ref, ret_id, err);
 }
 
-static int try_registry(struct client *c, const struct image_ref *ref, struct str *ret_id, struct err *err)
+static int try_registry(
+	struct client *c, const struct image_ref *ref, struct str *ret_id, struct err *err)
 {
-	struct str host = str_eqc(ref->domain, "docker.io") ? S("registry-1.docker.io") : ref->domain;
+	struct str host =
+		str_eqc(ref->domain, "docker.io") ? S("registry-1.docker.io") : ref->domain;
 	struct err first CLEANUP(err_release) = {0};
 	bool plain = loopback(host) || str_vec_has(&c->o->insecure, host);
-	int r = try_base(c, arena_fmt(c->arena, "https://" STR_FMT, STR_ARG(host)), true, ref, ret_id, plain ? &first : err);
+	int r = try_base(c, arena_fmt(c->arena, "https://" STR_FMT, STR_ARG(host)), true, ref,
+		ret_id, plain ? &first : err);
 
 	/* HTTP only when nobody answered HTTPS: an answer, also a bad one, stands. */
 	if (r < 0 && plain && str_starts(first.message, S("failed to do request")))
-		return try_base(c, arena_fmt(c->arena, "http://" STR_FMT, STR_ARG(host)), true, ref, ret_id, err);
+		return try_base(c, arena_fmt(c->arena, "http://" STR_FMT, STR_ARG(host)), true, ref,
+			ret_id, err);
 	if (r < 0 && plain)
 		err_move(err, &first);
 	return r;
@@ -522,7 +579,8 @@ static int try_registry(struct client *c, const struct image_ref *ref, struct st
 /* "auth" of a pull secret is base64 of user:password. */
 static void decode_auth(struct registry_opts *o, struct arena *a)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	char *out = arena_alloc(a, o->auth.n + 1);
 	uint32_t bits = 0;
 	size_t n = 0;
@@ -545,8 +603,8 @@ static void decode_auth(struct registry_opts *o, struct arena *a)
 	str_cut(str_n(out, n), ':', &o->username, &o->password);
 }
 
-int image_pull(const struct image_store *s, struct str text, const struct registry_opts *opts, struct arena *a,
-	struct str *ret_id, struct err *err)
+int image_pull(const struct image_store *s, struct str text, const struct registry_opts *opts,
+	struct arena *a, struct str *ret_id, struct err *err)
 {
 	struct registry_opts o = *opts;
 	struct client c = {.store = s, .o = &o, .arena = a};
@@ -568,16 +626,20 @@ int image_pull(const struct image_store *s, struct str text, const struct regist
 	curl_easy_cleanup(c.curl);
 	curl_global_cleanup();
 	if (r < 0) {
-		struct str full = ref.digest.n ? image_ref_digested(&ref, ref.digest, a) : image_ref_tagged(&ref, a);
+		struct str full = ref.digest.n ? image_ref_digested(&ref, ref.digest, a)
+					       : image_ref_tagged(&ref, a);
 
-		return err_fmt(err, last.code ?: 500, last.code == 404 ? "NotFound" : "InternalError",
-			"failed to pull and unpack image \"" STR_FMT "\": failed to resolve reference \"" STR_FMT "\": %s",
+		return err_fmt(err, last.code ?: 500,
+			last.code == 404 ? "NotFound" : "InternalError",
+			"failed to pull and unpack image \"" STR_FMT
+			"\": failed to resolve reference \"" STR_FMT "\": %s",
 			STR_ARG(full), STR_ARG(full), err_text(&last));
 	}
 	return 0;
 }
 
-int registries_conf_read(const char *path, struct arena *a, struct registry_opts *o, struct err *err)
+int registries_conf_read(
+	const char *path, struct arena *a, struct registry_opts *o, struct err *err)
 {
 	struct {
 		struct registry_mirror *v;
@@ -603,12 +665,14 @@ int registries_conf_read(const char *path, struct arena *a, struct registry_opts
 			struct registry_mirror m;
 
 			if (!str_cut(rest, ' ', &m.host, &m.url))
-				return err_bad_request(err, "%s:%d: mirror wants HOST URL", path, n);
+				return err_bad_request(
+					err, "%s:%d: mirror wants HOST URL", path, n);
 			m.url = arena_str(a, str_trim(m.url));
 			m.host = arena_str(a, m.host);
 			ARENA_PUSH(a, &mirrors, m);
 		} else {
-			return err_bad_request(err, "%s:%d: unknown word \"" STR_FMT "\"", path, n, STR_ARG(word));
+			return err_bad_request(
+				err, "%s:%d: unknown word \"" STR_FMT "\"", path, n, STR_ARG(word));
 		}
 	}
 	o->mirrors = mirrors.v;

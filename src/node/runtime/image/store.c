@@ -21,12 +21,16 @@ static const char *sub(const struct image_store *s, const char *name, struct are
 
 const char *image_blob_path(const struct image_store *s, struct str digest, struct arena *a)
 {
-	return arena_fmt(a, "%s/blobs/sha256/" STR_FMT, s->dir, STR_ARG(str_sub(digest, 7, digest.n))).p;
+	return arena_fmt(
+		a, "%s/blobs/sha256/" STR_FMT, s->dir, STR_ARG(str_sub(digest, 7, digest.n)))
+		.p;
 }
 
 const char *image_layer_dir(const struct image_store *s, struct str chain, struct arena *a)
 {
-	return arena_fmt(a, "%s/layers/" STR_FMT, s->dir, STR_ARG(str_sub(chain, 7, 7 + LAYER_NAME_LEN))).p;
+	return arena_fmt(
+		a, "%s/layers/" STR_FMT, s->dir, STR_ARG(str_sub(chain, 7, 7 + LAYER_NAME_LEN)))
+		.p;
 }
 
 int image_store_lock(const struct image_store *s, bool exclusive)
@@ -101,7 +105,8 @@ static void read_image(const struct json_value *v, struct arena *a, struct image
 		str_to_u64(size->text, &to->size);
 }
 
-int image_index_load(const struct image_store *s, struct arena *a, struct image_index *ret, struct err *err)
+int image_index_load(
+	const struct image_store *s, struct arena *a, struct image_index *ret, struct err *err)
 {
 	struct image_index idx = {0};
 	struct json_value *root, *list;
@@ -129,7 +134,8 @@ int image_index_load(const struct image_store *s, struct arena *a, struct image_
 	return 0;
 }
 
-int image_index_save(const struct image_store *s, const struct image_index *idx, struct arena *a, struct err *err)
+int image_index_save(const struct image_store *s, const struct image_index *idx, struct arena *a,
+	struct err *err)
 {
 	struct buf b CLEANUP(buf_release) = {0};
 	struct jout j = {&b};
@@ -154,7 +160,7 @@ int image_index_save(const struct image_store *s, const struct image_index *idx,
 	jout_close(&j, ']');
 	jout_close(&j, '}');
 	if (buf_failed(&b))
-		return err_internal(err, "too many images");
+		return err_fmt(err, 500, "InternalError", "too many images");
 	r = fs_write(sub(s, "index.json", a), buf_str(&b), 0600);
 	return r < 0 ? err_errno(err, -r, "cannot write %s/index.json", s->dir) : 0;
 }
@@ -174,7 +180,8 @@ struct image *image_find(const struct image_index *idx, struct str name, struct 
 	if (str_starts(name, S("sha256:")))
 		return find_id(idx, str_sub(name, 7, name.n));
 	if (image_ref_parse(name, a, &ref, NULL) == 0) {
-		struct str full = ref.digest.n ? image_ref_digested(&ref, ref.digest, a) : image_ref_tagged(&ref, a);
+		struct str full = ref.digest.n ? image_ref_digested(&ref, ref.digest, a)
+					       : image_ref_tagged(&ref, a);
 
 		for (size_t i = 0; i < idx->n; i++)
 			if (str_vec_has(ref.digest.n ? &idx->v[i].digests : &idx->v[i].tags, full))
@@ -185,9 +192,11 @@ struct image *image_find(const struct image_index *idx, struct str name, struct 
 	return NULL;
 }
 
-int image_config(const struct image_store *s, struct str id, struct arena *a, struct str *ret, struct err *err)
+int image_config(const struct image_store *s, struct str id, struct arena *a, struct str *ret,
+	struct err *err)
 {
-	int r = digest_valid(id) ? fs_read(image_blob_path(s, id, a), IMAGE_DOCUMENT_MAX, a, ret) : -ENOENT;
+	int r = digest_valid(id) ? fs_read(image_blob_path(s, id, a), IMAGE_DOCUMENT_MAX, a, ret)
+				 : -ENOENT;
 
 	return r < 0 ? err_errno(err, -r, "image " STR_FMT, STR_ARG(id)) : 0;
 }
@@ -203,14 +212,17 @@ int image_config_diff_ids(struct str config, struct arena *a, struct str_vec *re
 		return err_bad_request(err, "the image's configuration is not a JSON object");
 	os = json_get_str(root, "os");
 	if (os.n && !str_eqc(os, "linux"))
-		return err_bad_request(err, "the image is for \"" STR_FMT "\", not linux", STR_ARG(os));
+		return err_bad_request(
+			err, "the image is for \"" STR_FMT "\", not linux", STR_ARG(os));
 	list = json_getc(json_getc(root, "rootfs"), "diff_ids");
 	read_strs(list, a, &ids);
 	if (!list || list->kind != JSON_ARRAY || ids.n != list->items.n || ids.n > IMAGE_LAYERS_MAX)
-		return err_bad_request(err, "the image's configuration has no proper rootfs.diff_ids");
+		return err_bad_request(
+			err, "the image's configuration has no proper rootfs.diff_ids");
 	for (size_t i = 0; i < ids.n; i++)
 		if (!digest_valid(ids.v[i]))
-			return err_bad_request(err, "the image's configuration has a broken diff id");
+			return err_bad_request(
+				err, "the image's configuration has a broken diff id");
 	*ret = ids;
 	return 0;
 }
@@ -249,11 +261,13 @@ static void layers_in_use(const struct image_store *s, struct arena *a, struct s
 	struct dirent *e;
 
 	while (dir && (e = readdir(dir))) {
-		const char *path = arena_fmt(a, "%s/%s/container.json", s->containers_dir, e->d_name).p;
+		const char *path =
+			arena_fmt(a, "%s/%s/container.json", s->containers_dir, e->d_name).p;
 		struct json_value *v;
 		struct str text;
 
-		if (e->d_name[0] == '.' || fs_read(path, FS_SMALL_MAX, a, &text) < 0 || json_parse(text, a, &v, NULL) < 0)
+		if (e->d_name[0] == '.' || fs_read(path, FS_SMALL_MAX, a, &text) < 0 ||
+			json_parse(text, a, &v, NULL) < 0)
 			continue;
 		read_strs(json_getc(v, "layers"), a, to);
 	}
@@ -271,7 +285,8 @@ static void sweep_layers(const struct image_store *s, const struct str_vec *used
 		bool keep = e->d_name[0] == '.';
 
 		for (size_t i = 0; i < used->n && !keep; i++)
-			keep = used->v[i].n > 7 && str_starts(str_sub(used->v[i], 7, used->v[i].n), str_c(e->d_name));
+			keep = used->v[i].n > 7 &&
+			       str_starts(str_sub(used->v[i], 7, used->v[i].n), str_c(e->d_name));
 		if (!keep)
 			fs_remove_tree_at(dirfd(dir), e->d_name);
 	}
@@ -289,7 +304,8 @@ static void sweep_blobs(const struct image_store *s, const struct image_index *i
 
 		for (size_t i = 0; i < idx->n && !keep; i++)
 			keep = str_ends(idx->v[i].id, str_c(e->d_name)) ||
-			       (idx->v[i].manifest.n && str_ends(idx->v[i].manifest, str_c(e->d_name)));
+			       (idx->v[i].manifest.n &&
+				       str_ends(idx->v[i].manifest, str_c(e->d_name)));
 		if (!keep)
 			unlinkat(dirfd(dir), e->d_name, 0);
 	}
@@ -325,7 +341,8 @@ int image_remove(const struct image_store *s, struct str name, struct err *err)
 		return r;
 	m = image_find(&idx, name, &a);
 	if (!m)
-		return err_fmt(err, 404, "NotFound", "image \"" STR_FMT "\" not found", STR_ARG(name));
+		return err_fmt(
+			err, 404, "NotFound", "image \"" STR_FMT "\" not found", STR_ARG(name));
 	if (!drop_name(m, name, &a) || (m->tags.n == 0 && m->digests.n == 0)) {
 		memmove(m, m + 1, (idx.v + idx.n - m - 1) * sizeof(*m));
 		idx.n--;

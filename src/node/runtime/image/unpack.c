@@ -45,7 +45,8 @@ static int open_in(int root, const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Removes "/", "./" and empty parts; refuses "..". The result is at most PATH_BYTES_MAX - 1 long. */
+/* Removes "/", "./" and empty parts; refuses "..". The result is at most PATH_BYTES_MAX - 1 long.
+ */
 static int clean_path(const char *from, char to[PATH_BYTES_MAX])
 {
 	size_t n = 0;
@@ -113,7 +114,8 @@ static int open_dir(struct unpack *u, char *path)
 	return r < 0 && r != -EEXIST ? r : open_in(u->o->root_fd, path, O_PATH | O_DIRECTORY);
 }
 
-/* The parent's descriptor (kept for the next entry, which is mostly in the same directory) and the last name. */
+/* The parent's descriptor (kept for the next entry, which is mostly in the same directory) and the
+ * last name. */
 static int open_parent(struct unpack *u, char *path, const char **ret_name)
 {
 	char *slash = strrchr(path, '/');
@@ -157,9 +159,9 @@ static int make_node(struct unpack *u, struct archive_entry *e, const char *name
 		if (archive_entry_rdev(e) == 0)
 			return -EPERM; /* would be a whiteout */
 		return mknodat(at, name, (type == AE_IFCHR ? S_IFCHR : S_IFBLK) | 0600,
-			       archive_entry_rdev(e)) < 0 ?
-			       -errno :
-			       0;
+			       archive_entry_rdev(e)) < 0
+			       ? -errno
+			       : 0;
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -172,9 +174,11 @@ static int make_room(struct unpack *u, struct archive_entry *e, const char *name
 
 	if (fstatat(u->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (S_ISDIR(st.st_mode) && archive_entry_filetype(e) == AE_IFDIR && !archive_entry_hardlink(e))
+	if (S_ISDIR(st.st_mode) && archive_entry_filetype(e) == AE_IFDIR &&
+		!archive_entry_hardlink(e))
 		return 0;
-	strcpy(u->parent, "//"); /* what goes may be above the parent of a later entry: look that up again */
+	strcpy(u->parent,
+		"//"); /* what goes may be above the parent of a later entry: look that up again */
 	return fs_remove_tree_at(u->parent_fd, name);
 }
 
@@ -185,7 +189,8 @@ static int write_content(struct unpack *u, int fd)
 	la_int64_t at;
 	int r;
 
-	while ((r = archive_read_data_block(u->archive, &p, &n, &at)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+	while ((r = archive_read_data_block(u->archive, &p, &n, &at)) == ARCHIVE_OK ||
+		r == ARCHIVE_WARN) {
 		while (n) {
 			ssize_t done = pwrite(fd, p, n, at);
 
@@ -234,7 +239,8 @@ static int set_meta(struct unpack *u, struct archive_entry *e, const char *name,
 
 	if (fchownat(at, name, archive_entry_uid(e), archive_entry_gid(e), AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	if (archive_entry_filetype(e) != AE_IFLNK && fchmodat(at, name, archive_entry_perm(e), 0) < 0)
+	if (archive_entry_filetype(e) != AE_IFLNK &&
+		fchmodat(at, name, archive_entry_perm(e), 0) < 0)
 		return -errno;
 	r = set_xattrs(u, e, name);
 	if (r < 0)
@@ -253,7 +259,8 @@ static int whiteout(struct unpack *u, const char *name)
 	struct stat st;
 
 	if (!strcmp(name, ".wh..wh..opq")) {
-		int fd CLEANUP(fd_close) = openat(u->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		int fd CLEANUP(fd_close) =
+			openat(u->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (fd < 0 || fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
 			return -errno;
@@ -345,7 +352,8 @@ static void set_dir_times(struct unpack *u)
 {
 	for (size_t i = u->dirs.n; i-- > 0;) {
 		struct timespec times[2] = {u->dirs.v[i].mtime, u->dirs.v[i].mtime};
-		int fd CLEANUP(fd_close) = open_in(u->o->root_fd, u->dirs.v[i].path.p, O_RDONLY | O_DIRECTORY);
+		int fd CLEANUP(fd_close) =
+			open_in(u->o->root_fd, u->dirs.v[i].path.p, O_RDONLY | O_DIRECTORY);
 
 		if (fd >= 0)
 			futimens(fd, times);
@@ -357,11 +365,14 @@ static int unpack_all(struct unpack *u, struct err *err)
 	struct archive_entry *e;
 	int r;
 
-	for (int n = 0; (r = archive_read_next_header(u->archive, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN; n++) {
+	for (int n = 0;
+		(r = archive_read_next_header(u->archive, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN;
+		n++) {
 		int failed = n < UNPACK_ENTRIES_MAX ? unpack_entry(u, e) : -EFBIG;
 
 		if (failed < 0)
-			return err_errno(err, -failed, "layer entry \"%s\"", archive_entry_pathname(e) ?: "?");
+			return err_errno(err, -failed, "layer entry \"%s\"",
+				archive_entry_pathname(e) ?: "?");
 	}
 	if (r != ARCHIVE_EOF)
 		return err_bad_request(err, "broken layer: %s",

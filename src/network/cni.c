@@ -1,0 +1,274 @@
+#include "network/cni.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "json/value.h"
+#include "node/runtime/fs.h"
+#include "node/runtime/spawn.h"
+
+enum {
+	CONFIG_MAX = 1024 * 1024,
+	RESULT_MAX = 1024 * 1024,
+	PLUGINS_MAX = 16,
+	PLUGIN_TIMEOUT_MS = 60000
+};
+
+void cni_config_release(struct cni_config *c)
+{
+	arena_release(&c->arena);
+	*c = (struct cni_config){0};
+}
+
+static bool is_config(const char *name)
+{
+	struct str s = str_c(name);
+
+	return name[0] != '.' &&
+	       (str_ends(s, S(".conflist")) || str_ends(s, S(".conf")) || str_ends(s, S(".json")));
+}
+
+/* The first by name, as every CNI runtime takes it. */
+static char *first_config(const char *dir_path)
+{
+	DIR *dir = opendir(dir_path);
+	struct dirent *e;
+	char *best = NULL;
+
+	while (dir && (e = readdir(dir)))
+		if (is_config(e->d_name) && (!best || strcmp(e->d_name, best) < 0)) {
+			free(best);
+			best = xstrdup(e->d_name);
+		}
+	if (dir)
+		closedir(dir);
+	return best;
+}
+
+bool cni_config_exists(const char *dir)
+{
+	char *name CLEANUP(free_ptr) = first_config(dir);
+
+	return name != NULL;
+}
+
+int cni_config_load(const char *dir, struct cni_config *ret, struct err *err)
+{
+	char *name CLEANUP(free_ptr) = first_config(dir);
+	char *path CLEANUP(free_ptr) = name ? xasprintf("%s/%s", dir, name) : NULL;
+	struct cni_config c = {0};
+	struct json_value *root, *list;
+	struct str text;
+	int r;
+
+	if (!name)
+		return -ENOENT;
+	arena_init(&c.arena);
+	r = fs_read(path, CONFIG_MAX, &c.arena, &text);
+	if (r < 0)
+		r = err_errno(err, -r, "cannot read %s", path) == -ENOENT ? -EIO : r;
+	else if (json_parse(text, &c.arena, &root, NULL) < 0 || root->kind != JSON_OBJECT)
+		r = err_fmt(err, 500, "InternalError", "CNI configuration %s is not a JSON object",
+			path);
+	if (r < 0) {
+		cni_config_release(&c);
+		return r;
+	}
+	c.name = arena_cstr(&c.arena, json_get_str(root, "name"));
+	c.version = arena_cstr(&c.arena, json_get_str(root, "cniVersion"));
+	list = json_getc(root, "plugins");
+	for (size_t i = 0; list && i < list->items.n && i < PLUGINS_MAX; i++)
+		ARENA_PUSH(&c.arena, &c.plugins, json_text(list->items.v[i], &c.arena));
+	if (!list)
+		ARENA_PUSH(&c.arena, &c.plugins, json_text(root, &c.arena));
+	*ret = c;
+	return 0;
+}
+
+static char *find_plugin(const char *dirs, struct str type)
+{
+	struct str rest = str_c(dirs), head;
+	bool more = true;
+
+	while (more) {
+		char *path;
+
+		more = str_cut(rest, ':', &head, &rest);
+		path = xasprintf(STR_FMT "/" STR_FMT, STR_ARG(head), STR_ARG(type));
+		if (access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+/* runtimeConfig for the capabilities that the plugin has declared. */
+static void add_runtime_config(
+	struct json_value *conf, const struct pod_network_request *rq, struct arena *a)
+{
+	struct json_value *ports, *config,
+		*wanted = json_getc(json_getc(conf, "capabilities"), "portMappings");
+
+	if (!wanted || wanted->kind != JSON_BOOL || !wanted->boolean)
+		return;
+	ports = json_new(a, JSON_ARRAY);
+	for (size_t i = 0; i < rq->n_ports; i++) {
+		struct json_value *p = json_new(a, JSON_OBJECT);
+		const char *protocol = rq->ports[i].protocol;
+
+		if (rq->ports[i].host_port <= 0)
+			continue;
+		json_set(a, p, S("hostPort"), json_new_int(a, rq->ports[i].host_port));
+		json_set(a, p, S("containerPort"), json_new_int(a, rq->ports[i].container_port));
+		json_set(a, p, S("protocol"),
+			json_new_string(a, !strcmp(protocol, "UDP")    ? S("udp")
+					   : !strcmp(protocol, "SCTP") ? S("sctp")
+								       : S("tcp")));
+		if (rq->ports[i].host_ip.n)
+			json_set(a, p, S("hostIP"), json_new_string(a, rq->ports[i].host_ip));
+		json_append(a, ports, p);
+	}
+	config = json_new(a, JSON_OBJECT);
+	json_set(a, config, S("portMappings"), ports);
+	json_set(a, conf, S("runtimeConfig"), config);
+}
+
+static bool is_address(const char *text)
+{
+	unsigned char bytes[16];
+
+	return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+int cni_result_ips(struct str json, struct arena *a, struct str_vec *ret, struct err *err)
+{
+	static const char *const old[] = {"ip4", "ip6"}; /* before 0.3.0 */
+	struct json_value *root, *list;
+	struct str_vec ips = {0};
+	struct str head, rest;
+
+	if (json_parse(json, a, &root, NULL) < 0 || root->kind != JSON_OBJECT)
+		return err_fmt(
+			err, 500, "InternalError", "the CNI plugin's result is not a JSON object");
+	list = json_getc(root, "ips");
+	for (size_t i = 0; list && i < list->items.n; i++) {
+		struct str text = json_get_str(list->items.v[i], "address");
+
+		str_cut(text, '/', &head, &rest);
+		if (!is_address(arena_cstr(a, head)))
+			return err_fmt(err, 500, "InternalError",
+				"the CNI plugin's result has a broken address \"" STR_FMT "\"",
+				STR_ARG(text));
+		ARENA_PUSH(a, &ips, arena_str(a, head));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(old) && !ips.n; i++) {
+		str_cut(json_get_str(json_getc(root, old[i]), "ip"), '/', &head, &rest);
+		if (is_address(arena_cstr(a, head)))
+			ARENA_PUSH(a, &ips, arena_str(a, head));
+	}
+	*ret = ips;
+	return 0;
+}
+
+/* {"code":…, "msg":…, "details":…} on stdout of a plugin that failed. */
+static int plugin_error(struct str type, const char *command, int code, struct str out,
+	struct str errout, struct arena *a, struct err *err)
+{
+	struct json_value *root = NULL;
+	struct str msg = {0}, details = {0};
+
+	if (json_parse(out, a, &root, NULL) == 0) {
+		msg = json_get_str(root, "msg");
+		details = json_get_str(root, "details");
+	}
+	if (!msg.n)
+		msg = errout.n ? str_trim(errout) : S("no reason given");
+	return err_fmt(err, 500, "InternalError",
+		"plugin type=\"" STR_FMT "\" failed (%s), exit code %d: " STR_FMT "%s" STR_FMT,
+		STR_ARG(type), command, code, STR_ARG(msg), details.n ? "; " : "",
+		STR_ARG(details));
+}
+
+static int run_plugin(const struct cni_config *c, size_t i, const char *bin_dirs,
+	const char *command, const struct pod_network_request *rq, struct arena *a,
+	struct str *result, struct err *err)
+{
+	struct buf out CLEANUP(buf_release) = {0}, errout CLEANUP(buf_release) = {0};
+	char *path CLEANUP(free_ptr) = NULL;
+	struct json_value *conf, *prev;
+	struct str type;
+	char *argv[2] = {NULL};
+	int r = json_parse(c->plugins.v[i], a, &conf, err);
+
+	if (r < 0)
+		return r;
+	type = json_get_str(conf, "type");
+	path = type.n && str_chr(type, '/') < 0 ? find_plugin(bin_dirs, type) : NULL;
+	if (!path)
+		return err_fmt(err, 500, "InternalError",
+			"failed to find plugin \"" STR_FMT "\" in path [%s]", STR_ARG(type),
+			bin_dirs);
+	json_set(a, conf, S("name"), json_new_string(a, str_c(c->name)));
+	json_set(a, conf, S("cniVersion"), json_new_string(a, str_c(c->version)));
+	add_runtime_config(conf, rq, a);
+	if (result->n && json_parse(*result, a, &prev, NULL) == 0)
+		json_set(a, conf, S("prevResult"), prev);
+	argv[0] = path;
+	char *envp[] = {
+		arena_cstr(a, arena_fmt(a, "CNI_COMMAND=%s", command)),
+		arena_cstr(a, arena_fmt(a, "CNI_CONTAINERID=" STR_FMT, STR_ARG(rq->id))),
+		arena_cstr(a, arena_fmt(a, "CNI_NETNS=" STR_FMT, STR_ARG(rq->netns_path))),
+		"CNI_IFNAME=eth0",
+		arena_cstr(a, arena_fmt(a, "CNI_PATH=%s", bin_dirs)),
+		arena_cstr(
+			a, arena_fmt(a,
+				   "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=" STR_FMT
+				   ";K8S_POD_NAME=" STR_FMT ";K8S_POD_INFRA_CONTAINER_ID=" STR_FMT
+				   ";K8S_POD_UID=" STR_FMT,
+				   STR_ARG(rq->ns), STR_ARG(rq->name), STR_ARG(rq->id),
+				   STR_ARG(rq->uid))),
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		NULL,
+	};
+	struct spawn_opts opts = {.path = path, .argv = argv, .envp = envp};
+	buf_init(&out, RESULT_MAX);
+	buf_init(&errout, 16384);
+	r = spawn_run(&opts, json_text(conf, a), &out, &errout, PLUGIN_TIMEOUT_MS);
+	if (r < 0)
+		return err_errno(err, -r, "CNI plugin %s", path);
+	if (r > 0)
+		return plugin_error(type, command, r, out.n ? buf_str(&out) : S(""),
+			errout.n ? buf_str(&errout) : S(""), a, err);
+	if (out.n)
+		*result = arena_str(a, buf_str(&out));
+	return 0;
+}
+
+/* ADD forwards, each with the result of the one before; DEL backwards, with the last ADD's result,
+ * which was kept. */
+int cni_run(const struct cni_config *c, const char *bin_dirs, const char *state_dir,
+	const char *command, const struct pod_network_request *rq, struct arena *a,
+	struct str_vec *ret_ips, struct err *err)
+{
+	const char *kept = arena_fmt(a, "%s/cni-" STR_FMT, state_dir, STR_ARG(rq->id)).p;
+	bool add = !strcmp(command, "ADD");
+	struct str result = {0};
+	int r = 0;
+
+	if (!add && fs_read(kept, RESULT_MAX, a, &result) < 0)
+		result = (struct str){0};
+	for (size_t k = 0; k < c->plugins.n && r == 0; k++) {
+		size_t i = add ? k : c->plugins.n - 1 - k;
+		struct str ignored = result;
+
+		r = run_plugin(c, i, bin_dirs, command, rq, a, add ? &result : &ignored, err);
+	}
+	if (r < 0 || !add)
+		return r;
+	r = cni_result_ips(result, a, ret_ips, err);
+	if (r == 0 && fs_write(kept, result, 0600) < 0)
+		r = err_fmt(err, 500, "InternalError", "cannot write %s", kept);
+	return r;
+}

@@ -1,0 +1,167 @@
+#include "network/pod_network.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "network/cni.h"
+#include "network/netlink.h"
+#include "network/network.h"
+#include "node/runtime/fs.h"
+
+struct pod_network {
+	char *state_dir, *cni_conf_dir, *cni_bin_dir;
+	struct network *bridge;
+};
+
+int pod_network_new(const struct pod_network_opts *o, struct pod_network **ret, struct err *err)
+{
+	struct pod_network *n = xcalloc(1, sizeof(*n));
+	char *leases CLEANUP(free_ptr) = xasprintf("%s/leases", o->state_dir);
+	const struct network_opts opts = {.state_dir = leases, .bridge = o->bridge};
+	int r = fs_mkdirs(o->state_dir, 0700);
+
+	n->state_dir = xstrdup(o->state_dir);
+	n->cni_conf_dir = xstrdup(o->cni_conf_dir ?: "/etc/cni/net.d");
+	n->cni_bin_dir = xstrdup(o->cni_bin_dir ?: "/opt/cni/bin:/usr/lib/cni");
+	if (r < 0)
+		err_errno(err, -r, "cannot make %s", o->state_dir);
+	else
+		r = network_new(&opts, &n->bridge, err);
+	if (r < 0)
+		pod_network_free(n);
+	else
+		*ret = n;
+	return r;
+}
+
+void pod_network_free(struct pod_network *n)
+{
+	if (!n)
+		return;
+	if (n->bridge)
+		network_free(n->bridge);
+	free(n->state_dir);
+	free(n->cni_conf_dir);
+	free(n->cni_bin_dir);
+	free(n);
+}
+
+int pod_network_set_cidr(struct pod_network *n, struct str cidr, struct err *err)
+{
+	struct arena a CLEANUP(arena_release) = {0};
+	struct str head;
+
+	if (cni_config_exists(n->cni_conf_dir)) /* the bridge is made when it is wanted */
+		return 0;
+	while (cidr.n) {
+		str_cut(cidr, ',', &head, &cidr);
+		if (str_chr(head, ':') < 0)
+			return network_set_pod_cidr(n->bridge, arena_str(&a, str_trim(head)), err);
+	}
+	return 0;
+}
+
+bool pod_network_ready(struct pod_network *n, const char **ret_why)
+{
+	if (cni_config_exists(n->cni_conf_dir) || network_ready(n->bridge))
+		return true;
+	*ret_why = "Network plugin returns error: cni plugin not initialized: the node has no pod "
+		   "CIDR yet";
+	return false;
+}
+
+/* A file that holds the result of CNI; its being there says that CNI has to take the pod out again,
+ * whatever is configured by then. */
+static char *cni_mark(const struct pod_network *n, struct str id)
+{
+	return xasprintf("%s/cni-" STR_FMT, n->state_dir, STR_ARG(id));
+}
+
+static int add_to_bridge(struct pod_network *n, const struct pod_network_request *rq,
+	struct arena *a, struct str_vec *ret_ips, struct err *err)
+{
+	struct network_port *ports = ARENA_ARRAY(a, struct network_port, rq->n_ports);
+	struct network_pod pod = {
+		.id = rq->id, .netns_path = arena_cstr(a, rq->netns_path), .ports = ports};
+	struct str ip;
+	int r;
+
+	for (size_t i = 0; i < rq->n_ports; i++) {
+		const struct pod_port *p = &rq->ports[i];
+
+		if (p->host_port <= 0)
+			continue;
+		ports[pod.n_ports++] = (struct network_port){
+			.protocol = !strcmp(p->protocol, "UDP")    ? "udp"
+				    : !strcmp(p->protocol, "SCTP") ? "sctp"
+								   : "tcp",
+			.host_port = p->host_port,
+			.container_port = p->container_port,
+			.host_ip = p->host_ip,
+		};
+	}
+	r = network_attach(n->bridge, &pod, a, &ip, err);
+	if (r == 0)
+		ARENA_PUSH(a, ret_ips, ip);
+	return r;
+}
+
+int pod_network_add(struct pod_network *n, const struct pod_network_request *rq, struct arena *a,
+	struct str_vec *ret_ips, struct err *err)
+{
+	char *mark CLEANUP(free_ptr) = cni_mark(n, rq->id);
+	struct cni_config cni = {0};
+	int r = cni_config_load(n->cni_conf_dir, &cni, err);
+
+	if (r == -ENOENT)
+		return add_to_bridge(n, rq, a, ret_ips, err);
+	if (r == 0) {
+		fs_touch(mark, 0600);
+		r = cni_run(&cni, n->cni_bin_dir, n->state_dir, "ADD", rq, a, ret_ips, err);
+		if (r < 0) {
+			cni_run(&cni, n->cni_bin_dir, n->state_dir, "DEL", rq, a, NULL, NULL);
+			unlink(mark);
+		}
+	}
+	cni_config_release(&cni);
+	return r;
+}
+
+int pod_network_del(struct pod_network *n, const struct pod_network_request *rq, struct err *err)
+{
+	char *mark CLEANUP(free_ptr) = cni_mark(n, rq->id);
+	struct arena a CLEANUP(arena_release) = {0};
+	struct cni_config cni = {0};
+	int r;
+
+	if (!fs_exists(mark))
+		return network_detach(n->bridge, rq->id, err);
+	r = cni_config_load(n->cni_conf_dir, &cni, err);
+	if (r == -ENOENT) /* CNI was taken off this machine: nobody is left to ask */
+		r = 0;
+	else if (r == 0)
+		r = cni_run(&cni, n->cni_bin_dir, n->state_dir, "DEL", rq, &a, NULL, err);
+	if (r == 0)
+		unlink(mark);
+	cni_config_release(&cni);
+	return r;
+}
+
+void pod_network_gc(struct pod_network *n, const struct str_vec *live)
+{
+	network_collect(n->bridge, live);
+}
+
+int pod_network_loopback_up(struct err *err)
+{
+	struct mnl_socket *s;
+	int r = netlink_open(NULL, &s), index;
+
+	if (r == 0) {
+		index = netlink_link_index(s, "lo");
+		r = index < 0 ? index : netlink_link_up(s, index);
+		netlink_close(s);
+	}
+	return r < 0 ? err_errno(err, -r, "cannot bring the loopback device up") : 0;
+}
