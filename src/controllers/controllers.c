@@ -47,9 +47,8 @@ static bool is_known(struct str name)
 static bool is_upstreams(struct str name)
 {
 	static const char *const names[] = {"horizontal-pod-autoscaler-controller",
-		"disruption-controller", "statefulset-controller", "job-controller",
-		"cronjob-controller", "resourcequota-controller",
-		"certificatesigningrequest-signing-controller",
+		"disruption-controller", "job-controller", "cronjob-controller",
+		"resourcequota-controller", "certificatesigningrequest-signing-controller",
 		"certificatesigningrequest-approving-controller",
 		"certificatesigningrequest-cleaner-controller", "ttl-controller",
 		"bootstrap-signer-controller", "token-cleaner-controller", "service-lb-controller",

@@ -4,7 +4,7 @@
 extern const struct planner daemonset_planner, deployment_planner, endpoints_planner,
 	endpointslice_planner, gc_planner, namespace_planner, nodeipam_planner,
 	nodelifecycle_planner, podgc_planner, replicaset_planner, replicationcontroller_planner,
-	rootca_planner, serviceaccount_planner, taint_eviction_planner;
+	rootca_planner, serviceaccount_planner, statefulset_planner, taint_eviction_planner;
 
 const struct planner *const planners[] = {
 	&daemonset_planner,
@@ -20,6 +20,7 @@ const struct planner *const planners[] = {
 	&replicationcontroller_planner,
 	&rootca_planner,
 	&serviceaccount_planner,
+	&statefulset_planner,
 	&taint_eviction_planner,
 	NULL,
 };

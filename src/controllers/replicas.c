@@ -168,7 +168,8 @@ bool replicas_plan(struct view *v, struct plan *p, const struct replicas *r,
 	struct apps_v1_replica_set_status s = rs->status;
 
 	if (selector_is_empty(rs->spec.selector))
-		return false; /* validation does not let it through: it would never see its own pods */
+		return false; /* validation does not let it through: it would never see its own pods
+			       */
 	*ref = owner_ref(r->object->resource, &rs->metadata, v->arena);
 	struct object_vec active =
 		claim(v, p, &v1_pod_resource, r->object, ref, rs->spec.selector, pod_active);
@@ -203,6 +204,12 @@ static struct meta_v1_label_selector selector_of(const struct object *o, struct 
 		struct apps_v1_daemon_set *ds = object_decode(o, a);
 
 		return ds->spec.selector ? *ds->spec.selector : (struct meta_v1_label_selector){0};
+	}
+	if (o->resource == &apps_v1_stateful_set_resource) {
+		struct apps_v1_stateful_set *set = object_decode(o, a);
+
+		return set->spec.selector ? *set->spec.selector
+					  : (struct meta_v1_label_selector){0};
 	}
 	struct apps_v1_replica_set *rs = object_decode(o, a);
 

@@ -424,6 +424,51 @@ static void test_daemon_set(void **state)
 	assert_int_equal(count(c, &v1_pod_resource, "default"), 3);
 }
 
+static void test_stateful_set(void **state)
+{
+	struct cluster *c = *state;
+	const struct apps_v1_stateful_set *set;
+
+	add_node(c, "n1", "4");
+	create(c, &apps_v1_stateful_set_resource, "default",
+		"{kind: StatefulSet, apiVersion: apps/v1, metadata: {name: db, namespace: "
+		"default}, spec:"
+		" {replicas: 3, serviceName: db, podManagementPolicy: OrderedReady, "
+		"updateStrategy: {type:"
+		" RollingUpdate, rollingUpdate: {partition: 1}}, selector: {matchLabels: {app: "
+		"db}},"
+		" template: {metadata: {labels: {app: db}}, spec: {terminationGracePeriodSeconds: "
+		"1,"
+		" containers: [{name: c, image: 'a:1'}]}}, volumeClaimTemplates: [{metadata: "
+		"{name: data},"
+		" spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]}}");
+	run(c, 2000);
+	set = get(c, &apps_v1_stateful_set_resource, "default", "db");
+	assert_int_equal(set->status.available_replicas, 3);
+	assert_non_null(get(c, &v1_pod_resource, "default", "db-2"));
+	assert_int_equal(count(c, &v1_persistent_volume_claim_resource, "default"), 3);
+	/* all but the first are updated */
+	merge(c, &apps_v1_stateful_set_resource, "default", "db", "",
+		"{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"a:"
+		"2\"}]}}}}");
+	run(c, 5000);
+	set = get(c, &apps_v1_stateful_set_resource, "default", "db");
+	assert_int_equal(set->status.updated_replicas, 2);
+	assert_int_equal(set->status.current_replicas, 1);
+	const struct v1_pod *pod = get(c, &v1_pod_resource, "default", "db-0");
+	assert_text(pod->spec.containers.v[0].image, "a:1");
+	/* one that is lost comes back as it was */
+	ask(c, "delete", &v1_pod_resource, "default", "db-0", "", "", NULL);
+	run(c, 3000);
+	pod = get(c, &v1_pod_resource, "default", "db-0");
+	assert_text(pod->spec.containers.v[0].image, "a:1");
+	merge(c, &apps_v1_stateful_set_resource, "default", "db", "",
+		"{\"spec\":{\"replicas\":1}}");
+	run(c, 3000);
+	assert_int_equal(count(c, &v1_pod_resource, "default"), 1);
+	assert_int_equal(count(c, &v1_persistent_volume_claim_resource, "default"), 3);
+}
+
 static const struct v1_pod_condition *scheduled(const struct v1_pod *pod)
 {
 	for (size_t i = 0; i < pod->status.conditions.n; i++)
@@ -561,6 +606,7 @@ int main(void)
 		CASE(test_replication_controller),
 		CASE(test_foreground),
 		CASE(test_daemon_set),
+		CASE(test_stateful_set),
 		CASE(test_idle),
 		cmocka_unit_test(test_faults),
 		CASE(test_unschedulable),
