@@ -31,6 +31,8 @@ static void path_write(struct buf *b, const struct field_path *p)
 		buf_fmt(b, "[%zu]", p->index);
 	} else if (p->is_key) {
 		buf_fmt(b, "[" STR_FMT "]", STR_ARG(p->name));
+	} else if (p->name.n == 0) {
+		buf_add_c(b, "[]"); /* as Go prints a path without a name */
 	} else {
 		if (b->n)
 			buf_add_char(b, '.');

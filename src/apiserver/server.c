@@ -4,6 +4,7 @@
 
 #include "apiserver/discovery.h"
 #include "apiserver/openapi_documents.h"
+#include "apiserver/resources/service_books.h"
 #include "apiserver/retained.h"
 #include "http/server.h"
 
@@ -103,6 +104,9 @@ int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, str
 	r = open_auth(s, err);
 	if (r >= 0)
 		r = open_kubelet_tls(s, err);
+	if (r >= 0)
+		r = service_books_new(s->opts.service_cluster_ip_range, s->opts.node_port_min,
+			s->opts.node_port_max, &s->service_books, err);
 	if (r < 0) {
 		apiserver_free(s);
 		return r;
@@ -119,6 +123,7 @@ void apiserver_free(struct apiserver *s)
 		auth_free(s->auth);
 	discovery_free(s->discovery);
 	openapi_documents_free(s->openapi);
+	service_books_free(s->service_books);
 	metrics_free(s->metrics);
 	retained_free(s->retained);
 	if (s->kubelet_ssl_ctx)

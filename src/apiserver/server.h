@@ -23,6 +23,7 @@ struct discovery;
 struct openapi_documents;
 struct retained;
 struct server_metrics;
+struct service_books;
 
 struct apiserver {
 	struct http_handler handler;
@@ -34,6 +35,7 @@ struct apiserver {
 	struct openapi_documents *openapi;
 	struct retained *retained; /* snapshots behind continue tokens */
 	struct server_metrics *metrics;
+	struct service_books *service_books; /* cluster IPs and node ports that are taken */
 	_Atomic bool bootstrapped; /* apiserver_bootstrap is done, or was never asked for */
 	void *kubelet_ssl_ctx;     /* towards kubelets, NULL = none */
 };

@@ -4,9 +4,9 @@
  *
  * The engine (crud.c) decodes a body, fills the schema's constant defaults, and calls, in upstream's order
  * (registry/generic/registry/store.go, rest/create.go, rest/update.go):
- *   create  default_ -> mutating admission -> prepare_create -> validate -> canonicalize -> validating admission
- *           -> allocate -> commit (release when the commit failed)
- *   update  default_ -> mutating admission -> prepare_update -> validate + validate_update -> … -> commit
+ *   create  default_ -> mutating admission -> allocate -> prepare_create -> validate -> canonicalize
+ *           -> validating admission -> commit (release when any of these fails)
+ *   update  default_ -> mutating admission -> allocate -> prepare_update -> validate + validate_update -> … -> commit
  *   status  the same with subresource "status": ctx->subresource tells
  *   delete  delete_grace, then removal or a deletionTimestamp
  * ObjectMeta (names, labels, annotations, owner references, finalizers, generation, immutability) is the engine's.
@@ -52,8 +52,8 @@ struct strategy {
 	void (*validate_update)(struct strategy_ctx *ctx, const void *obj, const void *old, struct field_errors *errs);
 	void (*canonicalize)(struct strategy_ctx *ctx, void *obj);
 	void (*warn)(struct strategy_ctx *ctx, const void *obj, const void *old); /* old NULL on create */
-	/* Takes what must be unique in the cluster (cluster IPs, node ports) before the commit; 0, or errors in err (a whole
-	 * Status) or errs (422). release gives back what allocate took when the commit did not happen. old NULL on create. */
+	/* Takes what must be unique in the cluster (cluster IPs, node ports), before prepare and validate, which see it; 0,
+	 * or errors in err (a whole Status) or errs (422). release gives back what allocate took when the commit did not happen. old NULL on create. */
 	int (*allocate)(struct strategy_ctx *ctx, void *obj, const void *old, struct field_errors *errs, struct err *err);
 	void (*release)(struct strategy_ctx *ctx, const void *obj, const void *old);
 	/* After a commit: obj NULL = deleted. For allocators' books. */

@@ -298,6 +298,9 @@ static int build_create(struct write *w, struct err *err)
 	if (e < 0)
 		return e;
 	r->ctx.name = m->name;
+	e = allocate(w, err);
+	if (e < 0)
+		return e;
 	prepare_create(w);
 	e = validate_create(w, err);
 	if (e < 0)
@@ -308,8 +311,7 @@ static int build_create(struct write *w, struct err *err)
 	if (st && st->canonicalize)
 		st->canonicalize(&r->ctx, w->obj);
 	attrs = request_admission(r, ADMIT_CREATE, w->obj, NULL);
-	e = admission_validate(&attrs, err);
-	return e < 0 ? e : allocate(w, err);
+	return admission_validate(&attrs, err);
 }
 
 static void committed(struct write *w)
@@ -558,8 +560,7 @@ static int finish_update(struct write *w, struct err *err)
 	if (st && st->canonicalize)
 		st->canonicalize(&r->ctx, w->obj);
 	attrs = request_admission(r, ADMIT_UPDATE, w->obj, w->old);
-	e = admission_validate(&attrs, err);
-	return e < 0 ? e : allocate(w, err);
+	return admission_validate(&attrs, err);
 }
 
 static int build_update(struct write *w, struct err *err)
@@ -585,6 +586,9 @@ static int build_update(struct write *w, struct err *err)
 	if (e < 0)
 		return e;
 	e = meta_ensure_namespace(meta_of(r->storage, w->obj), w->ns, err);
+	if (e < 0)
+		return e;
+	e = w->plain ? 0 : allocate(w, err);
 	if (e < 0)
 		return e;
 	prepare_update(w);

@@ -2,13 +2,27 @@
 #include "apiserver/resources/printers.h"
 #include "apiserver/resources/rules.h"
 #include "apiserver/validation/ip.h"
+#include "json/value.h"
 
 enum { FEATURE_MAX_LEN = 253 };
+
+/* podCIDR is the first of podCIDRs, and wins when they differ (conversion of core/v1). */
+static void sync_cidrs(struct v1_node_spec *spec, struct arena *a)
+{
+	if (spec->pod_cidr.n &&
+		(spec->pod_cidrs.n == 0 || !str_eq(spec->pod_cidr, spec->pod_cidrs.v[0]))) {
+		spec->pod_cidrs = (struct str_vec){0};
+		ARENA_PUSH(a, &spec->pod_cidrs, spec->pod_cidr);
+	}
+	if (spec->pod_cidrs.n)
+		spec->pod_cidr = spec->pod_cidrs.v[0];
+}
 
 static void node_default(struct strategy_ctx *ctx, void *obj)
 {
 	struct v1_node *node = obj;
 
+	sync_cidrs(&node->spec, ctx->arena);
 	default_resource_list(&node->status.capacity, ctx->arena);
 	default_resource_list(&node->status.allocatable, ctx->arena);
 	if (!node->status.allocatable.v && node->status.capacity.v)
@@ -17,22 +31,12 @@ static void node_default(struct strategy_ctx *ctx, void *obj)
 				node->status.capacity.v[i].key, node->status.capacity.v[i].value);
 }
 
-/* podCIDR is the first of podCIDRs: one without the other fills it (conversion of core/v1). */
-static void sync_cidrs(struct v1_node_spec *spec, struct arena *a)
-{
-	if (spec->pod_cidr.n && spec->pod_cidrs.n == 0)
-		ARENA_PUSH(a, &spec->pod_cidrs, spec->pod_cidr);
-	if (spec->pod_cidrs.n)
-		spec->pod_cidr = spec->pod_cidrs.v[0];
-}
-
 static void node_prepare_create(struct strategy_ctx *ctx, void *obj)
 {
 	struct v1_node *node = obj;
 
 	node->spec.config_source = NULL;
 	node->status.config = NULL;
-	sync_cidrs(&node->spec, ctx->arena);
 }
 
 static void node_prepare_update(struct strategy_ctx *ctx, void *obj, const void *old)
@@ -49,7 +53,6 @@ static void node_prepare_update(struct strategy_ctx *ctx, void *obj, const void 
 	node->status = was->status;
 	if (!was->spec.config_source)
 		node->spec.config_source = NULL;
-	sync_cidrs(&node->spec, ctx->arena);
 }
 
 static void validate_taints(const struct v1_taint_vec *taints, struct field_errors *e)
@@ -154,12 +157,26 @@ static void validate_cidrs(const struct v1_node_spec *spec, struct field_errors 
 			"may specify no more than one CIDR for each IP family");
 }
 
+/* An annotation of old that schedulers read as JSON. */
+static void validate_avoid_pods(const struct v1_node *node, struct field_errors *e)
+{
+	struct str key = S("scheduler.alpha.kubernetes.io/preferAvoidPods");
+	const struct str *v = str_map_get(&node->metadata.annotations, key);
+	struct field_path meta = FIELD(NULL, "metadata"), p = FIELD(&meta, "annotations");
+	struct err err CLEANUP(err_release) = {0};
+	struct json_value *value;
+
+	if (v && v->n && json_parse(*v, e->arena, &value, &err) < 0)
+		field_invalid(e, AT(&p, "AvoidPods"), key, "%s", err_text(&err));
+}
+
 static void node_validate(struct strategy_ctx *ctx, const void *obj, struct field_errors *e)
 {
 	struct field_path meta = FIELD(NULL, "metadata"), swap = FIELD(&meta, "nodeSwapStatus");
 	const struct v1_node *node = obj;
 	const struct v1_node_swap_status *s = node->status.node_info.swap;
 
+	validate_avoid_pods(node, e);
 	validate_taints(&node->spec.taints, e);
 	validate_amounts(&node->status.capacity, "capacity", e);
 	validate_amounts(&node->status.allocatable, "allocatable", e);
@@ -215,6 +232,7 @@ static void node_validate_update(
 		revalidate_meta(ctx, &node->metadata, e);
 		node_validate(ctx, obj, e);
 	}
+	validate_avoid_pods(node, e);
 	validate_amounts(&node->status.capacity, "capacity", e);
 	validate_amounts(&node->status.allocatable, "allocatable", e);
 	validate_features(&node->status.declared_features, e);

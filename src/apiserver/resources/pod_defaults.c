@@ -139,11 +139,25 @@ static void default_pod_requests(struct v1_pod_spec *spec, struct arena *a)
 			str_map_put(a, &r->requests, r->limits.v[i].key, r->limits.v[i].value);
 }
 
+/* podIP is the first of podIPs, and wins when they differ (conversion of core/v1). */
+static void sync_pod_ips(struct v1_pod_status *s, struct arena *a)
+{
+	if (s->pod_ip.n && (s->pod_ips.n == 0 || !str_eq(s->pod_ip, s->pod_ips.v[0].ip))) {
+		s->pod_ips = (struct v1_pod_ip_vec){0};
+		ARENA_PUSH(a, &s->pod_ips, ((struct v1_pod_ip){.ip = s->pod_ip}));
+	}
+	if (s->pod_ips.n)
+		s->pod_ip = s->pod_ips.v[0].ip;
+}
+
 void default_pod(struct v1_pod *pod, struct arena *a)
 {
 	struct v1_pod_spec *spec = &pod->spec;
 
 	default_pod_spec(spec, a);
+	sync_pod_ips(&pod->status, a);
+	if (spec->termination_grace_period_seconds && *spec->termination_grace_period_seconds < 0)
+		*spec->termination_grace_period_seconds = 1;
 	requests_from_limits(&spec->containers, a);
 	requests_from_limits(&spec->init_containers, a);
 	if (spec->resources) {

@@ -18,6 +18,7 @@ const struct strategy *const strategies[] = {
 	&resource_quota_strategy,
 	&secret_strategy,
 	&service_account_strategy,
+	&service_strategy,
 	NULL,
 };
 
