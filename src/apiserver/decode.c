@@ -147,40 +147,46 @@ static bool names_itself(const struct schema_type *t)
 	       !strcmp(t->fields[1].name, "apiVersion");
 }
 
-static const struct schema_type *type_in_group(struct arena *a, const struct gvk *k)
+static const struct schema_type *type_in_group(
+	struct arena *a, struct str group, struct str version, struct str kind)
 {
 	for (size_t i = 0; i < schema_n_resources; i++) {
 		const struct schema_resource *res = schema_resources[i];
 		struct str name = str_c(res->type->name);
 		const struct schema_type *t;
 
-		if (!str_eqc(k->group, res->group) || !str_eqc(k->version, res->version))
+		if (!str_eqc(group, res->group) || !str_eqc(version, res->version))
 			continue;
 		name = str_sub(name, 0, (size_t)str_rchr(name, '.') + 1);
 		t = schema_type_by_name(
-			arena_fmt(a, STR_FMT STR_FMT, STR_ARG(name), STR_ARG(k->kind)));
+			arena_fmt(a, STR_FMT STR_FMT, STR_ARG(name), STR_ARG(kind)));
 		if (t && names_itself(t))
 			return t;
 	}
 	return NULL;
 }
 
+const struct schema_type *type_of_kind(
+	struct arena *a, struct str group, struct str version, struct str kind)
+{
+	const struct schema_type *t = type_in_group(a, group, version, kind);
+
+	if (t)
+		return t;
+	if (listed(meta_kinds, kind) || str_eqc(group, "meta.k8s.io") ||
+		(!group.n && str_eqc(version, "v1") && listed(unversioned_kinds, kind)))
+		return schema_type_by_name(arena_fmt(
+			a, "io.k8s.apimachinery.pkg.apis.meta.v1." STR_FMT, STR_ARG(kind)));
+	return NULL;
+}
+
 static const struct schema_type *find_type(
 	struct arena *a, const struct body_type *want, const struct gvk *k)
 {
-	const struct schema_type *t;
-
 	if (str_eq(k->group, want->group) && str_eq(k->version, want->version) &&
 		str_eq(k->kind, want->kind))
 		return want->type;
-	t = type_in_group(a, k);
-	if (t)
-		return t;
-	if (listed(meta_kinds, k->kind) ||
-		(!k->group.n && str_eqc(k->version, "v1") && listed(unversioned_kinds, k->kind)))
-		return schema_type_by_name(arena_fmt(
-			a, "io.k8s.apimachinery.pkg.apis.meta.v1." STR_FMT, STR_ARG(k->kind)));
-	return NULL;
+	return type_of_kind(a, k->group, k->version, k->kind);
 }
 
 static struct str gv_text(struct arena *a, struct str group, struct str version)
@@ -374,8 +380,6 @@ static int decode_proto(
 	const struct schema_type *type;
 	int e;
 
-	if (!r->body.n)
-		return err_fmt(err, 400, "", "empty data");
 	e = schema_unwrap_proto(r->body, &api_version, &kind, &message, err);
 	if (e < 0)
 		return e;

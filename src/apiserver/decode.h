@@ -28,6 +28,10 @@ int decode_json_as(struct request *r, const struct body_type *want, struct str j
 /* DeleteOptions: any group-version's, unknown fields ignored. */
 int decode_delete_options(struct request *r, struct meta_v1_delete_options *ret, struct err *err);
 
+/* A kind's type: of a resource, of a list, of what subresources speak, of meta/v1; NULL: none. */
+const struct schema_type *type_of_kind(
+	struct arena *a, struct str group, struct str version, struct str kind);
+
 /* "strict decoding error: a, b" */
 struct str strict_error_text(struct arena *a, const struct str_vec *fields);
 

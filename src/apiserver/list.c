@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "apiserver/protobuf.h"
 #include "apiserver/render.h"
 #include "apiserver/retained.h"
 #include "json/value.h"
@@ -429,6 +430,12 @@ static void respond_whole(struct request *r, const struct object_list *l)
 	struct buf b;
 
 	buf_init(&b, LIST_MAX);
+	if (r->out.type == MEDIA_PROTO && r->out.as == AS_OBJECT) {
+		protobuf_list(r, l, &b);
+		respond_protobuf(r, 200, buf_str(&b));
+		buf_release(&b);
+		return;
+	}
 	buf_add_str(&b, head(r, l));
 	if (!l->n && r->out.as == AS_PARTIAL_LIST) {
 		b.n--; /* upstream's list of none is no list here */

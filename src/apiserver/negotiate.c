@@ -155,6 +155,8 @@ static bool read_clause(
 		return false;
 	if (!read_transform(c, transforms, &m))
 		return false;
+	if (type == MEDIA_PROTO && m.as == AS_TABLE)
+		return false; /* a Table's cells have no form there */
 	m.pretty = str_eqc(accept_param(c, "pretty"), "1");
 	*ret = m;
 	return true;
@@ -177,6 +179,9 @@ static bool negotiate(struct request *r, bool transforms, struct media *ret)
 			return true;
 		if (accept_matches(c, "application", "yaml") &&
 			read_clause(c, MEDIA_YAML, transforms, ret))
+			return true;
+		if (accept_matches(c, "application", "vnd.kubernetes.protobuf") &&
+			read_clause(c, MEDIA_PROTO, transforms, ret))
 			return true;
 	}
 	return false;
@@ -218,7 +223,7 @@ int negotiate_output(struct request *r, struct err *err)
 
 int negotiate_stream(struct request *r, struct err *err)
 {
-	if (r->out.type != MEDIA_JSON)
+	if (r->out.type == MEDIA_YAML)
 		return err_fmt(err, 406, "NotAcceptable",
 			"only the following media types are accepted: " JSON ";stream=watch, " PROTO
 			";stream=watch");

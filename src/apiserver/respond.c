@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <zlib.h>
 
+#include "apiserver/protobuf.h"
 #include "apiserver/render.h"
 #include "json/write.h"
 
@@ -201,12 +202,36 @@ void respond_text(struct request *r, int code, const char *content_type, struct 
 	respond_body(r, code, content_type, body);
 }
 
+void respond_protobuf(struct request *r, int code, struct str message)
+{
+	respond_text(r, code, "application/vnd.kubernetes.protobuf", message);
+}
+
+static void send_protobuf(struct request *r, int code, struct str json)
+{
+	struct err err CLEANUP(err_release) = {0};
+	struct buf b;
+
+	buf_init(&b, BODY_MAX);
+	if (protobuf_from_json(json, &b, &err) < 0) {
+		respond_error(r, &err);
+		buf_release(&b);
+		return;
+	}
+	respond_protobuf(r, code, buf_str(&b));
+	buf_release(&b);
+}
+
 static void send_json(struct request *r, int code, struct str json, const struct media *m)
 {
 	struct buf b;
 
 	if (!r->x)
 		return;
+	if (m->type == MEDIA_PROTO) {
+		send_protobuf(r, code, json);
+		return;
+	}
 	respond_headers(r);
 	buf_init(&b, BODY_MAX);
 	if (m->type == MEDIA_YAML) {

@@ -42,7 +42,7 @@ struct apiserver {
 
 /* --- what the client wants to see --- */
 
-enum media_type { MEDIA_JSON, MEDIA_YAML };
+enum media_type { MEDIA_JSON, MEDIA_YAML, MEDIA_PROTO };
 enum media_as { AS_OBJECT, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST };
 
 struct media {
@@ -104,8 +104,9 @@ void respond_error(struct request *r, struct err *err);
 void respond_text(struct request *r, int code, const char *content_type, struct str body);
 /* The body alone, compressed if it is large and the client likes it; the headers were set. */
 void respond_body(struct request *r, int code, const char *content_type, struct str body);
-/* JSON made by this program: as JSON or YAML, as the client wants it. */
+/* JSON made by this program: as JSON, YAML or protobuf, as the client wants it. */
 void respond_json(struct request *r, int code, struct str json);
+void respond_protobuf(struct request *r, int code, struct str message);
 /* One object of r->storage, in the version and form that the client wants. */
 void respond_object(struct request *r, int code, const struct object *o);
 /* The same from a struct of r->storage->type (a dry run). */

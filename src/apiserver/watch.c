@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "apiserver/list.h"
+#include "apiserver/protobuf.h"
 #include "apiserver/render.h"
 
 enum {
@@ -39,9 +40,13 @@ static void flush(struct watcher *w)
 
 static void frame(struct watcher *w, const char *type, struct str object)
 {
-	buf_fmt(&w->buf, "{\"type\":\"%s\",\"object\":", type);
-	buf_add_str(&w->buf, object);
-	buf_add_c(&w->buf, "}\n");
+	if (w->r->out.type == MEDIA_PROTO) {
+		protobuf_event(type, object, &w->buf);
+	} else {
+		buf_fmt(&w->buf, "{\"type\":\"%s\",\"object\":", type);
+		buf_add_str(&w->buf, object);
+		buf_add_c(&w->buf, "}\n");
+	}
 	if (w->buf.n >= CHUNK)
 		flush(w);
 }
@@ -287,7 +292,9 @@ static void start(struct watcher *w)
 	struct request *r = w->r;
 
 	respond_headers(r);
-	http_header(r->x, "Content-Type", S("application/json"));
+	http_header(r->x, "Content-Type",
+		r->out.type == MEDIA_PROTO ? S("application/vnd.kubernetes.protobuf;stream=watch")
+					   : S("application/json"));
 	http_start(r->x, 200);
 	r->x->ops->flush(r->x);
 	r->state = w;

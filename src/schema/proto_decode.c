@@ -384,9 +384,13 @@ int schema_unwrap_proto(struct str bytes, struct str *ret_api_version, struct st
 	struct item i;
 	int r;
 
+	if (!bytes.n)
+		return err_bad_request(err, "empty data");
 	if (bytes.n < 4 || memcmp(bytes.p, "k8s", 4) != 0)
 		return err_bad_request(err, "provided data does not appear to be a protobuf "
 					    "message, expected prefix [107 56 115 0]");
+	if (bytes.n == 4)
+		return err_bad_request(err, "empty body");
 	w.p += 4;
 	while (w.p < w.end) {
 		r = read_item(&w, &i, err);

@@ -236,21 +236,48 @@ void schema_encode_proto(const struct schema_type *type, const void *v, struct b
 	encode_fields(type, v, 0, out);
 }
 
-void schema_wrap_proto(struct str api_version, struct str kind, const struct schema_type *type,
-	const void *v, struct buf *out)
+/* --- piece by piece --- */
+
+size_t schema_proto_open(struct buf *out, uint32_t number)
+{
+	put_tag(out, number, PROTO_BYTES);
+	return out->n;
+}
+
+void schema_proto_close(struct buf *out, size_t from)
+{
+	close_message(out, from);
+}
+
+void schema_proto_bytes(struct buf *out, uint32_t number, struct str bytes)
+{
+	put_bytes(out, number, bytes);
+}
+
+size_t schema_wrap_open(struct str api_version, struct str kind, struct buf *out)
 {
 	size_t from;
 
 	buf_add(out, "k8s", 4); /* with its NUL */
-	put_tag(out, 1, PROTO_BYTES);
-	from = out->n;
+	from = schema_proto_open(out, 1);
 	put_bytes(out, 1, api_version);
 	put_bytes(out, 2, kind);
 	close_message(out, from);
-	put_tag(out, 2, PROTO_BYTES);
-	from = out->n;
-	schema_encode_proto(type, v, out);
+	return schema_proto_open(out, 2);
+}
+
+void schema_wrap_close(struct buf *out, size_t from)
+{
 	close_message(out, from);
-	put_bytes(out, 3, S(""));
+	put_bytes(out, 3, S("")); /* contentEncoding and contentType: as they are by default */
 	put_bytes(out, 4, S(""));
+}
+
+void schema_wrap_proto(struct str api_version, struct str kind, const struct schema_type *type,
+	const void *v, struct buf *out)
+{
+	size_t from = schema_wrap_open(api_version, kind, out);
+
+	schema_encode_proto(type, v, out);
+	schema_wrap_close(out, from);
 }

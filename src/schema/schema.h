@@ -268,4 +268,12 @@ int schema_unwrap_proto(struct str bytes, struct str *ret_api_version, struct st
 void schema_wrap_proto(struct str api_version, struct str kind, const struct schema_type *type,
 	const void *v, struct buf *out);
 
+/* Messages written piece by piece (lists, watch events): what is written between open and close is
+ * field `number`; open returns what its close needs. The second pair is the envelope. */
+size_t schema_proto_open(struct buf *out, uint32_t number);
+void schema_proto_close(struct buf *out, size_t from);
+void schema_proto_bytes(struct buf *out, uint32_t number, struct str bytes);
+size_t schema_wrap_open(struct str api_version, struct str kind, struct buf *out);
+void schema_wrap_close(struct buf *out, size_t from);
+
 #endif
