@@ -39,19 +39,25 @@ static void grow(struct history *h)
 	free(old.v);
 }
 
+static size_t length(const struct history *h)
+{
+	return h->next - h->first;
+}
+
+void history_expire(struct history *h, int64_t now_ms)
+{
+	while (length(h) > HISTORY_KEEP && now_ms - entry(h, h->first)->at_ms > HISTORY_AGE_MAX_MS)
+		forget_first(h);
+}
+
 void history_add(struct history *h, const struct store_event *ev, int64_t now_ms)
 {
 	struct history_entry *e;
 
-	while (h->next - h->first > 0) {
-		size_t n = h->next - h->first;
-		int64_t age_ms = now_ms - entry(h, h->first)->at_ms;
-
-		if (n < h->cap_max && h->bytes + ev->object->json.n <= HISTORY_BYTES_MAX &&
-			(n < HISTORY_KEEP || age_ms <= HISTORY_AGE_MAX_MS))
-			break;
+	history_expire(h, now_ms);
+	while (length(h) > 0 &&
+		(length(h) >= h->cap_max || h->bytes + ev->object->json.n > HISTORY_BYTES_MAX))
 		forget_first(h);
-	}
 	if (h->next - h->first == h->cap)
 		grow(h);
 	e = entry(h, h->next++);

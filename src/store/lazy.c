@@ -94,15 +94,22 @@ static int flush_resource(struct store *s, struct store_resource *rs)
 	return 0;
 }
 
+/* Heartbeats make this happen every minute in any cluster with nodes: the occasion to forget old
+ * events, too. */
 int lazy_flush(struct store *s)
 {
 	int ret = 0, r;
 
 	s->lazy_due_ms = 0;
 	for (size_t i = 0; i < schema_n_resources; i++) {
-		r = flush_resource(s, &s->resources[i]);
+		struct store_resource *rs = &s->resources[i];
+
+		r = flush_resource(s, rs);
 		if (r < 0)
 			ret = r;
+		pthread_mutex_lock(&rs->lock);
+		history_expire(&rs->history, store_now_ms(s));
+		pthread_mutex_unlock(&rs->lock);
 	}
 	if (ret < 0)
 		due_within(s, LAZY_RETRY_MS);

@@ -45,6 +45,8 @@ struct history {
 };
 /* Takes references of its own. Forgets what is too much or too old. */
 void history_add(struct history *h, const struct store_event *ev, int64_t now_ms);
+/* Forgets what is too old, so that memory comes back when a busy time is over. */
+void history_expire(struct history *h, int64_t now_ms);
 void history_release(struct history *h);
 
 /* The watchers of one resource on one loop: woken together, by one task. */

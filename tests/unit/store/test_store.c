@@ -456,6 +456,34 @@ static void test_slow_watcher(void **state)
 	store_watch_close(w);
 }
 
+/* Old events go, but for the last 128; they go when heartbeats are written, too, not only when new
+ * ones come. */
+static void test_old_events(void **state)
+{
+	struct fixture *f = *state;
+	struct store_watch *w;
+	uint64_t start = store_revision(f->store), last = 0;
+	int wakes = 0;
+
+	create(f, CONFIG_MAPS, "a", "0");
+	for (int i = 0; i < 200; i++)
+		assert_int_equal(write_one(f, STORE_UPDATE, CONFIG_MAPS, "a", "x", 0, &last), 0);
+	assert_int_equal(
+		store_watch_open(f->store, CONFIG_MAPS, start, f->loop, count_wake, &wakes, &w), 0);
+	store_watch_close(w);
+	sim_clock_step(f->clock, sim_clock_now_ms(f->clock) + 10 * 60 * 1000);
+	create(f, LEASES, "l", "1");
+	while (sim_clock_step(f->clock, sim_clock_now_ms(f->clock) + 6000))
+		;
+	assert_int_equal(
+		store_watch_open(f->store, CONFIG_MAPS, start, f->loop, count_wake, &wakes, &w),
+		-ESTALE);
+	assert_int_equal(store_watch_open(f->store, CONFIG_MAPS, last - 127, f->loop, count_wake,
+				 &wakes, &w),
+		0);
+	store_watch_close(w);
+}
+
 static struct store_watch *all_watches[3];
 
 static void close_all(struct store_watch *w, void *user_data)
@@ -623,6 +651,7 @@ int main(void)
 		EVERY_BACKEND(test_snapshot),
 		EVERY_BACKEND(test_watch),
 		EVERY_BACKEND(test_slow_watcher),
+		EVERY_BACKEND(test_old_events),
 		EVERY_BACKEND(test_close_in_wake),
 		EVERY_BACKEND(test_resume),
 		{"test_fault", test_fault, setup, teardown, (void *)&disk_faulty},
