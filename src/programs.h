@@ -4,9 +4,11 @@
 
 #include "controllers/controllers.h"
 #include "node/hollow.h"
+#include "node/kubelet.h"
 #include "proxy/proxy.h"
 #include "scheduler/scheduler.h"
 #include "server/control.h"
+#include "server/node.h"
 #include "server/supervisor.h"
 #include "node/runtime/image/image.h"
 #include "node/runtime/pause.h"
