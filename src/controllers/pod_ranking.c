@@ -45,7 +45,7 @@ static struct ranked rank(
 
 	r.phase = phase_order(pod->status.phase);
 	if (r.ready)
-		r.ready_since = pod_condition(pod, "Ready")->last_transition_time;
+		r.ready_since = pod_condition_get(pod, "Ready")->last_transition_time;
 	str_to_i64(cost, &r.cost);
 	for (size_t i = 0; i < related->n; i++)
 		r.neighbours += pod_active(related->v[i]) &&

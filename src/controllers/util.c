@@ -27,7 +27,7 @@ bool pod_active(const struct object *pod)
 	return pod->deletion_ms == 0 && !pod_finished(pod);
 }
 
-const struct v1_pod_condition *pod_condition(const struct v1_pod *pod, const char *type)
+const struct v1_pod_condition *pod_condition_get(const struct v1_pod *pod, const char *type)
 {
 	for (size_t i = 0; i < pod->status.conditions.n; i++)
 		if (str_eqc(pod->status.conditions.v[i].type, type))
@@ -37,7 +37,7 @@ const struct v1_pod_condition *pod_condition(const struct v1_pod *pod, const cha
 
 bool pod_ready(const struct v1_pod *pod)
 {
-	const struct v1_pod_condition *c = pod_condition(pod, "Ready");
+	const struct v1_pod_condition *c = pod_condition_get(pod, "Ready");
 
 	return c && str_eq(c->status, S("True"));
 }
@@ -45,7 +45,7 @@ bool pod_ready(const struct v1_pod *pod)
 bool pod_available(
 	const struct v1_pod *pod, int32_t min_ready_s, int64_t now_ns, int64_t *ret_wait_ms)
 {
-	const struct v1_pod_condition *c = pod_condition(pod, "Ready");
+	const struct v1_pod_condition *c = pod_condition_get(pod, "Ready");
 
 	if (!c || !str_eq(c->status, S("True")))
 		return false;

@@ -12,7 +12,7 @@ bool pod_finished(const struct object *pod); /* Succeeded or Failed */
 bool pod_active(const struct object *pod);   /* neither finished nor being deleted */
 
 /* --- decoded pods --- */
-const struct v1_pod_condition *pod_condition(const struct v1_pod *pod, const char *type);
+const struct v1_pod_condition *pod_condition_get(const struct v1_pod *pod, const char *type);
 bool pod_ready(const struct v1_pod *pod);
 /* Ready for at least min_ready_s. When not yet, *ret_wait_ms (may be NULL) is after how long it may
  * be. */
