@@ -19,6 +19,7 @@
 #include "apiserver/apiserver.h"
 #include "base/file.h"
 #include "base/flags.h"
+#include "base/notify.h"
 #include "client/client.h"
 #include "controllers/controllers.h"
 #include "http/server.h"
@@ -338,6 +339,7 @@ static void bootstrapped(void *user_data)
 	struct control *c = user_data;
 
 	malloc_trim(0); /* what starting up needed */
+	notify_supervisor("READY=1");
 	log_info("%s: serving on %s:%d", c->program, c->flags->bind_address,
 		http_server_port(c->io[0].server));
 }
