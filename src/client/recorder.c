@@ -1,8 +1,9 @@
 #include "client/recorder.h"
 
 #include <inttypes.h>
-#include <time.h>
 
+#include "json/write.h"
+#include "schema/time.h"
 #include "types.gen.h"
 
 /* As client-go's EventCorrelator. */
@@ -211,37 +212,19 @@ static struct client_call *new_call(struct recorder *r, uint64_t key, const char
 	return call;
 }
 
-static void json_string(struct buf *b, struct str s)
-{
-	buf_add_char(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = s.p[i];
-
-		if (c == '"' || c == '\\')
-			buf_fmt(b, "\\%c", c);
-		else if (c < 0x20)
-			buf_fmt(b, "\\u%04x", c);
-		else
-			buf_add_char(b, c);
-	}
-	buf_add_char(b, '"');
-}
-
 static void count_again(struct recorder *r, const struct entry *e, struct str ns, struct str name,
 	struct str message, int64_t sec)
 {
 	struct client_call *call = new_call(r, e->key, "patch");
 	struct buf b;
-	struct tm tm;
-	time_t t = sec;
-	char when[32];
+	const struct k8s_time t = {.set = true, .sec = sec};
+	char when[K8S_TIME_TEXT_MAX];
 
-	gmtime_r(&t, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	k8s_time_format(&t, false, when);
 	buf_init(&b, 16 * MESSAGE_MAX);
 	buf_fmt(&b, "{\"count\":%" PRId32 ",\"lastTimestamp\":\"%s\",\"message\":", e->seen.count,
 		when);
-	json_string(&b, message);
+	json_write_string(&b, message);
 	buf_add_char(&b, '}');
 	call->ns = arena_str(&call->arena, ns);
 	call->name = arena_str(&call->arena, name);

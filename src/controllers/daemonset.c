@@ -347,19 +347,6 @@ static bool is_live(void *user_data, struct str hash)
 	return false;
 }
 
-static int32_t scaled(const struct int_or_string *v, int32_t of)
-{
-	int64_t percent;
-
-	if (!v)
-		return 0;
-	if (!v->is_string)
-		return v->i;
-	if (!str_ends(v->s, S("%")) || str_to_i64(str_sub(v->s, 0, v->s.n - 1), &percent) < 0)
-		return 0;
-	return (int32_t)((percent * of + 99) / 100);
-}
-
 static void resolve_limits(struct daemon *d)
 {
 	const struct apps_v1_rolling_update_daemon_set *u =
@@ -368,8 +355,9 @@ static void resolve_limits(struct daemon *d)
 
 	for (size_t i = 0; i < d->nodes.n; i++)
 		desired += d->nodes.v[i].should_run;
-	d->max_unavailable = u && u->max_unavailable ? scaled(u->max_unavailable, desired) : 1;
-	d->max_surge = u ? scaled(u->max_surge, desired) : 0;
+	d->max_unavailable =
+		u && u->max_unavailable ? int_or_percent(u->max_unavailable, desired, true) : 1;
+	d->max_surge = u ? int_or_percent(u->max_surge, desired, true) : 0;
 	if (desired > 0 && d->max_unavailable == 0 && d->max_surge == 0)
 		d->max_unavailable = 1;
 }

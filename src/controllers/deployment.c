@@ -4,19 +4,6 @@
 
 #include "controllers/labels.h"
 
-static int32_t scaled(const struct int_or_string *v, int32_t of, bool up)
-{
-	int64_t percent;
-
-	if (!v)
-		return 0;
-	if (!v->is_string)
-		return v->i;
-	if (!str_ends(v->s, S("%")) || str_to_i64(str_sub(v->s, 0, v->s.n - 1), &percent) < 0)
-		return 0;
-	return (int32_t)((percent * of + (up ? 99 : 0)) / 100);
-}
-
 static void resolve_limits(struct rollout *r)
 {
 	const struct apps_v1_rolling_update_deployment *u = r->d->spec.strategy.rolling_update;
@@ -26,8 +13,8 @@ static void resolve_limits(struct rollout *r)
 	if (!r->rolling)
 		return;
 	if (u) {
-		r->max_surge = scaled(u->max_surge, r->want, true);
-		r->max_unavailable = scaled(u->max_unavailable, r->want, false);
+		r->max_surge = int_or_percent(u->max_surge, r->want, true);
+		r->max_unavailable = int_or_percent(u->max_unavailable, r->want, false);
 	}
 	if (r->max_surge == 0 && r->max_unavailable == 0)
 		r->max_unavailable = 1;

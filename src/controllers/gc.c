@@ -9,6 +9,7 @@
  */
 #include "base/map.h"
 #include "controllers/util.h"
+#include "json/write.h"
 
 #define FINALIZER_ORPHAN "orphan"
 #define FINALIZER_FOREGROUND "foregroundDeletion"
@@ -264,7 +265,7 @@ static void plan_drop_finalizer(
 			continue;
 		if (!first)
 			buf_add_char(&b, ',');
-		json_string(&b, all->v[i]);
+		json_write_string(&b, all->v[i]);
 		first = false;
 	}
 	buf_add_c(&b, "]}}");

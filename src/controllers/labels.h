@@ -1,4 +1,7 @@
-/* labels.h: whether labels fit a selector, as decoded from an object. Pure. */
+/*
+ * labels.h: whether labels fit a selector as an object has it. Unlike api/selector.h nothing is
+ * parsed or allocated: for selectors that are looked at once per event.
+ */
 #ifndef SAMPAN_CONTROLLERS_LABELS_H
 #define SAMPAN_CONTROLLERS_LABELS_H
 

@@ -85,27 +85,6 @@ static void plan_force_delete(struct plan *p, const struct object *o)
 	w->ignore_not_found = true;
 }
 
-/* The pod's status says why before it goes. */
-static void plan_orphan(struct view *v, struct plan *p, const struct object *o)
-{
-	struct plan_write *w;
-
-	if (!pod_finished(o)) {
-		w = plan_add(p, PLAN_PATCH, o->resource, o->ns, o->name);
-		w->subresource = S("status");
-		w->patch_type = "application/strategic-merge-patch+json";
-		w->ignore_not_found = true;
-		w->patch = arena_fmt(v->arena,
-			"{\"metadata\":{\"uid\":\"" STR_FMT
-			"\"},\"status\":{\"phase\":\"Failed\",\"conditions\":[{\"type\":"
-			"\"DisruptionTarget\",\"status\":\"True\",\"reason\":\"DeletionByPodGC\","
-			"\"message\":\"PodGC: node no longer exists\",\"lastTransitionTime\":"
-			"\"" STR_FMT "\"}]}}",
-			STR_ARG(o->uid), STR_ARG(time_format(view_now(v), v->arena)));
-	}
-	plan_force_delete(p, o);
-}
-
 static void reconcile_node(struct view *v, struct plan *p, struct str node)
 {
 	struct podgc *s = v->state;
@@ -130,8 +109,14 @@ static void reconcile_node(struct view *v, struct plan *p, struct str node)
 	free(map_remove(&s->gone, node));
 	snapshot_iter_init(&it, view_snapshot(v, &v1_pod_resource), S(""), S(""), S(""));
 	while ((o = snapshot_next(&it)))
+		if (str_eq(pod_node(o), node) && !pod_finished(o))
+			plan_disruption(v, p, o, "Failed", "DeletionByPodGC",
+				"PodGC: node no longer exists");
+	plan_next_wave(p); /* their status says why before they go */
+	snapshot_iter_init(&it, view_snapshot(v, &v1_pod_resource), S(""), S(""), S(""));
+	while ((o = snapshot_next(&it)))
 		if (str_eq(pod_node(o), node))
-			plan_orphan(v, p, o);
+			plan_force_delete(p, o);
 }
 
 struct aged {

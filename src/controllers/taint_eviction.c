@@ -3,8 +3,6 @@
  * node go, at once or after the toleration's seconds, counted from when the taint was set. A taint
  * that is taken away cancels it.
  */
-#include <inttypes.h>
-
 #include "base/map.h"
 #include "controllers/util.h"
 
@@ -102,18 +100,10 @@ static int64_t due(const struct v1_pod *pod, const struct v1_taint *taint, int64
 
 static void plan_eviction(struct view *v, struct plan *p, const struct object *o)
 {
-	struct plan_write *w = plan_add(p, PLAN_PATCH, o->resource, o->ns, o->name);
+	struct plan_write *w;
 
-	w->subresource = S("status");
-	w->patch_type = "application/strategic-merge-patch+json";
-	w->ignore_not_found = true;
-	w->patch = arena_fmt(v->arena,
-		"{\"metadata\":{\"uid\":\"" STR_FMT "\"},\"status\":{\"conditions\":[{\"type\":"
-		"\"DisruptionTarget\",\"status\":\"True\","
-		"\"reason\":\"DeletionByTaintManager\",\"message\":"
-		"\"Taint manager: deleting due to NoExecute "
-		"taint\",\"lastTransitionTime\":\"" STR_FMT "\"}]}}",
-		STR_ARG(o->uid), STR_ARG(time_format(view_now(v), v->arena)));
+	plan_disruption(v, p, o, NULL, "DeletionByTaintManager",
+		"Taint manager: deleting due to NoExecute taint");
 	plan_next_wave(p);
 	w = plan_add(p, PLAN_DELETE, o->resource, o->ns, o->name);
 	w->uid = o->uid;

@@ -1,9 +1,7 @@
 #include "controllers/util.h"
 
-#include <inttypes.h>
-#include <time.h>
-
 #include "controllers/labels.h"
+#include "schema/time.h"
 
 struct str pod_phase(const struct object *pod)
 {
@@ -60,6 +58,36 @@ bool pod_available(
 	if (ret_wait_ms)
 		*ret_wait_ms = due_ms - now_ms;
 	return false;
+}
+
+void plan_disruption(struct view *v, struct plan *p, const struct object *pod, const char *phase,
+	const char *reason, const char *message)
+{
+	struct plan_write *w = plan_add(p, PLAN_PATCH, pod->resource, pod->ns, pod->name);
+
+	w->subresource = S("status");
+	w->patch_type = "application/strategic-merge-patch+json";
+	w->ignore_not_found = true;
+	w->patch = arena_fmt(v->arena,
+		"{\"metadata\":{\"uid\":\"" STR_FMT
+		"\"},\"status\":{%s%s%s\"conditions\":[{\"type\":\"DisruptionTarget\",\"status\":"
+		"\"True\","
+		"\"reason\":\"%s\",\"message\":\"%s\",\"lastTransitionTime\":\"" STR_FMT "\"}]}}",
+		STR_ARG(pod->uid), phase ? "\"phase\":\"" : "", phase ? phase : "",
+		phase ? "\"," : "", reason, message, STR_ARG(time_format(view_now(v), v->arena)));
+}
+
+int32_t int_or_percent(const struct int_or_string *v, int32_t of, bool round_up)
+{
+	int64_t percent;
+
+	if (!v)
+		return 0;
+	if (!v->is_string)
+		return v->i;
+	if (!str_ends(v->s, S("%")) || str_to_i64(str_sub(v->s, 0, v->s.n - 1), &percent) < 0)
+		return 0;
+	return (int32_t)((percent * of + (round_up ? 99 : 0)) / 100);
 }
 
 struct str api_version_of(const struct schema_resource *res, struct arena *a)
@@ -186,33 +214,11 @@ struct str generate_name(struct view *v, struct str prefix)
 	return arena_fmt(v->arena, STR_FMT STR_FMT, STR_ARG(prefix), STR_ARG(suffix));
 }
 
-void json_string(struct buf *out, struct str s)
-{
-	buf_add_char(out, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = s.p[i];
-
-		if (c == '"' || c == '\\')
-			buf_fmt(out, "\\%c", c);
-		else if (c < 0x20)
-			buf_fmt(out, "\\u%04x", c);
-		else
-			buf_add_char(out, c);
-	}
-	buf_add_char(out, '"');
-}
-
 struct str time_format(struct k8s_time t, struct arena *a)
 {
-	time_t sec = t.sec;
-	struct tm tm;
-	char text[40];
+	char text[K8S_TIME_TEXT_MAX];
 
-	gmtime_r(&sec, &tm);
-	size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	if (t.nsec)
-		return arena_fmt(a, "%.*s.%06dZ", (int)n, text, t.nsec / 1000);
-	return arena_fmt(a, "%.*sZ", (int)n, text);
+	return arena_str(a, str_n(text, k8s_time_format(&t, false, text)));
 }
 
 struct str_map str_map_without(struct str_map m, struct str key, struct arena *a)

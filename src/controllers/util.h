@@ -19,6 +19,10 @@ bool pod_ready(const struct v1_pod *pod);
 bool pod_available(
 	const struct v1_pod *pod, int32_t min_ready_s, int64_t now_ns, int64_t *ret_wait_ms);
 
+/* Says in the pod's status why it is going to be deleted; phase NULL: stays as it is. */
+void plan_disruption(struct view *v, struct plan *p, const struct object *pod, const char *phase,
+	const char *reason, const char *message);
+
 /* --- owner references --- */
 struct meta_v1_owner_reference owner_ref(
 	const struct schema_resource *res, const struct meta_v1_object_meta *meta, struct arena *a);
@@ -39,19 +43,16 @@ struct str random_suffix(
 	struct view *v, size_t n); /* letters and digits that form no words, as names get */
 /* "name-" cut to fit and a random suffix of 5. */
 struct str generate_name(struct view *v, struct str prefix);
-void json_string(struct buf *out, struct str s);
-struct str time_format(
-	struct k8s_time t, struct arena *a); /* RFC 3339, seconds; micro when nsec is set */
-
-/* --- maps --- */
+struct str time_format(struct k8s_time t, struct arena *a); /* RFC 3339 */
 /* A copy with the key set. */
 struct str_map str_map_with(struct str_map m, struct str key, struct str value, struct arena *a);
 struct str_map str_map_without(struct str_map m, struct str key, struct arena *a);
 struct str str_map_value(const struct str_map *m, struct str key); /* {NULL,0} when absent */
 bool str_map_subset(const struct str_map *sub, const struct str_map *of);
 
-/* Watch keys: the object's own, when it is a namespace's or node's; the controller of a pod is in
- * each planner. */
+/* A number, or a percentage of `of`; 0 when absent. */
+int32_t int_or_percent(const struct int_or_string *v, int32_t of, bool round_up);
+
 static inline bool time_equal(struct k8s_time a, struct k8s_time b)
 {
 	return a.set == b.set && a.sec == b.sec && a.nsec == b.nsec;

@@ -1,9 +1,10 @@
 /* writes.c: what becomes of an attempt: the binding, or the reason why not; victims of preemption.
  */
 #include <inttypes.h>
-#include <time.h>
 
+#include "json/write.h"
 #include "scheduler/scheduler_priv.h"
+#include "schema/time.h"
 
 struct bound { /* in the call's arena */
 	struct scheduler *s;
@@ -126,31 +127,12 @@ static struct client_call *pod_call(struct scheduler *s, const struct object *po
 	return call;
 }
 
-static void json_string(struct buf *out, struct str s)
-{
-	buf_add_char(out, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = s.p[i];
-
-		if (c == '"' || c == '\\')
-			buf_fmt(out, "\\%c", c);
-		else if (c < 0x20)
-			buf_fmt(out, "\\u%04x", c);
-		else
-			buf_add_char(out, c);
-	}
-	buf_add_char(out, '"');
-}
-
 static struct str now_text(struct scheduler *s, struct arena *a)
 {
-	time_t t = loop_wall_ns(s->loop) / 1000000000;
-	struct tm tm;
-	char text[32];
+	const struct k8s_time t = k8s_time_from_ms(loop_wall_ns(s->loop) / 1000000);
+	char text[K8S_TIME_TEXT_MAX];
 
-	gmtime_r(&t, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return arena_strc(a, text);
+	return arena_str(a, str_n(text, k8s_time_format(&t, false, text)));
 }
 
 struct condition {
@@ -173,7 +155,7 @@ static void patch_status(struct scheduler *s, const struct object *pod, const st
 		buf_fmt(&b, "\"lastProbeTime\":null,\"lastTransitionTime\":\"%s\",",
 			now_text(s, &call->arena).p);
 	buf_add_c(&b, "\"message\":");
-	json_string(&b, c->message);
+	json_write_string(&b, c->message);
 	if (pod->generation)
 		buf_fmt(&b, ",\"observedGeneration\":%" PRId64, pod->generation);
 	buf_fmt(&b, ",\"reason\":\"%s\",\"status\":\"%s\",\"type\":\"%s\"}]", c->reason, c->status,
