@@ -527,6 +527,7 @@ static const char *option(int *argc, char ***argv, const char *name, const char 
 int main(int argc, char **argv)
 {
 	struct cri_runtime_opts opts = {0};
+	const char *endpoint;
 	struct err err = {0};
 	int r;
 
@@ -542,9 +543,11 @@ int main(int argc, char **argv)
 	opts.pod_cidr = str_c(option(&argc, &argv, "--pod-cidr", "10.99.0.0/24"));
 	opts.cni_conf_dir = option(&argc, &argv, "--cni-conf-dir", "/nonexistent");
 	opts.cni_bin_dir = option(&argc, &argv, "--cni-bin-dir", "/usr/lib/cni");
+	endpoint = option(&argc, &argv, "--endpoint", NULL);
 	snprintf(log_dir, sizeof(log_dir), "%s/logs", opts.data_dir ?: "");
 	loop = loop_new_uv();
-	r = cri_runtime_new(loop, &opts, &cri, &err);
+	r = endpoint ? cri_grpc_new(loop, endpoint, &cri, &err)
+		     : cri_runtime_new(loop, &opts, &cri, &err);
 	if (r < 0) {
 		fprintf(stderr, "%s\n", err_text(&err));
 		return 1;
