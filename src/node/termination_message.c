@@ -28,6 +28,7 @@ static struct str read_end(const char *path, size_t max, struct arena *a)
 static struct str log_tail(const char *path, struct arena *a)
 {
 	struct str rest = read_end(path, LOG_READ_MAX, a), line, lines[LOG_LINES_MAX];
+	bool whole[LOG_LINES_MAX];
 	size_t n = 0;
 	struct buf b CLEANUP(buf_release) = {0};
 	bool more = rest.n > 0;
@@ -40,11 +41,13 @@ static struct str log_tail(const char *path, struct arena *a)
 		if (!str_cut(line, ' ', &time, &text) || !str_cut(text, ' ', &stream, &text) ||
 			!str_cut(text, ' ', &flag, &text))
 			continue;
+		whole[n % LOG_LINES_MAX] = flag.n && flag.p[0] == 'F';
 		lines[n++ % LOG_LINES_MAX] = text;
 	}
 	for (size_t i = n > LOG_LINES_MAX ? n - LOG_LINES_MAX : 0; i < n; i++) {
 		buf_add_str(&b, lines[i % LOG_LINES_MAX]);
-		buf_add_char(&b, '\n');
+		if (whole[i % LOG_LINES_MAX])
+			buf_add_char(&b, '\n');
 	}
 	if (b.n > LOG_TAIL_MAX)
 		buf_consume(&b, b.n - LOG_TAIL_MAX);
