@@ -100,7 +100,9 @@ static int start_runtime(struct kubelet *k, struct err *err)
 				.conmon = o->conmon},
 			&k->cri, err);
 	else
-		r = err_bad_request(err, "--container-runtime-endpoint=%s: only the built-in runtime is there yet", o->runtime_endpoint);
+		r = err_bad_request(err,
+			"--container-runtime-endpoint=%s: only the built-in runtime is there yet",
+			o->runtime_endpoint);
 	if (r == 0)
 		k->cri->ops->version(k->cri, got_version, k);
 	return r;

@@ -12,7 +12,7 @@ bool phase_is_terminal(struct str phase)
 	return str_eq(phase, S("Failed")) || str_eq(phase, S("Succeeded"));
 }
 
-const struct v1_pod_condition *pod_condition(const struct v1_pod_status *s, const char *type)
+const struct v1_pod_condition *status_condition(const struct v1_pod_status *s, const char *type)
 {
 	for (size_t i = 0; i < s->conditions.n; i++)
 		if (str_eqc(s->conditions.v[i].type, type))
@@ -204,7 +204,8 @@ static struct condition pod_ready(
 		return c;
 	for (size_t i = 0; i < pod->spec.readiness_gates.n; i++) {
 		struct str type = pod->spec.readiness_gates.v[i].condition_type;
-		const struct v1_pod_condition *g = pod_condition(&pod->status, arena_cstr(a, type));
+		const struct v1_pod_condition *g =
+			status_condition(&pod->status, arena_cstr(a, type));
 
 		if (g && str_eq(g->status, S("True")))
 			continue;
@@ -260,7 +261,7 @@ static void add_condition(const struct pod_status_input *in, struct arena *a,
 	struct v1_pod_status *st, const char *type, struct condition c)
 {
 	const struct v1_pod_condition *old =
-		pod_condition(in->old ? in->old : &in->pod->status, type);
+		status_condition(in->old ? in->old : &in->pod->status, type);
 	struct v1_pod_condition n = {
 		.type = str_c(type),
 		.status = c.status ? S("True") : S("False"),
@@ -271,7 +272,7 @@ static void add_condition(const struct pod_status_input *in, struct arena *a,
 	};
 
 	if (!old)
-		old = pod_condition(&in->pod->status, type);
+		old = status_condition(&in->pod->status, type);
 	if (old && str_eq(old->status, n.status) && old->last_transition_time.set)
 		n.last_transition_time = old->last_transition_time;
 	ARENA_PUSH(a, &st->conditions, n);

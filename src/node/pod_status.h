@@ -37,6 +37,6 @@ void pod_status_make(const struct pod_status_input *in, struct arena *a, struct 
 bool phase_is_terminal(struct str phase);
 struct k8s_time k8s_time_of_ns(int64_t ns); /* whole seconds, as the API keeps */
 /* The condition of that type, or NULL. */
-const struct v1_pod_condition *pod_condition(const struct v1_pod_status *s, const char *type);
+const struct v1_pod_condition *status_condition(const struct v1_pod_status *s, const char *type);
 
 #endif

@@ -108,7 +108,7 @@ static void patch_conditions(
 	for (size_t i = 0; i < api->conditions.n; i++) {
 		const struct v1_pod_condition *c = &api->conditions.v[i];
 
-		if (written_by_others(api, c) || pod_condition(s, c->type.p) ||
+		if (written_by_others(api, c) || status_condition(s, c->type.p) ||
 			!str_starts(c->type, S("PodResize")))
 			continue;
 		buf_fmt(b, "%s{\"$patch\":\"delete\",\"type\":\"" STR_FMT "\"}", n++ ? "," : "",
