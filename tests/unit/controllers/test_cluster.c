@@ -323,6 +323,7 @@ static void test_rollout(void **state)
 	assert_int_equal(d->status.available_replicas, 3);
 	assert_int_equal(d->status.observed_generation, d->metadata.generation);
 	assert_int_equal(endpoints(c), 3);
+	assert_int_equal(count(c, &discovery_v1_endpoint_slice_resource, "default"), 1);
 	const struct v1_node *n = get(c, &v1_node_resource, "", "n1");
 	assert_true(str_starts(n->spec.pod_cidr, S("10.244.")));
 
@@ -390,6 +391,30 @@ static void test_foreground(void **state)
 	assert_null(get(c, &apps_v1_deployment_resource, "default", "web"));
 	assert_int_equal(count(c, &apps_v1_replica_set_resource, "default"), 0);
 	assert_int_equal(count(c, &v1_pod_resource, "default"), 0);
+}
+
+static void test_namespace(void **state)
+{
+	struct cluster *c = *state;
+
+	add_node(c, "n1", "4");
+	create(c, &v1_namespace_resource, "",
+		"{kind: Namespace, apiVersion: v1, metadata: {name: x}}");
+	run(c, 500);
+	assert_non_null(get(c, &v1_service_account_resource, "x", "default"));
+	assert_non_null(get(c, &v1_config_map_resource, "x", "kube-root-ca.crt"));
+	create(c, &v1_config_map_resource, "x",
+		"{kind: ConfigMap, apiVersion: v1, metadata: {name: c, namespace: x}}");
+	create(c, &v1_pod_resource, "x",
+		"{kind: Pod, apiVersion: v1, metadata: {name: p, namespace: x}, spec: {containers: "
+		"[{name: c,"
+		" image: i}]}}");
+	run(c, 500);
+	ask(c, "delete", &v1_namespace_resource, "", "x", "", "", NULL);
+	run(c, 5000);
+	assert_null(get(c, &v1_namespace_resource, "", "x"));
+	assert_int_equal(count(c, &v1_config_map_resource, "x"), 0);
+	assert_int_equal(count(c, &v1_pod_resource, "x"), 0);
 }
 
 static void test_daemon_set(void **state)
@@ -605,6 +630,7 @@ int main(void)
 		CASE(test_rollout),
 		CASE(test_replication_controller),
 		CASE(test_foreground),
+		CASE(test_namespace),
 		CASE(test_daemon_set),
 		CASE(test_stateful_set),
 		CASE(test_idle),
