@@ -244,6 +244,19 @@ static struct str value_at(
 	return v ? *(const struct str *)v : (struct str){0};
 }
 
+/* The path of a selectable field, and that of the field that stands in when it is empty, or NULL.
+ */
+static const char *path_of(const char *name, const char **ret_fallback)
+{
+	*ret_fallback = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(aliases); i++)
+		if (strcmp(aliases[i].name, name) == 0) {
+			*ret_fallback = aliases[i].fallback;
+			return aliases[i].path;
+		}
+	return name;
+}
+
 static struct str *selectable_values(
 	const struct schema_resource *res, const void *typed, struct arena *a)
 {
@@ -251,17 +264,107 @@ static struct str *selectable_values(
 	struct str *values = ARENA_ARRAY(a, struct str, n + 1);
 
 	for (size_t i = 0; i < n; i++) {
-		const char *path = res->selectable[i], *fallback = NULL;
+		const char *fallback, *path = path_of(res->selectable[i], &fallback);
 
-		for (size_t k = 0; k < ARRAY_SIZE(aliases); k++)
-			if (strcmp(aliases[k].name, path) == 0) {
-				path = aliases[k].path;
-				fallback = aliases[k].fallback;
-				break;
-			}
 		values[i] = value_at(res->type, typed, str_c(path), a);
 		if (values[i].n == 0 && fallback)
 			values[i] = value_at(res->type, typed, str_c(fallback), a);
+	}
+	return values;
+}
+
+/* The same out of the JSON, without decoding what nobody asks for: a store that opens reads every
+ * object it has. */
+struct wanted {
+	struct str path, value;
+};
+
+enum { PATH_MAX_BYTES = 128 };
+
+static struct str read_scalar(struct json_reader *r, char first)
+{
+	struct str value = {0};
+
+	if (first == '"')
+		json_read_string(r, &value);
+	else if (first == 't' || first == 'f')
+		value = json_read_word(r, NULL) && first == 't' ? S("true") : S("false");
+	else
+		json_skip(r, first == '-' || (first >= '0' && first <= '9') ? &value : NULL);
+	return value;
+}
+
+enum match { MATCH_NONE, MATCH_BELOW, MATCH_EXACT };
+
+/* Whether `key`, in an object whose path (with a dot behind it) is the first n bytes of `path`, is
+ * the wanted field or leads to it. */
+static enum match match(const struct wanted *w, const char *path, size_t n, struct str key)
+{
+	struct str rest;
+
+	if (w->path.n < n + key.n || memcmp(w->path.p, path, n))
+		return MATCH_NONE;
+	rest = str_sub(w->path, n, w->path.n);
+	if (!str_starts(rest, key))
+		return MATCH_NONE;
+	if (rest.n == key.n)
+		return MATCH_EXACT;
+	return rest.p[key.n] == '.' ? MATCH_BELOW : MATCH_NONE;
+}
+
+static void read_wanted(
+	struct json_reader *r, char path[PATH_MAX_BYTES], size_t n, struct wanted *v, size_t n_v)
+{
+	struct str key, value;
+
+	while (json_next_key(r, &key)) {
+		enum match best = MATCH_NONE;
+		char first = json_peek(r);
+
+		for (size_t i = 0; i < n_v; i++)
+			best = MAX(best, match(&v[i], path, n, key));
+		if (best == MATCH_EXACT) {
+			value = read_scalar(r, first);
+			for (size_t i = 0; i < n_v; i++)
+				if (match(&v[i], path, n, key) == MATCH_EXACT)
+					v[i].value = value;
+		} else if (best == MATCH_BELOW && first == '{') {
+			assert(n + key.n < PATH_MAX_BYTES);
+			memcpy(path + n, key.p, key.n);
+			path[n + key.n] = '.';
+			json_enter(r, '{');
+			read_wanted(r, path, n + key.n + 1, v, n_v);
+		} else {
+			json_skip(r, NULL);
+		}
+	}
+}
+
+static struct str *stored_values(
+	const struct schema_resource *res, struct str json, struct arena *a)
+{
+	size_t n = n_selectable(res), n_wanted = 0;
+	struct wanted *wanted = ARENA_ARRAY(a, struct wanted, 2 * n + 1);
+	struct str *values = ARENA_ARRAY(a, struct str, n + 1);
+	char path[PATH_MAX_BYTES];
+	struct json_reader r;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *fallback, *at = path_of(res->selectable[i], &fallback);
+
+		wanted[n_wanted++].path = str_c(at);
+		wanted[n_wanted++].path = str_c(fallback ? fallback : at);
+	}
+	json_reader_init(&r, json, a);
+	json_peek(&r);
+	json_enter(&r, '{');
+	read_wanted(&r, path, 0, wanted, n_wanted);
+	for (size_t i = 0; i < n; i++) {
+		struct wanted *w = wanted + 2 * i;
+
+		values[i] = w[0].value.n ? w[0].value : w[1].value;
+		if (values[i].n == 0) /* a number or bool that is absent has a text, too */
+			values[i] = value_at(res->type, NULL, w[0].path, a);
 	}
 	return values;
 }
@@ -391,13 +494,11 @@ int object_parse(
 		return r;
 	if (str_to_u64(f.rv, &revision) < 0)
 		return err_bad_request(err, "metadata.resourceVersion is no number");
-	if (!f.item || n_selectable(res)) {
+	if (!f.item) { /* an item of a list, or not written by us: kind and apiVersion must stand
+			  first */
 		r = schema_decode_json(res->type, json, &scratch, NULL, &typed, err);
 		if (r < 0)
 			return r;
-	}
-	if (!f.item) { /* an item of a list, or not written by us: kind and apiVersion must stand
-			  first */
 		buf_init(&rewritten, OBJECT_JSON_MAX);
 		r = write_canonical(res, typed, f.rv, &scratch, &rewritten, err);
 		if (r < 0)
@@ -407,7 +508,7 @@ int object_parse(
 		r = read_facts(json, &f, err);
 		assert(r == 0 && f.item);
 	}
-	*ret = build(res, json, &f, typed ? selectable_values(res, typed, &scratch) : NULL);
+	*ret = build(res, json, &f, stored_values(res, json, &scratch));
 	(*ret)->revision = revision;
 	return 0;
 }
