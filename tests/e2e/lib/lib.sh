@@ -78,6 +78,12 @@ wait_for() {
   done
 }
 
+# The processes of a pod, as the machine sees them (from its cgroups).
+e2e_pod_pids() {
+  local uid; uid=$(k get pod "$1" -o jsonpath='{.metadata.uid}')
+  find /sys/fs/cgroup -path "*pod$uid*" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -un
+}
+
 # Every kubectl on this machine: the one on PATH and those beside what it links to.
 e2e_kubectls() {
   local main; main=$(command -v kubectl)

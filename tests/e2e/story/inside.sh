@@ -49,7 +49,7 @@ while read -r E2E_KUBECTL; do
   kill $pf; wait $pf 2>/dev/null || true
 done < <(e2e_kubectls)
 step "logs -p"
-k exec p -c a -- kill 1 || true
+for pid in $(e2e_pod_pids p); do grep -q "for i in" "/proc/$pid/cmdline" && kill -9 "$pid"; done
 wait_for 30 "restart" sh -c "nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL get pod p -o jsonpath='{.status.containerStatuses[?(@.name==\"a\")].restartCount}' | grep -qx 1"
 wait_for 20 "previous log" sh -c "nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL logs -p p -c a | grep -q 'line 5'"
 say "inside: passed"

@@ -76,13 +76,13 @@ check_eq "$(wc -l < "$E2E_DIR/spread")" 3 "pods that answered"
 fetch "http://$E2E_IP:30080/" >/dev/null || fail "node port"
 fetch "http://127.0.0.1:30080/" >/dev/null || fail "node port on the loopback address"
 pod=$(k get pods -l app=rc -o jsonpath='{.items[0].metadata.name}')
-k exec "$pod" -- wget -q -T 3 -O - "http://$ip/" >/dev/null || fail "cluster IP from a pod"
+k exec "$pod" -- wget -q -O - "http://$ip/" >/dev/null || fail "cluster IP from a pod"
 own=$(k get pods -l app=web -o jsonpath='{.items[0].metadata.name}')
-for i in $(seq 9); do k exec "$own" -- wget -q -T 3 -O - "http://$ip/" >/dev/null || fail "hairpin"; done
+for i in $(seq 9); do k exec "$own" -- wget -q -O - "http://$ip/" >/dev/null || fail "hairpin"; done
 
 step "desired state: a container killed comes back, a pod deleted is replaced"
 cid=$(k get pod "$pod" -o jsonpath='{.status.containerStatuses[0].containerID}')
-k exec "$pod" -- kill 1 || true
+for pid in $(e2e_pod_pids "$pod"); do kill -9 "$pid"; done
 wait_for 30 "restart count" sh -c "nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL get pod $pod -o jsonpath='{.status.containerStatuses[0].restartCount}' | grep -qx 1"
 wait_for 30 "running again" sh -c "nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL get pod $pod -o jsonpath='{.status.containerStatuses[0].ready}' | grep -qx true"
 [ "$(k get pod "$pod" -o jsonpath='{.status.containerStatuses[0].containerID}')" != "$cid" ] || fail "same container"
