@@ -21,7 +21,7 @@ struct str template_hash(
 	schema_encode_json(&v1_pod_template_spec_schema, t, &json);
 	h = fnv32a(h, json.p, json.n);
 	buf_release(&json);
-	if (collisions) {
+	if (collisions && *collisions) {
 		uint64_t n = (uint32_t)*collisions;
 
 		h = fnv32a(h, &n, sizeof(n));

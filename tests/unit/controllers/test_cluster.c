@@ -472,6 +472,7 @@ static void test_stateful_set(void **state)
 	assert_int_equal(set->status.available_replicas, 3);
 	assert_non_null(get(c, &v1_pod_resource, "default", "db-2"));
 	assert_int_equal(count(c, &v1_persistent_volume_claim_resource, "default"), 3);
+	assert_int_equal(count(c, &apps_v1_controller_revision_resource, "default"), 1);
 	/* all but the first are updated */
 	merge(c, &apps_v1_stateful_set_resource, "default", "db", "",
 		"{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"a:"
