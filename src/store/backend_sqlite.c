@@ -91,7 +91,8 @@ static int fail(struct sqlite_backend *b, struct err *err)
 {
 	int rc = sqlite3_extended_errcode(b->db);
 
-	err_internal(err, "%s: %s (%s)", b->path, sqlite3_errmsg(b->db), sqlite3_errstr(rc));
+	err_fmt(err, 500, "InternalError", "%s: %s (%s)", b->path, sqlite3_errmsg(b->db),
+		sqlite3_errstr(rc));
 	return -sqlite_errno(rc);
 }
 
@@ -280,7 +281,8 @@ static int lock_database(struct sqlite_backend *b, struct err *err)
 		r = -errno;
 		if (r == -EWOULDBLOCK) {
 			r = -EBUSY;
-			err_internal(err, "%s is in use by another server", b->path);
+			err_fmt(err, 500, "InternalError", "%s is in use by another server",
+				b->path);
 		} else {
 			err_errno(err, -r, "%s", path);
 		}
@@ -330,12 +332,12 @@ static int check_format(struct sqlite_backend *b, struct err *err)
 	if (id == 0 && version == 0 && pages <= 1) /* new; switching to WAL writes the first page */
 		return exec_sql(b, create_sql, err);
 	if (id != APPLICATION_ID) {
-		err_internal(err, "%s is not a database of sampan", b->path);
+		err_fmt(err, 500, "InternalError", "%s is not a database of sampan", b->path);
 		return -EINVAL;
 	}
 	if (version != FORMAT) {
-		err_internal(err, "%s has format %d, this program knows format %d", b->path,
-			version, FORMAT);
+		err_fmt(err, 500, "InternalError", "%s has format %d, this program knows format %d",
+			b->path, version, FORMAT);
 		return -EINVAL;
 	}
 	return 0;

@@ -186,8 +186,9 @@ static int load_object(struct backend_loader *loader, uint64_t created, struct s
 	o->created = created;
 	saw_revision(l, rs, MAX(o->revision, created));
 	if (tree_get(&rs->work, o->ns, o->name))
-		r = err_internal(err, "store: two rows hold " STR_FMT " " STR_FMT "/" STR_FMT,
-			STR_ARG(plural), STR_ARG(o->ns), STR_ARG(o->name));
+		r = err_fmt(err, 500, "InternalError",
+			"store: two rows hold " STR_FMT " " STR_FMT "/" STR_FMT, STR_ARG(plural),
+			STR_ARG(o->ns), STR_ARG(o->name));
 	else
 		tree_put(&rs->work, o);
 	object_unref(o);

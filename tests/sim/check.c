@@ -124,6 +124,60 @@ static void check_pod(struct check *c, const struct object *o)
 		not_yet(c, "pod " STR_FMT " has outlived its owner", STR_ARG(o->name));
 }
 
+static int pods_labelled(struct check *c, struct str app)
+{
+	struct snapshot_iter it;
+	const struct object *o;
+	const struct str *label;
+	int n = 0;
+
+	snapshot_iter_init(&it, c->pods, S(""), S(""), S(""));
+	while ((o = snapshot_next(&it))) {
+		label = str_map_get(&o->labels, S("app"));
+		n += label && str_eq(*label, app);
+	}
+	return n;
+}
+
+static int ready_endpoints(struct check *c, struct str service)
+{
+	struct snapshot *s = store_snapshot(c->w->store, &discovery_v1_endpoint_slice_resource);
+	struct snapshot_iter it;
+	const struct object *o;
+	const struct str *of;
+	int n = 0;
+
+	snapshot_iter_init(&it, s, S("default"), S(""), S(""));
+	while ((o = snapshot_next(&it))) {
+		const struct discovery_v1_endpoint_slice *slice;
+
+		of = str_map_get(&o->labels, S("kubernetes.io/service-name"));
+		if (!of || !str_eq(*of, service))
+			continue;
+		slice = object_decode(object_ref_in(&c->arena, o), &c->arena);
+		for (size_t i = 0; i < slice->endpoints.n; i++)
+			n += slice->endpoints.v[i].conditions.ready &&
+			     *slice->endpoints.v[i].conditions.ready;
+	}
+	snapshot_unref(s);
+	return n;
+}
+
+/* A pod that runs is ready here, so each must be behind its service. */
+static void check_service(struct check *c, const struct object *o)
+{
+	const struct v1_service *service = object_decode(o, &c->arena);
+	int want, have;
+
+	if (service->spec.selector.n == 0)
+		return;
+	want = pods_labelled(c, service->spec.selector.v[0].value);
+	have = ready_endpoints(c, o->name);
+	if (want != have)
+		not_yet(c, "service " STR_FMT " leads to %d pods of %d", STR_ARG(o->name), have,
+			want);
+}
+
 static void check_node(struct check *c, const struct object *o)
 {
 	const struct v1_node *node = object_decode(o, &c->arena);
@@ -143,6 +197,7 @@ const char *check_rest(struct world *w, char *text, size_t size)
 	each(&c, &apps_v1_deployment_resource, check_deployment);
 	each(&c, &apps_v1_replica_set_resource, check_replica_set);
 	each(&c, &v1_replication_controller_resource, check_replication_controller);
+	each(&c, &v1_service_resource, check_service);
 	snapshot_unref(c.pods);
 	arena_release(&c.arena);
 	return c.failed ? text : NULL;

@@ -108,6 +108,7 @@ void sim_run(const struct sim_opts *opts, struct sim_result *ret)
 	w.audit = audit_new(&w);
 	w.workloads = workloads_new(&w);
 	world_start(&w);
+	workloads_begin(w.workloads);
 	run_chaos(&w);
 	if (!world_failed(&w))
 		run_rest(&w);

@@ -97,6 +97,8 @@ void audit_check(struct audit *a);
 
 struct workloads *workloads_new(struct world *w);
 void workloads_free(struct workloads *l);
+/* A service for each workload there may be. */
+void workloads_begin(struct workloads *l);
 void workloads_act(struct workloads *l);   /* one random thing */
 void workloads_crash(struct workloads *l); /* what is under way will not be answered */
 /* Every workload is as it was last acknowledged. */

@@ -168,6 +168,34 @@ static void roll(struct workload *x)
 			x->new_version));
 }
 
+static void service_done(struct client_call *call)
+{
+	struct workload *x = call->user_data;
+
+	x->busy = false;
+	if (call->result < 0 && call->result != -EEXIST)
+		world_fail(x->list->w, "service %s: %s", x->name, err_text(&call->err));
+}
+
+void workloads_begin(struct workloads *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct workload *x = &l->v[i];
+		struct client_call *call = new_call(x, "create");
+
+		call->resource = &v1_service_resource;
+		call->done = service_done;
+		send(x, call, NULL,
+			arena_fmt(&call->arena,
+				"{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{"
+				"\"name\":\"%s\"},"
+				"\"spec\":{\"selector\":{\"app\":\"%s\"},\"ports\":[{\"port\":80}]}"
+				"}",
+				x->name, x->name));
+	}
+	world_run(l->w, 1000);
+}
+
 static void delete_it(struct workload *x)
 {
 	struct client_call *call = new_call(x, "delete");
