@@ -521,8 +521,8 @@ void containers_load(struct runtime *rt)
 			continue;
 		c->next = rt->containers;
 		rt->containers = c;
-		if (c->st.state == CRI_RUNNING)
-			monitor_start(rt, c);
+		if (c->st.state == CRI_RUNNING && !monitor_start(rt, c))
+			container_ended_before(rt, c);
 		else if (c->st.state == CRI_CREATED && !fs_exists(bundle_dir(rt, c->id, &a)))
 			container_lost(rt, c); /* a reboot took its bundle */
 	}

@@ -90,8 +90,8 @@ static void start_done(struct job *job)
 	}
 	container_save_state(j->rt, c);
 	j->done(j->user_data, err_set(&j->err) ? &j->err : NULL);
-	if (c->st.state == CRI_RUNNING && !c->gone)
-		monitor_start(j->rt, c);
+	if (c->st.state == CRI_RUNNING && !c->gone && !monitor_start(j->rt, c))
+		container_exit_seen(j->rt, c);
 	container_unref(c);
 	err_release(&j->err);
 	free(j);
@@ -178,6 +178,14 @@ void container_exit_seen(struct runtime *rt, struct container *c)
 	c->refs++;
 	c->ending = true;
 	job_submit(rt->jobs, &j->job, exit_run, exit_done);
+}
+
+void container_ended_before(struct runtime *rt, struct container *c)
+{
+	struct exit_job j = {.rt = rt, .ct = c};
+
+	exit_run(&j.job);
+	ended(rt, c, &j.status);
 }
 
 void container_lost(struct runtime *rt, struct container *c)

@@ -253,15 +253,13 @@ static int conmon_pidfd(struct runtime *rt, const struct container *c)
 	return fd;
 }
 
-void monitor_start(struct runtime *rt, struct container *c)
+bool monitor_start(struct runtime *rt, struct container *c)
 {
 	int fd = conmon_pidfd(rt, c);
 	struct monitor *m;
 
-	if (fd < 0) {
-		container_exit_seen(rt, c);
-		return;
-	}
+	if (fd < 0)
+		return false;
 	m = xcalloc(1, sizeof(*m));
 	m->rt = rt;
 	m->ct = c;
@@ -269,6 +267,7 @@ void monitor_start(struct runtime *rt, struct container *c)
 	c->monitor = m;
 	uv_poll_init(loop_uv(rt->cri.loop), &m->poll, fd);
 	uv_poll_start(&m->poll, UV_READABLE, gone);
+	return true;
 }
 
 /* --- how it ended --- */

@@ -13,8 +13,8 @@
 int monitor_launch(struct runtime *rt, const struct container *c, int *ret_pid, struct err *err);
 
 /* Loop thread: watch conmon of a container that runs; container_exit_seen() is called when it has
- * gone. */
-void monitor_start(struct runtime *rt, struct container *c);
+ * gone. False when it has gone already (then it is not). */
+bool monitor_start(struct runtime *rt, struct container *c);
 void monitor_stop(struct container *c);
 
 /* Job threads. */
@@ -32,6 +32,8 @@ int monitor_control(
 
 /* lifecycle.c, loop thread */
 void stop_calls_end(struct runtime *rt, struct container *c); /* answers stop_container calls */
+/* At start, blocking: it ended while we did not run. */
+void container_ended_before(struct runtime *rt, struct container *c);
 void container_lost(struct runtime *rt, struct container *c); /* exited, nobody knows how */
 
 #endif

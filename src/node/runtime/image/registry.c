@@ -48,6 +48,7 @@ struct answer {
 	int fd;          /* -1: into body */
 	uint64_t written, max;
 	bool too_large;
+	bool resuming; /* asked for the rest; nothing of the answer is written yet */
 	struct arena *arena;
 	CURL *curl;
 	char error[CURL_ERROR_SIZE];
@@ -69,11 +70,12 @@ static size_t on_body(char *p, size_t size, size_t n, void *user_data)
 		return n;
 	}
 	/* A server that ignores the range sends all of it again. */
-	if (status == 200 && r->written) {
+	if (status == 200 && r->resuming) {
 		if (lseek(r->fd, 0, SEEK_SET) < 0 || ftruncate(r->fd, 0) < 0)
 			return 0;
 		r->written = 0;
 	}
+	r->resuming = false;
 	if (r->written + n > r->max) {
 		r->too_large = true;
 		return 0;
@@ -303,6 +305,7 @@ static int request(
 	if (r->written) {
 		snprintf(range, sizeof(range), "%llu-", (unsigned long long)r->written);
 		curl_easy_setopt(c->curl, CURLOPT_RANGE, range);
+		r->resuming = true;
 	}
 	result = perform(c, r, url, headers, err);
 	curl_slist_free_all(headers);
@@ -608,7 +611,7 @@ int image_pull(const struct image_store *s, struct str text, const struct regist
 {
 	struct registry_opts o = *opts;
 	struct client c = {.store = s, .o = &o, .arena = a};
-	struct err last CLEANUP(err_release) = {0};
+	struct err last CLEANUP(err_release) = {0}, mirror CLEANUP(err_release) = {0};
 	struct image_ref ref;
 	int r = image_ref_parse(text, a, &ref, err);
 
@@ -620,7 +623,7 @@ int image_pull(const struct image_store *s, struct str text, const struct regist
 	r = -ENOENT;
 	for (size_t i = 0; i < o.n_mirrors && r < 0; i++)
 		if (str_eq(o.mirrors[i].host, ref.domain) || str_eqc(o.mirrors[i].host, "*"))
-			r = try_base(&c, o.mirrors[i].url, false, &ref, ret_id, &last);
+			r = try_base(&c, o.mirrors[i].url, false, &ref, ret_id, &mirror);
 	if (r < 0)
 		r = try_registry(&c, &ref, ret_id, &last);
 	curl_easy_cleanup(c.curl);
@@ -632,8 +635,9 @@ int image_pull(const struct image_store *s, struct str text, const struct regist
 		return err_fmt(err, last.code ?: 500,
 			last.code == 404 ? "NotFound" : "InternalError",
 			"failed to pull and unpack image \"" STR_FMT
-			"\": failed to resolve reference \"" STR_FMT "\": %s",
-			STR_ARG(full), STR_ARG(full), err_text(&last));
+			"\": failed to resolve reference \"" STR_FMT "\": %s%s%s",
+			STR_ARG(full), STR_ARG(full), err_text(&last),
+			err_set(&mirror) ? "; mirror: " : "", err_text(&mirror));
 	}
 	return 0;
 }
