@@ -377,9 +377,8 @@ static bool wants_stream(struct request *r, const struct object_list *l)
 static void stream(struct request *r, const struct object_list *l)
 {
 	struct str begin = head(r, l), end = S("]}\n");
-	size_t total = begin.n + end.n;
+	size_t total = begin.n + end.n, unsent = 0;
 	char length[24];
-	struct buf b;
 
 	for (size_t i = 0; i < l->n; i++)
 		total += (i ? 2 : 1) + l->v[i]->json.n - l->v[i]->item_at;
@@ -388,22 +387,22 @@ static void stream(struct request *r, const struct object_list *l)
 	http_header(r->x, "Content-Type", S("application/json"));
 	http_header(r->x, "Content-Length", str_c(length));
 	http_start(r->x, 200);
-	buf_init(&b, LIST_MAX);
-	buf_add_str(&b, begin);
+	http_write(r->x, begin);
 	for (size_t i = 0; i < l->n && r->x; i++) {
-		buf_add_c(&b, i ? ",{" : "{");
-		buf_add_str(&b, str_sub(l->v[i]->json, l->v[i]->item_at, l->v[i]->json.n));
-		if (b.n >= CHUNK) {
-			http_write(r->x, buf_str(&b));
-			buf_reset(&b);
+		struct str item = str_sub(l->v[i]->json, l->v[i]->item_at, l->v[i]->json.n);
+
+		http_write(r->x, i ? S(",{") : S("{"));
+		http_write(r->x, item);
+		unsent += item.n;
+		if (unsent >= CHUNK && r->x) {
+			http_flush(r->x);
+			unsent = 0;
 		}
 	}
-	buf_add_str(&b, end);
 	if (r->x)
-		http_write(r->x, buf_str(&b));
+		http_write(r->x, end);
 	if (r->x)
 		http_end(r->x);
-	buf_release(&b);
 }
 
 static void respond_table(struct request *r, const struct object_list *l)

@@ -60,8 +60,8 @@ static void skip(struct str_vec *parts, size_t n)
 	parts->n -= n;
 }
 
-/* One term `metadata.name=x` or `metadata.name==x`, whatever else stands beside it. Escapes are undone by the
- * real parser; a name holds none. */
+/* One term `metadata.name=x` or `metadata.name==x`, whatever else stands beside it. Escapes are
+ * undone by the real parser; a name holds none. */
 struct str request_selector_name(struct str selector)
 {
 	struct str term, key, value;
@@ -107,7 +107,8 @@ static bool is_namespace_subresource(struct str s)
 }
 
 /* What stands behind the version. */
-static void parse_resource(const struct query *query, struct str_vec parts, struct request_info *ret)
+static void parse_resource(
+	const struct query *query, struct str_vec parts, struct request_info *ret)
 {
 	if (str_eqc(parts.v[0], "namespaces") && parts.n > 1) {
 		ret->ns = parts.v[1];
@@ -128,8 +129,8 @@ static void parse_resource(const struct query *query, struct str_vec parts, stru
 	}
 }
 
-int request_info_parse(struct arena *a, struct str method, struct str path, const struct query *query,
-	struct request_info *ret, struct err *err)
+int request_info_parse(struct arena *a, struct str method, struct str path,
+	const struct query *query, struct request_info *ret, struct err *err)
 {
 	struct str_vec parts = split(a, path);
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "apiserver/generic.h"
 #include "apiserver/meta.h"
 #include "apiserver/options.h"
 #include "apiserver/validation/names.h"
@@ -10,10 +11,6 @@ enum {
 	UPDATE_ATTEMPTS_MAX = 64, /* conflicts with other writers before the client hears of them */
 	GENERATE_ATTEMPTS_MAX = 8, /* names to try (store.go maxNameGenerationCreateAttempts) */
 };
-
-#define CONFLICT                                                                                   \
-	"the object has been modified; please apply your changes to the latest version and try "   \
-	"again"
 
 static void create_attempt(struct write *w);
 static void update_attempt(struct write *w);
@@ -74,163 +71,12 @@ static struct str plural_of(const struct request *r)
 	return r->info.resource;
 }
 
-int write_store_error(
-	struct request *r, struct str name, const struct store_write *sw, struct err *err)
-{
-	switch (sw->result) {
-	case -EEXIST:
-		return err_already_exists(err, group_of(r), plural_of(r), name);
-	case -ENOENT:
-		return err_not_found(err, group_of(r), plural_of(r), name);
-	case -EBUSY:
-		return err_conflict(err, group_of(r), plural_of(r), name, CONFLICT);
-	case -EAGAIN:
-		err_fmt(err, 429, "TooManyRequests", "Too many requests, please try again later.");
-		if (err)
-			err->retry_after_s = 1;
-		return -EAGAIN;
-	default:
-		return err_internal(err, "store: %s", strerror(-sw->result));
-	}
-}
-
-static int exists_error(struct write *w, const struct object *there, struct err *err)
-{
-	const struct request *r = w->r;
-	struct str message;
-
-	err_already_exists(err, group_of(r), plural_of(r), w->name);
-	if (w->generated) {
-		message = arena_fmt(r->arena,
-			"%s, the server was not able to generate a unique name for the object",
-			err_text(err));
-		err_fmt(err, 409, "AlreadyExists", STR_FMT, STR_ARG(message));
-		err_details(err, group_of(r), plural_of(r), w->name, S(""));
-		err->retry_after_s = 1;
-	}
-	if (there && there->deletion_ms) {
-		message = arena_fmt(r->arena, "object is being deleted: %s", err_text(err));
-		err->message = arena_str(&err->arena, message);
-	}
-	return -EEXIST;
-}
-
 static int invalid(struct write *w, const struct field_errors *errs, struct err *err)
 {
 	const struct schema_resource *res = w->r->storage;
 
 	return field_errors_status(
 		errs, str_c(res->group), str_c(res->kind), meta_of(res, w->obj)->name, err);
-}
-
-/* --- generic rules of kinds --- */
-
-static void *member(const struct schema_type *type, const void *typed, struct str name)
-{
-	const struct schema_field *f = schema_field_find(type, name);
-
-	return f ? (char *)typed + f->offset : NULL;
-}
-
-static size_t member_size(const struct schema_field *f)
-{
-	if (f->flags & SCHEMA_OPTIONAL)
-		return sizeof(void *);
-	return f->kind == SCHEMA_MESSAGE && f->shape == SCHEMA_ONE ? f->type->size : 0;
-}
-
-/* A struct member as a whole: zeroed, or as in `from`. */
-static void set_member(const struct schema_type *type, void *to, const void *from, struct str name)
-{
-	const struct schema_field *f = schema_field_find(type, name);
-
-	if (!f || !member_size(f))
-		return;
-	if (from)
-		memcpy((char *)to + f->offset, (const char *)from + f->offset, member_size(f));
-	else
-		memset((char *)to + f->offset, 0, member_size(f));
-}
-
-static bool same_member(
-	const struct schema_type *type, const void *a, const void *b, struct str name)
-{
-	const struct schema_field *f = schema_field_find(type, name);
-	const void *x, *y;
-
-	if (!f || f->kind != SCHEMA_MESSAGE || f->shape != SCHEMA_ONE)
-		return true;
-	x = member(type, a, name);
-	y = member(type, b, name);
-	if (f->flags & SCHEMA_OPTIONAL) {
-		x = *(void *const *)x;
-		y = *(void *const *)y;
-		if (!x || !y)
-			return x == y;
-	}
-	return schema_equal(f->type, x, y);
-}
-
-struct any_list { /* every list and map: a pointer and a count */
-	char *v;
-	size_t n;
-};
-
-/* Upstream stores protobuf, which knows no difference between an empty list and none: what was []
- * comes back as null where a list is always written. */
-static void drop_empty(const struct schema_type *type, void *typed)
-{
-	for (size_t i = 0; i < type->n_fields; i++) {
-		const struct schema_field *f = &type->fields[i];
-		void *p = (char *)typed + f->offset;
-		struct any_list *list = p;
-		size_t step = f->shape == SCHEMA_MAP ? schema_pair_size(f) : schema_value_size(f);
-		size_t at = f->shape == SCHEMA_MAP ? sizeof(struct str) : 0;
-
-		if (f->shape == SCHEMA_ONE) {
-			if (f->kind == SCHEMA_MESSAGE && schema_is_boxed(f))
-				p = *(void **)p;
-			if (f->kind == SCHEMA_MESSAGE && p)
-				drop_empty(f->type, p);
-			continue;
-		}
-		if (!list->n)
-			list->v = NULL;
-		for (size_t k = 0; f->kind == SCHEMA_MESSAGE && k < list->n; k++)
-			drop_empty(f->type, list->v + k * step + at);
-	}
-}
-
-/* status belongs to the status subresource, everything else but metadata to the object itself. */
-static void prepare_generic(struct request *r, void *obj, const void *old)
-{
-	const struct schema_type *type = r->storage->type;
-
-	if (!r->storage->has_status)
-		return;
-	if (!str_eqc(r->ctx.subresource, "status")) {
-		set_member(type, obj, old, S("status"));
-		return;
-	}
-	for (size_t i = 0; old && i < type->n_fields; i++) {
-		struct str name = str_c(type->fields[i].name);
-
-		if (!str_eqc(name, "status") && !str_eqc(name, "metadata"))
-			set_member(type, obj, old, name);
-	}
-}
-
-void write_default(struct request *r, void *obj)
-{
-	schema_default(r->storage->type, obj, r->arena);
-	if (r->strategy && r->strategy->default_)
-		r->strategy->default_(&r->ctx, obj);
-}
-
-static name_errors_fn *name_rule(const struct request *r)
-{
-	return r->strategy && r->strategy->name_errors ? r->strategy->name_errors
-						       : name_is_dns_subdomain;
 }
 
 /* --- create --- */
@@ -242,7 +88,7 @@ static int validate_create(struct write *w, struct err *err)
 	const struct meta_v1_object_meta *m = meta_of(r->storage, w->obj);
 	struct field_errors errs = {.arena = r->arena};
 
-	meta_validate(m, r->storage->namespaced, name_rule(r), &errs);
+	meta_validate(m, r->storage->namespaced, generic_name_rule(r), &errs);
 	meta_validate_finalizers(m, &errs);
 	if (st && st->validate)
 		st->validate(&r->ctx, w->obj, &errs);
@@ -276,7 +122,7 @@ static void prepare_create(struct write *w)
 	if (st && st->prepare_create)
 		st->prepare_create(&r->ctx, w->obj);
 	else
-		prepare_generic(r, w->obj, NULL);
+		generic_prepare(r, w->obj, NULL);
 	if (st && st->generate_generation)
 		m->generation = 1;
 }
@@ -338,7 +184,7 @@ static void create_done(struct store_write *sw)
 		create_attempt(w);
 	} else {
 		if (sw->result == -EEXIST)
-			exists_error(w, o, &err);
+			write_exists_error(w, o, &err);
 		else
 			write_store_error(w->r, w->name, sw, &err);
 		fail(w, &err);
@@ -369,7 +215,7 @@ static void create_dry(struct write *w)
 	const struct object *there = store_get(w->r->s->store, w->r->storage, w->ns, w->name);
 
 	if (there) {
-		exists_error(w, there, &err);
+		write_exists_error(w, there, &err);
 		object_unref(there);
 		fail(w, &err);
 		return;
@@ -378,7 +224,7 @@ static void create_dry(struct write *w)
 		w->r->strategy->release(&w->r->ctx, w->obj, NULL);
 	w->allocated = false;
 	meta_of(w->r->storage, w->obj)->resource_version = S("");
-	drop_empty(w->r->storage->type, w->obj);
+	generic_drop_empty(w->r->storage->type, w->obj);
 	answer(w, 201, NULL, w->obj);
 }
 
@@ -406,7 +252,7 @@ static void create_attempt(struct write *w)
 		create_dry(w);
 		return;
 	}
-	drop_empty(w->r->storage->type, w->obj);
+	generic_drop_empty(w->r->storage->type, w->obj);
 	if (object_draft(w->r->storage, w->obj, &draft, &err) < 0) {
 		fail(w, &err);
 		return;
@@ -430,45 +276,13 @@ int write_authorize_create(struct request *r, struct err *err)
 	return authorize(r->s->auth, &info, &r->user, err);
 }
 
-/* The directory in etcd under which upstream keeps a resource: it stands in one error message. */
-static struct str registry_key(struct write *w)
-{
-	static const struct {
-		const char *plural, *path;
-	} paths[] = {{"nodes", "minions"}, {"services", "services/specs"},
-		{"endpoints", "services/endpoints"}, {"replicationcontrollers", "controllers"},
-		{"ingresses", "ingress"}};
-	const char *path = w->r->storage->plural;
-
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-		if (!strcmp(path, paths[i].plural))
-			path = paths[i].path;
-	return arena_fmt(w->r->arena, "/registry/%s/" STR_FMT "%s" STR_FMT, path, STR_ARG(w->ns),
-		w->ns.n ? "/" : "", STR_ARG(w->name));
-}
-
-static int precondition(
-	struct write *w, const char *what, struct str wanted, struct str there, struct err *err)
-{
-	struct str why;
-
-	if (!wanted.n || str_eq(wanted, there))
-		return 0;
-	why = arena_fmt(w->r->arena,
-		"StorageError: invalid object, Code: 4, Key: " STR_FMT
-		", ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: %s in "
-		"precondition: " STR_FMT ", %s in object meta: " STR_FMT,
-		STR_ARG(registry_key(w)), what, STR_ARG(wanted), what, STR_ARG(there));
-	return err_conflict(err, group_of(w->r), plural_of(w->r), w->name, why.p);
-}
-
 static int check_preconditions(struct write *w, struct err *err)
 {
 	struct str version =
 		arena_fmt(w->r->arena, "%llu", (unsigned long long)w->existing->revision);
-	int e = precondition(w, "UID", w->uid, w->existing->uid, err);
+	int e = write_precondition(w, "UID", w->uid, w->existing->uid, err);
 
-	return e < 0 ? e : precondition(w, "ResourceVersion", w->version, version, err);
+	return e < 0 ? e : write_precondition(w, "ResourceVersion", w->version, version, err);
 }
 
 static int check_version(struct write *w, struct err *err)
@@ -483,7 +297,7 @@ static int check_version(struct write *w, struct err *err)
 		return err_fmt(err, 500, "", STR_FMT,
 			STR_ARG(parse_version_error(r->arena, m->resource_version)));
 	if (version && version != w->existing->revision)
-		return err_conflict(err, group_of(r), plural_of(r), w->name, CONFLICT);
+		return err_conflict(err, group_of(r), plural_of(r), w->name, WRITE_CONFLICT);
 	if (!version && r->strategy && r->strategy->no_unconditional_update && !w->plain) {
 		field_invalid_int(&errs, &path, 0, "must be specified for an update");
 		return field_errors_status(&errs, group_of(r), plural_of(r), w->name, err);
@@ -521,9 +335,9 @@ static void prepare_update(struct write *w)
 	else if (st && st->prepare_update)
 		st->prepare_update(&r->ctx, w->obj, w->old);
 	else
-		prepare_generic(r, w->obj, w->old);
+		generic_prepare(r, w->obj, w->old);
 	if (!w->plain && st && st->generate_generation && m->generation == old->generation &&
-		!same_member(r->storage->type, w->obj, w->old, S("spec")))
+		!generic_same_member(r->storage->type, w->obj, w->old, S("spec")))
 		m->generation++;
 	keep_system_fields(m, old);
 }
@@ -647,7 +461,7 @@ static void commit_update(struct write *w)
 	struct err err CLEANUP(err_release) = {0};
 	struct object *draft;
 
-	drop_empty(w->r->storage->type, w->obj);
+	generic_drop_empty(w->r->storage->type, w->obj);
 	if (removes(w)) {
 		if (w->dry_run)
 			answer(w, 200, NULL, w->obj);

@@ -4,8 +4,7 @@
  *
  *     struct write *w = write_new(r);
  *     w->obj = decoded;  write_create(w);                 // answers by w->answer
- *     w->make = patched; write_update(w);                 // reads, makes, checks, commits; again
- * on conflict
+ *     w->make = patched; write_update(w);  // reads, makes, checks, commits; after a conflict again
  *
  * A write holds a reference to its request until it has answered, and frees itself then.
  */
@@ -53,5 +52,13 @@ int write_authorize_create(struct request *r, struct err *err);
 /* A result of store_submit as an API error. */
 int write_store_error(
 	struct request *r, struct str name, const struct store_write *sw, struct err *err);
+
+int write_exists_error(struct write *w, const struct object *there, struct err *err);
+/* `what` ("UID") has to be `wanted` (empty: anything) and is `there`. */
+int write_precondition(
+	struct write *w, const char *what, struct str wanted, struct str there, struct err *err);
+#define WRITE_CONFLICT                                                                             \
+	"the object has been modified; please apply your changes to the latest version and try "   \
+	"again"
 
 #endif
