@@ -527,6 +527,30 @@ static void test_unschedulable(void **state)
 	assert_text(pod->spec.node_name, "n2");
 }
 
+static void test_preemption(void **state)
+{
+	struct cluster *c = *state;
+
+	add_node(c, "n1", "1");
+	create(c, &scheduling_v1_priority_class_resource, "",
+		"{kind: PriorityClass, apiVersion: scheduling.k8s.io/v1, metadata: {name: high}, "
+		"value: 1000}");
+	create(c, &v1_pod_resource, "default",
+		"{kind: Pod, apiVersion: v1, metadata: {name: low, namespace: default}, spec:"
+		" {terminationGracePeriodSeconds: 1, containers: [{name: c, image: i, resources: "
+		"{requests:"
+		" {cpu: 800m}}}]}}");
+	run(c, 500);
+	create(c, &v1_pod_resource, "default",
+		"{kind: Pod, apiVersion: v1, metadata: {name: high, namespace: default}, spec:"
+		" {priorityClassName: high, containers: [{name: c, image: i, resources: {requests:"
+		" {cpu: 800m}}}]}}");
+	run(c, 15000);
+	assert_null(get(c, &v1_pod_resource, "default", "low"));
+	const struct v1_pod *pod = get(c, &v1_pod_resource, "default", "high");
+	assert_text(pod->spec.node_name, "n1");
+}
+
 /* A node falls silent: Unknown, tainted, its pods are evicted and come back elsewhere. */
 static void test_dead_node(void **state)
 {
@@ -637,6 +661,7 @@ int main(void)
 		CASE(test_idle),
 		cmocka_unit_test(test_faults),
 		CASE(test_unschedulable),
+		CASE(test_preemption),
 		CASE(test_dead_node),
 	};
 
