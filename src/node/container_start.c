@@ -39,6 +39,7 @@ static void end(struct start_op *op)
 
 	if (p->starting == op)
 		p->starting = NULL;
+	op->memory->restarting = false;
 	arena_release(&op->arena);
 	free(op);
 	pod_ops_end(p);
@@ -165,6 +166,7 @@ static void started(void *user_data, struct err *err)
 		fail(op, "RunContainerError", text);
 		return;
 	}
+	op->memory->restarting = false; /* told once the runtime shows it */
 	pod_event(op->pod, op->container->name, "Normal", "Started", "Container started");
 	pod_set_waiting(m, NULL, (struct str){0});
 	m->failed = false;

@@ -217,7 +217,7 @@ static void set_last_state(
 	for (size_t i = 0; i < o->n_containers; i++) {
 		const struct cri_container_status *s = &o->containers[i];
 
-		if (!str_eq(s->name, c->name) || seen++ != 1)
+		if (!str_eq(s->name, c->name) || s->state == CRI_CREATED || seen++ != 1)
 			continue;
 		before.container_id = arena_fmt(
 			m->a, STR_FMT "://" STR_FMT, STR_ARG(m->in->runtime), STR_ARG(s->id));
@@ -267,6 +267,15 @@ static int by_name(const void *a, const void *b)
 		((const struct v1_container_status *)b)->name);
 }
 
+/* What is created but does not run yet is not told: the instance before it stands for it. */
+static const struct cri_container_status *shown_instance(const struct observed *o, struct str name)
+{
+	for (size_t i = 0; i < o->n_containers; i++)
+		if (str_eq(o->containers[i].name, name) && o->containers[i].state != CRI_CREATED)
+			return &o->containers[i];
+	return NULL;
+}
+
 struct v1_container_status_vec container_statuses(
 	const struct pod_status_input *in, enum container_kind kind, struct arena *a)
 {
@@ -279,7 +288,7 @@ struct v1_container_status_vec container_statuses(
 	const struct v1_container *c;
 
 	for (size_t i = 0; (c = pod_container_at(in->pod, kind, i)); i++) {
-		const struct cri_container_status *s = observed_find(in->observed, c->name);
+		const struct cri_container_status *s = shown_instance(in->observed, c->name);
 		const struct v1_container_status *was = old_status(&m, c->name);
 		struct v1_container_status st =
 			s ? from_runtime(&m, c, s, was) : without_runtime(&m, c, was);

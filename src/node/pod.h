@@ -40,6 +40,7 @@ struct container_memory { /* of one container name, over its instances */
 	char *message_id, *message;       /* the termination message of that instance */
 	struct backoff crash, image;
 	char *image_error; /* the last pull's, for ImagePullBackOff */
+	bool restarting;  /* it was stopped to be started anew: until then the old state is told */
 	bool failed;       /* the last start went wrong: not before retry_ms */
 	int64_t retry_ms;  /* Unix ms */
 	struct kill_op *kill;

@@ -212,6 +212,7 @@ static bool backs_off(struct pod *p, struct container_memory *m, struct arena *a
 	int64_t now = wall_ms(p), ended;
 
 	if (m->failed && now < m->retry_ms) {
+		m->restarting = false;
 		pod_wake_in(p, m->retry_ms - now);
 		return true;
 	}
@@ -229,6 +230,7 @@ static bool backs_off(struct pod *p, struct container_memory *m, struct arena *a
 			STR_ARG(pod_text(p, a)));
 		m->retry_ms = now + BACKOFF_EVENT_MS;
 	}
+	m->restarting = false;
 	pod_set_waiting(m, "CrashLoopBackOff",
 		arena_fmt(a, "back-off " STR_FMT " restarting failed container=%s pod=" STR_FMT,
 			STR_ARG(duration_text(a, m->crash.delay_ms)), m->name,
@@ -254,6 +256,23 @@ static void start_containers(
 	}
 }
 
+static bool starts_again(const struct pod_plan *plan, const struct v1_pod *spec, struct str name)
+{
+	for (size_t i = 0; i < plan->starts.n; i++)
+		if (str_eq(pod_container_at(spec, plan->starts.v[i].kind, plan->starts.v[i].index)->name, name))
+			return true;
+	return false;
+}
+
+/* A restart is told when it is through, not halfway. */
+static bool is_restarting(const struct pod *p)
+{
+	for (const struct container_memory *m = p->containers; m; m = m->next)
+		if (m->restarting)
+			return true;
+	return false;
+}
+
 static void carry_out(
 	struct pod *p, const struct v1_pod *spec, const struct pod_plan *plan, struct arena *a)
 {
@@ -265,13 +284,15 @@ static void carry_out(
 	for (size_t i = 0; i < plan->kills.n; i++) {
 		const struct plan_kill *k = &plan->kills.v[i];
 
-		if (!pod_memory(p, k->name)->kill)
+		if (!pod_memory(p, k->name)->kill) {
+			pod_memory(p, k->name)->restarting = starts_again(plan, spec, k->name);
 			pod_kill_container(p, spec,
 				&(struct kill_request){.id = k->id,
 					.name = k->name,
 					.message = k->message,
 					.reason = k->reason,
 					.grace_override_s = -1});
+		}
 	}
 	start_containers(p, spec, plan, a);
 }
@@ -393,7 +414,7 @@ void pod_work(struct pod *p)
 		sync_pod(p, spec, &a);
 	if (p->state == POD_TERMINATING)
 		pod_terminate(p, spec);
-	if (spec && !p->gone)
+	if (spec && !p->gone && (p->state != POD_SYNCING || !is_restarting(p)))
 		status_writer_set(p->status, spec, make_status(p, spec, &a));
 	if (p->state == POD_TERMINATED)
 		pod_clear_away(p, spec);

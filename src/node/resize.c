@@ -140,6 +140,7 @@ static void restart(struct pod *p, const struct v1_pod *spec, const struct cri_c
 	snprintf(message, sizeof(message), "Container " STR_FMT " resize requires restart",
 		STR_ARG(s->name));
 	r.message = str_c(message);
+	pod_memory(p, s->name)->restarting = true;
 	pod_kill_container(p, spec, &r);
 }
 
