@@ -9,13 +9,15 @@
 #include "schema/openapi.h"
 
 #define VERSION "v1.36.2"
+#define PROTO "com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 enum { DOCUMENT_MAX = 64 * 1024 * 1024 };
 
 struct openapi_document {
 	struct openapi_document *next;
 	char *path;
-	struct buf json;
+	bool proto;
+	struct buf bytes;
 	char etag[2 * SHA512_DIGEST_LENGTH + 3];
 };
 
@@ -40,7 +42,7 @@ void openapi_documents_free(struct openapi_documents *d)
 		return;
 	for (struct openapi_document *doc = d->first; doc; doc = next) {
 		next = doc->next;
-		buf_release(&doc->json);
+		buf_release(&doc->bytes);
 		free(doc->path);
 		free(doc);
 	}
@@ -65,8 +67,19 @@ static bool write_v3(struct str rest, struct buf *out)
 	       openapi_v3_write(group, version, VERSION, out);
 }
 
-static bool write_document(struct str path, struct buf *out)
+static bool write_v2_proto(struct buf *out)
 {
+	struct buf json CLEANUP(buf_release) = {0};
+
+	buf_init(&json, DOCUMENT_MAX);
+	openapi_v2_write(VERSION, &json);
+	return openapi_v2_to_proto(buf_str(&json), out, NULL) >= 0;
+}
+
+static bool write_document(struct str path, bool proto, struct buf *out)
+{
+	if (proto)
+		return write_v2_proto(out);
 	if (str_eqc(path, "/openapi/v2")) {
 		openapi_v2_write(VERSION, out);
 		return true;
@@ -81,7 +94,7 @@ static void set_etag(struct openapi_document *doc)
 	unsigned char sum[SHA512_DIGEST_LENGTH];
 	char *p = doc->etag;
 
-	SHA512((const unsigned char *)doc->json.p, doc->json.n, sum);
+	SHA512((const unsigned char *)doc->bytes.p, doc->bytes.n, sum);
 	*p++ = '"';
 	for (size_t i = 0; i < sizeof(sum); i++, p += 2) {
 		static const char digits[] = "0123456789ABCDEF";
@@ -93,18 +106,19 @@ static void set_etag(struct openapi_document *doc)
 }
 
 /* NULL: there is no such document. */
-static const struct openapi_document *find(struct openapi_documents *d, struct str path)
+static const struct openapi_document *find(struct openapi_documents *d, struct str path, bool proto)
 {
 	struct openapi_document *doc;
 
 	pthread_mutex_lock(&d->lock);
 	for (doc = d->first; doc; doc = doc->next)
-		if (str_eqc(path, doc->path))
+		if (str_eqc(path, doc->path) && doc->proto == proto)
 			break;
 	if (!doc) {
 		doc = xcalloc(1, sizeof(*doc));
-		buf_init(&doc->json, DOCUMENT_MAX);
-		if (write_document(path, &doc->json)) {
+		buf_init(&doc->bytes, DOCUMENT_MAX);
+		doc->proto = proto;
+		if (write_document(path, proto, &doc->bytes)) {
 			doc->path = xmalloc(path.n + 1);
 			memcpy(doc->path, path.p, path.n);
 			doc->path[path.n] = 0;
@@ -112,13 +126,32 @@ static const struct openapi_document *find(struct openapi_documents *d, struct s
 			doc->next = d->first;
 			d->first = doc;
 		} else {
-			buf_release(&doc->json);
+			buf_release(&doc->bytes);
 			free(doc);
 			doc = NULL;
 		}
 	}
 	pthread_mutex_unlock(&d->lock);
 	return doc;
+}
+
+/* Whether the best clause that is served is gnostic's protobuf; only version 2 has it. */
+static bool wants_proto(struct request *r, struct str path)
+{
+	struct accept accept;
+
+	if (!str_eqc(path, "/openapi/v2"))
+		return false;
+	accept_parse(r->arena, r->accept, &accept);
+	for (size_t i = 0; i < accept.n; i++) {
+		if (accept_matches(&accept.v[i], "application", "json"))
+			return false;
+		if (str_eqc(accept.v[i].subtype,
+			    "com.github.proto-openapi.spec.v2@v1.0+protobuf") ||
+			str_eqc(accept.v[i].subtype, PROTO))
+			return true;
+	}
+	return false;
 }
 
 bool handle_openapi(struct request *r)
@@ -128,7 +161,7 @@ bool handle_openapi(struct request *r)
 
 	while (path.n > 1 && path.p[path.n - 1] == '/')
 		path.n--;
-	doc = find(r->s->openapi, path);
+	doc = find(r->s->openapi, path, wants_proto(r, path));
 	if (!doc)
 		return false;
 	http_header(r->x, "Audit-Id", uuid_new(r->arena, r->loop));
@@ -141,6 +174,7 @@ bool handle_openapi(struct request *r)
 	if (str_eqc(http_get_header(r->x, "If-None-Match"), doc->etag))
 		http_respond(r->x, 304, NULL, S(""));
 	else
-		respond_body(r, 200, "application/json", buf_str(&doc->json));
+		respond_body(r, 200, doc->proto ? "application/" PROTO : "application/json",
+			buf_str(&doc->bytes));
 	return true;
 }

@@ -12,6 +12,9 @@
 
 /* One document with all group-versions (Swagger 2.0). version: "v1.36.2". */
 void openapi_v2_write(const char *version, struct buf *out);
+/* The same document from its JSON as gnostic's protobuf (openapi.v2.Document), which kubectl asks
+ * for where it validates by itself. 400. */
+int openapi_v2_to_proto(struct str json, struct buf *out, struct err *err);
 /* OpenAPI 3.0 of one group-version ("" is the core group); false when nothing of it is served. */
 bool openapi_v3_write(
 	struct str group, struct str group_version, const char *version, struct buf *out);

@@ -254,6 +254,11 @@ void schema_proto_bytes(struct buf *out, uint32_t number, struct str bytes)
 	put_bytes(out, number, bytes);
 }
 
+void schema_proto_int(struct buf *out, uint32_t number, int64_t v)
+{
+	put_int(out, number, v);
+}
+
 size_t schema_wrap_open(struct str api_version, struct str kind, struct buf *out)
 {
 	size_t from;

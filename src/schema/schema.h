@@ -273,6 +273,7 @@ void schema_wrap_proto(struct str api_version, struct str kind, const struct sch
 size_t schema_proto_open(struct buf *out, uint32_t number);
 void schema_proto_close(struct buf *out, size_t from);
 void schema_proto_bytes(struct buf *out, uint32_t number, struct str bytes);
+void schema_proto_int(struct buf *out, uint32_t number, int64_t v); /* bool, int32, int64 */
 size_t schema_wrap_open(struct str api_version, struct str kind, struct buf *out);
 void schema_wrap_close(struct buf *out, size_t from);
 

@@ -98,9 +98,36 @@ static void test_v3(void **state)
 	arena_release(&a);
 }
 
+static void test_v2_proto(void **state)
+{
+	static const char want[] = "\x0a\x03"
+				   "2.0"
+				   "\x4a\x12\x0a\x10\x0a\x01"
+				   "A"
+				   "\x12\x0b\xb2\x01\x08\x0a\x06"
+				   "object";
+	struct err err CLEANUP(err_release) = {0};
+	struct buf b CLEANUP(buf_release) = {0}, json CLEANUP(buf_release) = {0};
+
+	buf_init(&b, 1 << 26);
+	buf_init(&json, 1 << 26);
+	assert_int_equal(openapi_v2_to_proto(S("{\"swagger\":\"2.0\",\"definitions\":"
+					       "{\"A\":{\"type\":\"object\"}}}"),
+				 &b, NULL),
+		0);
+	assert_int_equal(b.n, sizeof(want) - 1);
+	assert_memory_equal(b.p, want, b.n);
+	openapi_v2_write("v1.36.2", &json);
+	buf_reset(&b);
+	assert_int_equal(openapi_v2_to_proto(buf_str(&json), &b, NULL), 0);
+	assert_true(b.n > 200000 && b.n < json.n);
+	assert_true(openapi_v2_to_proto(S("{"), &b, &err) < 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_v2), cmocka_unit_test(test_v3)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_v2), cmocka_unit_test(test_v3),
+		cmocka_unit_test(test_v2_proto)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
