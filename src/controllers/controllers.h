@@ -23,10 +23,10 @@ struct controllers_opts {
 	struct client *(*client_for)(void *user_data, const char *user);
 	void *user_data;
 	const char *controllers; /* as --controllers: "*", "foo", "-foo" with commas; NULL = "*" */
-	struct str root_ca_pem;  /* what root-ca-certificate-publisher publishes; empty: it does not
-				    run */
-	const char *cluster_cidr; /* pod addresses of the nodes; NULL = 10.244.0.0/16; up to two
-				     (dual stack) */
+	/* What root-ca-certificate-publisher publishes; empty: it does not run. */
+	struct str root_ca_pem;
+	/* Pod addresses of the nodes, up to two ranges (dual stack); NULL = 10.244.0.0/16. */
+	const char *cluster_cidr;
 	int node_cidr_mask_ipv4, node_cidr_mask_ipv6; /* 0 = 24, 64 */
 	int64_t node_monitor_grace_ms;                /* 0 = 40 s as upstream */
 	int64_t node_startup_grace_ms;                /* 0 = 60 s */

@@ -261,7 +261,6 @@ struct verdict cycle_run(const struct cycle_opts *opts, const struct pod_info *p
 		.nodes = cache_nodes(opts->cache),
 		.names = cache_names(opts->cache),
 		.any_affinity = cache_has_affinity(opts->cache),
-		.now_ns = opts->now_ns,
 		.siblings_on_node = siblings_on_node,
 		.siblings_in_zone = siblings_in_zone,
 		.namespace_labels = namespace_labels,

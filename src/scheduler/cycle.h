@@ -16,7 +16,6 @@ struct cycle_opts {
 	int percentage_of_nodes; /* 0: adaptive */
 	size_t *start;           /* where to begin looking; moved on */
 	uint64_t random;
-	int64_t now_ns;
 	const struct str_map *(*namespace_labels)(void *user_data, struct str ns);
 	void *user_data;
 };
@@ -42,7 +41,7 @@ const char *cycle_pre_enqueue(const struct pod_info *pod); /* NULL, or why it mu
 struct attempt {
 	const struct cycle_opts *opts;
 	struct cycle c;
-	bool skip_filter[PLUGINS_MAX], skip_score[PLUGINS_MAX];
+	bool skip_filter[PLUGINS_MAX];
 	const struct queued *self;
 	uint8_t *fits; /* enum fit of each node, by index, as far as evaluated */
 };

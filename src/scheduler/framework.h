@@ -4,12 +4,14 @@
  * (kube-scheduler framework):
  *
  *   pre_enqueue   may the pod enter the queue at all?
- *   pre_filter    once per cycle: prepare, say that filter is not needed (FIT_SKIP), or that no
- * node can do filter        can this node run the pod? post_filter   no node could: make room
- * (preemption) pre_score     once per cycle: prepare, or FIT_SKIP score         0 … SCORE_MAX for a
- * node that can; normalize brings what was returned into that range reserve, unreserve   the pod
- * has been assumed on a node; it did not come to be (bind is the scheduler's own: it creates the
- * pod's binding subresource)
+ *   pre_filter    once per cycle: prepare, say that filter is not needed (FIT_SKIP),
+ *                 or that no node can do
+ *   filter        can this node run the pod?
+ *   pre_score     once per cycle: prepare, or FIT_SKIP
+ *   score         how well a node that can suits; normalize brings what was returned
+ *                 into 0 ... SCORE_MAX
+ *
+ * Making room when no node can (PostFilter) is preemption.c's, binding is writes.c's.
  *
  * A plugin keeps what it prepares in the cycle (cycle_state), in the cycle's arena. Everything is
  * on one thread. The nodes do not change during a cycle, except under preemption, which tells
@@ -25,7 +27,7 @@
 enum { SCORE_MAX = 100, RESOURCES_MAX = 16, REASONS_MAX = 8, PLUGINS_MAX = 20 };
 
 /* The first resources have fixed places; extended ones get theirs when first seen. */
-enum { RES_CPU, RES_MEMORY, RES_EPHEMERAL, RES_PODS, RES_EXTENDED };
+enum { RES_CPU, RES_MEMORY, RES_EPHEMERAL, RES_PODS };
 
 struct resource_names {
 	struct str name[RESOURCES_MAX];
@@ -57,8 +59,8 @@ struct pod_info {
 	int32_t priority;
 	uint64_t owner; /* hash of the controller's uid; 0: has none */
 	struct resources request;
-	int64_t nonzero_cpu,
-		nonzero_memory; /* as scoring counts: with a minimum for what asks for nothing */
+	/* As scoring counts: with a minimum for what asks for nothing. */
+	int64_t nonzero_cpu, nonzero_memory;
 	struct host_ports ports;
 	bool has_affinity, has_required_anti_affinity;
 	bool assumed;           /* on its node by our decision; no event has said so yet */
@@ -105,7 +107,6 @@ enum fit {
 	FIT_SKIP,          /* pre_filter, pre_score: this plugin has nothing to say in this cycle */
 	FIT_UNSCHEDULABLE, /* not now; removing pods may help */
 	FIT_UNRESOLVABLE,  /* removing pods does not help */
-	FIT_ERROR,
 };
 
 /* Why a node cannot do. Constant or interned strings: they are counted by their text. */
@@ -138,7 +139,6 @@ struct cycle {
 	const struct nodes *nodes;
 	bool any_affinity; /* some pod on some node has terms about others */
 	const struct resource_names *names;
-	int64_t now_ns;
 	void *state[PLUGINS_MAX];
 	size_t plugin;       /* which one is being called */
 	const char *message; /* of a pre_filter that refused everything */
@@ -173,8 +173,6 @@ struct plugin {
 	int64_t (*score)(struct cycle *c, const struct node_info *n);
 	void (*normalize)(
 		struct cycle *c, struct node_info *const *feasible, int64_t *scores, size_t n);
-	int (*reserve)(struct cycle *c, const struct node_info *n);
-	void (*unreserve)(struct cycle *c, const struct node_info *n);
 };
 
 extern const struct plugin *const plugins[]; /* plugins.c; NULL-terminated */

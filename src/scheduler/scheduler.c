@@ -56,7 +56,6 @@ static void attempt(struct scheduler *s, struct queued *q)
 		.percentage_of_nodes = s->percentage_of_nodes,
 		.start = &s->start,
 		.random = loop_random(s->loop),
-		.now_ns = loop_wall_ns(s->loop),
 		.namespace_labels = namespace_labels,
 		.user_data = s,
 	};
