@@ -11,8 +11,9 @@ images=${W:?}/images
 out=${OUT:-$ROOT/build/conformance}; mkdir -p "$out"
 e2e_begin conf
 # the suite pulls some images with policy Always: its registry serves the same archives inside the namespace
-in_ns python3 "$suite/registry.py" --help >/dev/null 2>&1 || true
-e2e_up ${UPFLAGS:-}
+in_ns python3 "$suite/registry.py" 127.0.0.1 5000 "$images" > "$out/registry.log" 2>&1 & E2E_PIDS+=($!)
+mirror=http://127.0.0.1:5000
+e2e_up "--registry-mirror=registry.k8s.io=$mirror,docker.io=$mirror" ${UPFLAGS:-}
 for tar in "$images"/*.tar; do in_ns "$SAMPAN" image import --data-dir "$E2E_DIR/data/node" "$tar" || fail "import $tar"; done
 case "${1:-}" in
   "") awk -F'\t' '$1 ~ /^\[sig-(node|storage)\]/ {print $1}' "$suite/conformance.tsv" > "$out/focus.list"; focus=("$out/focus.list");;

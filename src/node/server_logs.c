@@ -105,8 +105,11 @@ static void send_line(struct log_stream *l, struct str line)
 		return;
 	partial = flag.n && flag.p[0] == 'P';
 	if (l->o.timestamps && !l->mid_line) {
-		send_text(l, time);
-		send_text(l, S(" "));
+		/* monitors write UTC as an offset, upstream answers it as Z */
+		bool utc = str_ends(time, S("+00:00"));
+
+		send_text(l, utc ? str_sub(time, 0, time.n - 6) : time);
+		send_text(l, utc ? S("Z ") : S(" "));
 	}
 	send_text(l, text);
 	if (!partial)

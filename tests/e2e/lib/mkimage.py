@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """mkimage.py OUT.tar NAME [--cmd JSON] [--entrypoint JSON] [--env K=V]... [--user U] [--workdir D] [--file PATH=TEXT]...
-             [--oci DIR]
+             [--oci DIR] [--oci-archive FILE] [--push URL]
 
 Writes a `docker save` archive of a busybox image, made of Debian's busybox-static: the applets as links, /etc/passwd,
-/etc/group, /tmp. --oci DIR: an OCI image layout in DIR as well (gzip layers), for a registry. Reproducible."""
-import argparse, gzip, hashlib, io, json, os, subprocess, tarfile
+/etc/group, /tmp. --oci DIR: an OCI image layout in DIR as well (gzip layers); --oci-archive FILE: the same as one tar.
+--push http[s]://[USER:PASSWORD@]HOST/REPOSITORY:TAG: to a registry (certificates are not checked). Reproducible."""
+import argparse, base64, gzip, hashlib, http.client, io, json, os, ssl, subprocess, sys, tarfile, tempfile, urllib.parse
 
 BUSYBOX = "/bin/busybox"
 
@@ -63,7 +64,37 @@ def docker_archive(path, name, config, content):
                                                "Layers": [sha(content) + "/layer.tar"]}]).encode())
 
 
-def oci_layout(root, config, content):
+def push(url, config, content):
+    to = urllib.parse.urlsplit(url)
+    repository, tag = to.path.lstrip("/").rsplit(":", 1)
+    netloc = to.netloc.split("@")[-1]
+    connection = (http.client.HTTPSConnection(netloc, context=ssl._create_unverified_context()) if to.scheme == "https"
+                  else http.client.HTTPConnection(netloc))
+    headers = {}
+    if to.username:
+        headers["Authorization"] = "Basic " + base64.b64encode(f"{to.username}:{to.password}".encode()).decode()
+
+    def ask(method, path, body=None, media="application/octet-stream", want=(200, 201, 202)):
+        connection.request(method, path, body, {"Content-Type": media, **headers})
+        r = connection.getresponse()
+        text = r.read()
+        if r.status not in want:
+            sys.exit(f"{method} {path}: {r.status} {text[:300]}")
+        return r
+
+    def put(data, media):
+        digest = "sha256:" + sha(data)
+        at = urllib.parse.urlsplit(ask("POST", f"/v2/{repository}/blobs/uploads/", b"").headers["Location"])
+        ask("PUT", f"{at.path}?{at.query + '&' if at.query else ''}digest={digest}", data)
+        return {"mediaType": media, "digest": digest, "size": len(data)}
+
+    vnd = "application/vnd.oci.image."
+    manifest = {"schemaVersion": 2, "mediaType": vnd + "manifest.v1+json", "config": put(config, vnd + "config.v1+json"),
+                "layers": [put(gzip.compress(content, 6, mtime=0), vnd + "layer.v1.tar+gzip")]}
+    ask("PUT", f"/v2/{repository}/manifests/{tag}", json.dumps(manifest).encode(), manifest["mediaType"])
+
+
+def oci_layout(root, name, config, content):
     blobs = os.path.join(root, "blobs", "sha256")
     os.makedirs(blobs, exist_ok=True)
 
@@ -77,6 +108,7 @@ def oci_layout(root, config, content):
                 "layers": [put(gzip.compress(content, 6, mtime=0), vnd + "layer.v1.tar+gzip")]}
     entry_ = put(json.dumps(manifest).encode(), vnd + "manifest.v1+json")
     entry_["platform"] = {"os": "linux", "architecture": json.loads(config)["architecture"]}
+    entry_["annotations"] = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name.rsplit(":", 1)[-1]}
     with open(os.path.join(root, "index.json"), "w") as f:
         json.dump({"schemaVersion": 2, "manifests": [entry_]}, f)
     with open(os.path.join(root, "oci-layout"), "w") as f:
@@ -94,6 +126,8 @@ def main():
     p.add_argument("--workdir", default="")
     p.add_argument("--file", action="append", default=[])
     p.add_argument("--oci")
+    p.add_argument("--oci-archive")
+    p.add_argument("--push")
     a = p.parse_args()
     content = layer(a.file)
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
@@ -105,7 +139,13 @@ def main():
                        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + sha(content)]}}).encode()
     docker_archive(a.out, a.name, text, content)
     if a.oci:
-        oci_layout(a.oci, text, content)
+        oci_layout(a.oci, a.name, text, content)
+    if a.oci_archive:
+        with tempfile.TemporaryDirectory() as root, tarfile.open(a.oci_archive, "w") as tar:
+            oci_layout(root, a.name, text, content)
+            tar.add(root, ".")
+    if a.push:
+        push(a.push, text, content)
     print("sha256:" + sha(text))
 
 

@@ -10,20 +10,20 @@ registry() { # NAME PORT extra…: a registry with its own folder
   printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"%s}\n%s\n' "$E2E_DIR/$name" "$port" "${1:-}" "${2:-}" > "$E2E_DIR/$name.yml"
   in_ns docker-registry serve "$E2E_DIR/$name.yml" > "$E2E_DIR/$name.log" 2>&1 & E2E_PIDS+=($!)
 }
-push() { "$ROOT/tests/e2e/lib/mkimage.py" --push "$1" "$2" > /dev/null; }
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$E2E_DIR/reg.key" -out "$E2E_DIR/reg.crt" -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 2>/dev/null
 htpasswd="u:$(openssl passwd -apr1 x)"
 registry open 5000
 e2e_up
 wait_for 10 "registry" in_ns curl -s http://127.0.0.1:5000/v2/
-in_ns "$ROOT/tests/e2e/lib/mkimage.py" --push http://127.0.0.1:5000 team/app:1 || fail "push"
+push() { in_ns "$ROOT/tests/e2e/lib/mkimage.py" "$E2E_DIR/pushed.tar" x:1 --push "$1" >/dev/null || fail "push to $1"; }
+push http://127.0.0.1:5000/team/app:1
 step "pull over HTTP"
 k run pulled --image=127.0.0.1:5000/team/app:1 --command -- sleep 600
 k wait --for=condition=Ready pod/pulled --timeout=40s
 k get events | grep -q "Successfully pulled image" || fail "no Pulled event"
 step "import of a docker archive and of an OCI archive"
-"$ROOT/tests/e2e/lib/mkimage.py" "$E2E_DIR/d.tar" docker.io/library/d:1
-"$ROOT/tests/e2e/lib/mkimage.py" --oci "$E2E_DIR/o.tar" docker.io/library/o:1
+"$ROOT/tests/e2e/lib/mkimage.py" "$E2E_DIR/d.tar" docker.io/library/d:1 >/dev/null
+"$ROOT/tests/e2e/lib/mkimage.py" "$E2E_DIR/unused.tar" docker.io/library/o:1 --oci-archive "$E2E_DIR/o.tar" >/dev/null
 for f in d o; do in_ns "$SAMPAN" image import --data-dir "$E2E_DIR/data/node" "$E2E_DIR/$f.tar" || fail "import $f"; done
 in_ns "$SAMPAN" image ls --data-dir "$E2E_DIR/data/node" | grep -q library/o || fail "image ls"
 for f in d o; do k run $f --image=$f:1 --command -- sleep 600; k wait --for=condition=Ready pod/$f --timeout=30s; done
