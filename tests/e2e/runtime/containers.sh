@@ -116,6 +116,27 @@ step "an image in use stays whole; one that is not goes"
 image rm busybox
 cri exec "$W" ls /bin/busybox >/dev/null || fail "the layers of a running container were removed"
 
+if [ -x /usr/lib/cni/bridge ]; then
+  step "CNI: the plugins connect the pod and take it away"
+  mkdir "$E2E_DIR/cni"
+  cat > "$E2E_DIR/cni/10-test.conflist" <<J
+{"cniVersion": "0.4.0", "name": "test", "plugins": [
+  {"type": "bridge", "bridge": "cnitest0", "isGateway": true, "ipam": {"type": "host-local", "dataDir": "$E2E_DIR/ipam",
+   "ranges": [[{"subnet": "10.77.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+J
+  SB4=$("${CRI[@]}" --cni-conf-dir "$E2E_DIR/cni" sandbox pod4)
+  cri sandboxes | grep "$SB4" | grep -q ' 10.77.0' || fail "no address of CNI: $(cri sandboxes)"
+  check_eq "$(ls "$E2E_DIR/ipam/test" | grep -c '^10\.')" 1 "addresses that CNI gave"
+  "${CRI[@]}" --cni-conf-dir "$E2E_DIR/cni" stop-sandbox "$SB4"
+  check_eq "$(ls "$E2E_DIR/ipam/test" | grep -c '^10\.' || true)" 0 "addresses that CNI gave, after the end"
+  cri rm-sandbox "$SB4"
+  mv "$E2E_DIR/cni" "$E2E_DIR/bad"
+  mkdir "$E2E_DIR/cni"
+  echo '{"cniVersion": "0.4.0", "name": "test", "type": "nosuch"}' > "$E2E_DIR/cni/10.conf"
+  "${CRI[@]}" --cni-conf-dir "$E2E_DIR/cni" sandbox pod5 2> "$E2E_DIR/err" && fail "a plugin that is not there"
+  grep -q 'failed to find plugin "nosuch"' "$E2E_DIR/err" || fail "words: $(cat "$E2E_DIR/err")"
+fi
+
 step "removing takes everything away"
 for s in "$SB" "$SB2" "$SB3"; do cri stop-sandbox "$s"; cri rm-sandbox "$s"; done
 check_eq "$(cri ls | wc -l)" 0 "containers left"
