@@ -94,7 +94,9 @@ static void record_outcome(
 	if (!pw->event.about || (call->result < 0 && !pw->event.fail_reason) ||
 		(call->result >= 0 && !pw->event.reason))
 		return;
-	if (call->result < 0 && call->status == 404 && pw->ignore_not_found)
+	if (call->result < 0 &&
+		((call->status == 404 && pw->ignore_not_found) ||
+			(pw->op == PLAN_CREATE && namespace_terminating(&call->err))))
 		return;
 	arena_init(&a);
 	if (call->result < 0)
