@@ -111,33 +111,40 @@ static void submit(struct deletion *d, enum store_op op, struct object *draft)
 
 /* --- preconditions and grace --- */
 
-static int check_preconditions(struct deletion *d, struct err *err)
+/* Namespaces word it their own way. */
+static int check_precondition(struct deletion *d, const char *what, const char *how,
+	struct str wanted, struct str there, struct err *err)
 {
 	const struct schema_resource *res = d->r->storage;
-	bool namespace = res == &v1_namespace_resource;
-	struct arena *a = d->r->arena;
-	struct str why, version;
-	/* upstream names the kind where the resource belongs, but for namespaces */
-	struct str what = str_c(namespace ? res->plural : res->kind);
+	struct str why;
 
-	if (d->o.uid.p && !str_eq(d->o.uid, d->existing->uid)) {
-		why = arena_fmt(a,
-			"the UID in the precondition (" STR_FMT
-			") does not match the UID in record (" STR_FMT
-			"). The object might have been deleted and then recreated",
-			STR_ARG(d->o.uid), STR_ARG(d->existing->uid));
-		return err_conflict(err, str_c(res->group), what, d->name, why.p);
+	if (!wanted.p || str_eq(wanted, there))
+		return 0;
+	if (res == &v1_namespace_resource) {
+		why = arena_fmt(d->r->arena,
+			"Precondition failed: %s in precondition: " STR_FMT
+			", %s in object meta: " STR_FMT,
+			what, STR_ARG(wanted), what, STR_ARG(there));
+		return err_conflict(err, str_c(res->group), str_c(res->plural), d->name, why.p);
 	}
-	version = arena_fmt(a, "%llu", (unsigned long long)d->existing->revision);
-	if (d->o.resource_version.p && !str_eq(d->o.resource_version, version)) {
-		why = arena_fmt(a,
-			"the ResourceVersion in the precondition (" STR_FMT
-			") does not match the ResourceVersion in record (" STR_FMT
-			"). The object might have been modified",
-			STR_ARG(d->o.resource_version), STR_ARG(version));
-		return err_conflict(err, str_c(res->group), what, d->name, why.p);
-	}
-	return 0;
+	why = arena_fmt(d->r->arena,
+		"the %s in the precondition (" STR_FMT ") does not match the %s in record (" STR_FMT
+		"). The object might have been %s",
+		what, STR_ARG(wanted), what, STR_ARG(there), how);
+	/* upstream names the kind where the resource belongs */
+	return err_conflict(err, str_c(res->group), str_c(res->kind), d->name, why.p);
+}
+
+static int check_preconditions(struct deletion *d, struct err *err)
+{
+	struct str version =
+		arena_fmt(d->r->arena, "%llu", (unsigned long long)d->existing->revision);
+	int e = check_precondition(
+		d, "UID", "deleted and then recreated", d->o.uid, d->existing->uid, err);
+
+	return e < 0 ? e
+		     : check_precondition(d, "ResourceVersion", "modified", d->o.resource_version,
+			       version, err);
 }
 
 static void set_deletion(struct deletion *d, int64_t at_s, int64_t grace_s)
