@@ -150,6 +150,18 @@ static void deleted(struct client_call *call)
 	pod_ops_end(p);
 }
 
+/* With no grace left the API server removes it by itself; the kubelet steps in when it did not. */
+static bool api_removes_it(struct pod *p, const struct v1_pod *spec)
+{
+	const int64_t *grace = spec->metadata.deletion_grace_period_seconds;
+	int64_t left = p->stop_since_ms + RETRY_MS - wall_ms(p);
+
+	if (!grace || *grace > 0 || left <= 0)
+		return false;
+	pod_wake_in(p, left);
+	return true;
+}
+
 static void delete_from_api(struct pod *p)
 {
 	struct client_call *call = client_call_new(p->k->client);
@@ -189,7 +201,7 @@ void pod_clear_away(struct pod *p, const struct v1_pod *spec)
 		p->state = POD_FINISHED;
 		pod_wake(p);
 	} else if (spec->metadata.deletion_timestamp.set && !p->is_static && !p->api_deleting &&
-		   status_writer_idle(p->status)) {
+		   status_writer_idle(p->status) && !api_removes_it(p, spec)) {
 		delete_from_api(p);
 	}
 }
