@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/file.h"
 #include "base/flags.h"
 #include "base/notify.h"
 #include "server/child.h"
@@ -83,6 +84,27 @@ static int write_node_kubeconfig(struct server *s, const char *path, struct err 
 	return r;
 }
 
+/* --registry-mirror=HOST=URL,… becomes the node's registries.conf. */
+static int write_registries(struct server *s, struct err *err)
+{
+	struct str rest = str_c(s->flags->registry_mirror), one, host, url;
+	struct buf b;
+	int r = 0;
+
+	buf_init(&b, 1 << 16);
+	while (r == 0 && rest.n) {
+		str_cut(rest, ',', &one, &rest);
+		if (str_cut(one, '=', &host, &url))
+			buf_fmt(&b, "mirror " STR_FMT " " STR_FMT "\n", STR_ARG(host), STR_ARG(url));
+		else
+			r = err_bad_request(err, "--registry-mirror: \"" STR_FMT "\" is not HOST=URL", STR_ARG(one));
+	}
+	if (r == 0)
+		r = file_write(path_in(s, "node/registries.conf"), buf_str(&b), 0644, err);
+	buf_release(&b);
+	return r;
+}
+
 static int start_node(struct server *s, struct err *err)
 {
 	struct child *c = &s->node;
@@ -102,8 +124,6 @@ static int start_node(struct server *s, struct err *err)
 	add_arg(s, c, "--node-name", s->flags->node_name);
 	if (s->flags->node_ip)
 		add_arg(s, c, "--node-ip", s->flags->node_ip);
-	if (s->flags->registry_mirror)
-		add_arg(s, c, "--registry-mirror", s->flags->registry_mirror);
 	if (s->flags->runtime_endpoint)
 		add_arg(s, c, "--container-runtime-endpoint", s->flags->runtime_endpoint);
 	if (s->flags->verbosity)
@@ -208,6 +228,8 @@ int server_main(int argc, char **argv)
 	s.notify = getenv("NOTIFY_SOCKET") ? xstrdup(getenv("NOTIFY_SOCKET")) : NULL;
 	s.loop = loop_new_uv();
 	r = make_dirs(&s, &err);
+	if (r == 0 && f.registry_mirror)
+		r = write_registries(&s, &err);
 	if (r == 0)
 		r = lock = lockfile_take(path_in(&s, "server.lock"), &err);
 	if (r >= 0)
