@@ -88,9 +88,11 @@ static void count_pods(struct view *v, struct plan *p, const struct replicas *r,
 	const struct object_vec *active, struct apps_v1_replica_set_status *s)
 {
 	const struct apps_v1_replica_set_spec *spec = &r->rs->spec;
+	struct arena scratch; /* thousands of decoded pods at once would be much memory */
 
 	s->replicas = (int32_t)active->n;
 	s->fully_labeled_replicas = s->ready_replicas = s->available_replicas = 0;
+	arena_init(&scratch);
 	for (size_t i = 0; i < active->n; i++) {
 		const struct object *o = active->v[i];
 		int64_t wait_ms = 0;
@@ -99,13 +101,14 @@ static void count_pods(struct view *v, struct plan *p, const struct replicas *r,
 			str_map_subset(&spec->template.metadata.labels, &o->labels);
 		if (!str_eq(pod_phase(o), S("Running")))
 			continue; /* cannot be ready: saves decoding what has not started */
-		struct v1_pod *pod = object_decode(o, v->arena);
+		struct v1_pod *pod = object_decode(o, &scratch);
 
 		s->ready_replicas += pod_ready(pod);
 		s->available_replicas +=
 			pod_available(pod, spec->min_ready_seconds, v->now_ns, &wait_ms);
 		if (wait_ms)
 			plan_requeue(p, wait_ms);
+		arena_release(&scratch);
 	}
 }
 

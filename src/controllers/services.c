@@ -108,21 +108,63 @@ void service_pod_keys(
 			enqueue(user_data, c->ns, c->name);
 }
 
+/* What endpoints need of a pod: a service may have thousands, which are not kept decoded as a
+ * whole. */
+static struct v1_pod *slim(
+	const struct object *o, const struct v1_pod *pod, bool with_ports, struct arena *a)
+{
+	struct v1_pod *s = ARENA_NEW(a, struct v1_pod);
+
+	if (with_ports)
+		s->spec = *(struct v1_pod_spec *)schema_copy(&v1_pod_spec_schema, &pod->spec, a);
+	s->metadata.name = o->name;
+	s->metadata.namespace = o->ns;
+	s->metadata.uid = o->uid;
+	s->metadata.deletion_timestamp = pod->metadata.deletion_timestamp;
+	s->spec.node_name = pod_node(o);
+	s->spec.hostname = arena_str(a, pod->spec.hostname);
+	s->spec.subdomain = arena_str(a, pod->spec.subdomain);
+	s->status.pod_ip = arena_str(a, pod->status.pod_ip);
+	for (size_t i = 0; i < pod->status.pod_ips.n; i++) {
+		const struct v1_pod_ip ip = {arena_str(a, pod->status.pod_ips.v[i].ip)};
+
+		ARENA_PUSH(a, &s->status.pod_ips, ip);
+	}
+	if (pod_ready(pod)) {
+		const struct v1_pod_condition ready = {.type = S("Ready"), .status = S("True")};
+
+		ARENA_PUSH(a, &s->status.conditions, ready);
+	}
+	return s;
+}
+
+static bool has_named_ports(const struct v1_service *svc)
+{
+	for (size_t i = 0; i < svc->spec.ports.n; i++)
+		if (svc->spec.ports.v[i].target_port.is_string)
+			return true;
+	return false;
+}
+
 struct pod_vec service_pods(struct view *v, const struct v1_service *svc, bool with_terminating)
 {
 	struct snapshot_iter it;
 	struct pod_vec pods = {0};
 	const struct object *o;
+	bool with_ports = has_named_ports(svc);
+	struct arena scratch;
 
+	arena_init(&scratch);
 	snapshot_iter_init(
 		&it, view_snapshot(v, &v1_pod_resource), svc->metadata.namespace, S(""), S(""));
 	while ((o = snapshot_next(&it))) {
 		if (pod_finished(o) || (o->deletion_ms && !with_terminating) || !has_address(o) ||
 			!str_map_subset(&svc->spec.selector, &o->labels))
 			continue;
-		struct v1_pod *pod = object_decode(o, v->arena);
+		struct v1_pod *pod = slim(o, object_decode(o, &scratch), with_ports, v->arena);
 
 		ARENA_PUSH(v->arena, &pods, pod);
+		arena_release(&scratch);
 	}
 	return pods;
 }
