@@ -12,8 +12,8 @@ PODS = """
 apiVersion: v1
 kind: List
 items:
-- {apiVersion: v1, kind: Pod, metadata: {name: one, labels: {app: x, n: "1"}}, spec: {containers: [{name: c, image: busybox}]}}
-- {apiVersion: v1, kind: Pod, metadata: {name: two, labels: {app: x, n: "2"}}, spec: {containers: [{name: c, image: busybox}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: one, labels: {app: x, num: "1"}}, spec: {containers: [{name: c, image: busybox}]}}
+- {apiVersion: v1, kind: Pod, metadata: {name: two, labels: {app: x, num: "2"}}, spec: {containers: [{name: c, image: busybox}]}}
 """
 WEB = """
 apiVersion: apps/v1
@@ -110,8 +110,8 @@ def applying(k):
     k.ok("apply -f - --dry-run=server", "unchanged \\(server dry run\\)", stdin=changed)
     k.ok("apply view-last-applied deployment/applied", "nginx:2")
     k.ok("apply -f -", "unknown field \"spec.replica\"", code=1, stdin=WEB.replace("replicas:", "replica:"))
-    k.ok("replace -f -", "deployment.apps/applied replaced", stdin=WEB)
     k.ok("rollout status deployment/applied --timeout=20s", "successfully rolled out")
+    k.ok("replace -f -", "service/applied replaced", stdin=WEB[WEB.index("---"):])
     k.ok("delete -f -", "deployment.apps \"applied\".* deleted", "service \"applied\".* deleted", stdin=WEB)
 
 
@@ -122,14 +122,14 @@ def reading(k):
     k.ok("get pod one -o yaml", "^kind: Pod", "nodeName: hollow")
     k.ok("get pods -o json", '"kind": "List"', '"kind": "Pod"')
     k.ok("get pods -l app=x -o name", "^pod/one$", "^pod/two$", "!web")
-    k.ok("get pods -l 'n in (2,3)' -o name", "!one", "^pod/two$")
+    k.ok("get pods -l 'num in (2,3)' -o name", "!one", "^pod/two$")
     k.ok("get pods --field-selector metadata.name=one -o name", "^pod/one$", "!two")
     k.ok("get pods --field-selector status.phase=Running,metadata.name!=one -o name", "^pod/two$", "!one")
     k.ok("get pods -o custom-columns=A:.metadata.name,B:.spec.containers[*].image", r"^A +B", r"^one +busybox")
     k.ok(["get", "pods", "-l", "app=x", "-o", "jsonpath={range .items[*]}{.metadata.name},{end}"], "^one,two,$")
     k.ok(["get", "pod", "one", "-o", "go-template={{.metadata.name}}{{len .spec.containers}}"], "^one1$")
-    k.ok("get pods -l app=x --sort-by=.metadata.labels.n --no-headers", r"^one[^\n]*\n^two")
-    k.ok("get pods -l app=x --show-labels -L n", r"AGE +N +LABELS", "app=x,n=1")
+    k.ok("get pods -l app=x --sort-by=.metadata.labels.num --no-headers", r"^one[^\n]*\n^two")
+    k.ok("get pods -l app=x --show-labels -L num", r"AGE +NUM +LABELS", "app=x,num=1")
     k.ok("get pods -A", "^NAMESPACE", "^{ns} +one")
     k.ok("get all", "^pod/one", "^deployment.apps/web", "^replicaset.apps/web-", "^job.batch/j", "^cronjob.batch/cj", "^service/cip")
     k.ok("get pods nothere", "Error from server \\(NotFound\\): pods \"nothere\" not found", code=1)
@@ -194,9 +194,9 @@ def changing(k):
     k.ok("label pod one color=blue --overwrite", "pod/one labeled")
     k.ok("label pods -l app=x extra=1", "pod/one labeled", "pod/two labeled")
     k.ok("label pod one color-", "pod/one unlabeled")
-    k.ok("annotate pod one note='two words'", "pod/one annotated")
+    k.ok("annotate pod one note='two words'", "pod/one annotated?$")
     k.ok(["get", "pod", "one", "-o", "jsonpath={.metadata.annotations.note}"], "^two words$")
-    k.ok("annotate pod one note-", "pod/one annotated")
+    k.ok("annotate pod one note-", "pod/one annotated?$")
     k.ok("edit configmap cm", "configmap/cm edited", EDITOR="sed -i s/a:.b/a:\\ edited/")
     k.ok("get configmap cm -o yaml", "a: edited")
     k.ok("edit configmap cm", "Edit cancelled, no changes made", EDITOR="true")
@@ -230,14 +230,21 @@ def rolling(k):
     k.ok("scale deployment/web --replicas=3", "scaled")
     k.ok("scale deployment/web --replicas=1 --current-replicas=7", "Expected replicas to be 7, was 3", code=1)
     k.ok("wait deployment/web --for=jsonpath='{{.status.readyReplicas}}'=3 --timeout=25s", "condition met")
-    k.ok("autoscale deployment/web --min=1 --max=3 --cpu-percent=80" if "--cpu-percent" in k.run("autoscale -h")[1] else
-         "autoscale deployment/web --min=1 --max=3 --cpu=80%", "autoscaled")
-    k.ok("get hpa web", r"^web +Deployment/web +\S+/80% +1 +3 +\d")
-    k.ok("delete hpa web", "deleted")
+    scaling_itself(k)
     k.ok("expose deployment web --port=80 --name=exposed", "service/exposed exposed")
     k.ok("get endpoints exposed", r"exposed +\d+\.\d+\.\d+\.\d+:80")
     k.ok("run solo --image=busybox --restart=Never --labels=run=solo", "pod/solo created")
     k.ok("wait pod/solo --for=condition=PodScheduled --timeout=20s", "condition met")
+
+
+def scaling_itself(k):
+    if k.run("get --raw /apis/autoscaling/v1")[0]:
+        print("SKIPPED: autoscale: this server does not serve autoscaling/v1", flush=True)
+        return
+    k.ok("autoscale deployment/web --min=1 --max=3 --cpu-percent=80" if "--cpu-percent" in k.run("autoscale -h")[1] else
+         "autoscale deployment/web --min=1 --max=3 --cpu=80%", "autoscaled")
+    k.ok("get hpa web", r"^web +Deployment/web +\S+/80% +1 +3 +\d")
+    k.ok("delete hpa web", "deleted")
 
 
 def describing(k):
@@ -253,7 +260,8 @@ def describing(k):
 
 def governing(k):
     k.ok("auth can-i create pods", "^yes$")
-    k.ok("auth whoami", "^Username")
+    if not k.program.endswith("1.27"):  # asks for v1beta1 alone, which 1.36 does not serve
+        k.ok("auth whoami", "^Username")
     k.ok("top pods", "Metrics API not available", code=1)
     if k.run("get clusterrole view")[0]:
         print("SKIPPED: what --as may do: this server has no RBAC", flush=True)
