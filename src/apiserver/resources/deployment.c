@@ -136,7 +136,6 @@ static void deployment_validate(struct strategy_ctx *ctx, const void *obj, struc
 static void validate_status(const struct apps_v1_deployment_status *s,
 	const struct apps_v1_deployment_status *old, struct field_errors *e)
 {
-	struct field_path p = FIELD(NULL, "status");
 	struct replica_count counts[] = {
 		{"observedGeneration", s->observed_generation, false},
 		{"replicas", s->replicas, false},
@@ -148,12 +147,10 @@ static void validate_status(const struct apps_v1_deployment_status *s,
 			false},
 		{"collisionCount", s->collision_count ? *s->collision_count : 0, false},
 	};
-	int32_t now = s->collision_count ? *s->collision_count : 0;
 
 	validate_replica_counts(counts, ARRAY_SIZE(counts), s->replicas, s->ready_replicas,
 		s->available_replicas, e);
-	if (old->collision_count && (!s->collision_count || now < *old->collision_count))
-		field_invalid_int(e, AT(&p, "collisionCount"), now, "cannot be decremented");
+	validate_collision_count(s->collision_count, old->collision_count, e);
 }
 
 static void deployment_validate_update(

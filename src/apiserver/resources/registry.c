@@ -3,10 +3,13 @@
 
 const struct strategy *const strategies[] = {
 	&config_map_strategy,
+	&cron_job_strategy,
+	&daemon_set_strategy,
 	&deployment_strategy,
 	&endpoint_slice_strategy,
 	&endpoints_strategy,
 	&event_strategy,
+	&job_strategy,
 	&lease_strategy,
 	&limit_range_strategy,
 	&namespace_strategy,
@@ -19,6 +22,7 @@ const struct strategy *const strategies[] = {
 	&secret_strategy,
 	&service_account_strategy,
 	&service_strategy,
+	&stateful_set_strategy,
 	NULL,
 };
 

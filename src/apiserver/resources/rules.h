@@ -35,7 +35,8 @@ bool is_status(const struct strategy_ctx *ctx);
 void validate_immutable_str(
 	struct str now, struct str old, const struct field_path *p, struct field_errors *e);
 
-extern const struct strategy config_map_strategy, deployment_strategy, endpoint_slice_strategy,
+extern const struct strategy config_map_strategy, cron_job_strategy, daemon_set_strategy,
+	deployment_strategy, job_strategy, stateful_set_strategy, endpoint_slice_strategy,
 	endpoints_strategy, event_strategy, lease_strategy, limit_range_strategy,
 	namespace_strategy, node_strategy, pod_strategy, pod_template_strategy,
 	replica_set_strategy, replication_controller_strategy, resource_quota_strategy,

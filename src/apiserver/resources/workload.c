@@ -81,6 +81,15 @@ void validate_replica_counts(const struct replica_count *counts, size_t n, int32
 			"cannot be greater than readyReplicas");
 }
 
+void validate_collision_count(const int32_t *now, const int32_t *old, struct field_errors *e)
+{
+	struct field_path status = FIELD(NULL, "status");
+
+	if (old && (!now || *now < *old))
+		field_invalid_int(
+			e, AT(&status, "collisionCount"), now ? *now : 0, "cannot be decremented");
+}
+
 void field_invalid_int_or_string(struct field_errors *e, const struct field_path *p,
 	const struct int_or_string *v, const char *why)
 {

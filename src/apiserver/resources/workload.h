@@ -23,6 +23,8 @@ struct replica_count {
 };
 void validate_replica_counts(const struct replica_count *counts, size_t n, int32_t replicas,
 	int32_t ready, int32_t available, struct field_errors *e);
+/* It counts up. */
+void validate_collision_count(const int32_t *now, const int32_t *old, struct field_errors *e);
 void validate_int_or_percent(
 	const struct int_or_string *v, const struct field_path *p, struct field_errors *e);
 void validate_max_100_percent(
