@@ -248,6 +248,7 @@ struct cri_runtime_opts { /* runtime/ */
 	struct str pod_cidr;       /* changes with cri_runtime_set_pod_cidr; empty: network not ready */
 	const char *cni_conf_dir, *cni_bin_dir;
 	const char *oci_runtime, *conmon; /* paths, NULL = found by probing */
+	const char *registry_mirrors; /* "HOST=URL,…" for pulls; NULL none */
 };
 int cri_runtime_new(struct loop *loop, const struct cri_runtime_opts *opts, struct cri **ret, struct err *err);
 void cri_runtime_set_pod_cidr(struct cri *c, struct str pod_cidr);

@@ -97,7 +97,8 @@ static int start_runtime(struct kubelet *k, struct err *err)
 				.cni_conf_dir = o->cni_conf_dir,
 				.cni_bin_dir = o->cni_bin_dir,
 				.oci_runtime = o->oci_runtime,
-				.conmon = o->conmon},
+				.conmon = o->conmon,
+				.registry_mirrors = o->registry_mirrors},
 			&k->cri, err);
 	else
 		r = err_bad_request(err,

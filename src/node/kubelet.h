@@ -29,6 +29,7 @@ struct kubelet_opts { /* strings are borrowed and must outlive the kubelet; 0 or
 	const char *runtime_endpoint; /* "unix:///run/containerd/containerd.sock" [built in] */
 	const char *cni_conf_dir, *cni_bin_dir;
 	const char *oci_runtime, *conmon;
+	const char *registry_mirrors; /* "HOST=URL,…" */
 	const char *static_pod_path; /* a directory or file of manifests [none] */
 	const char *cgroup_root;     /* where kubepods is made [/] */
 	const char *pod_cidr;        /* until the Node has one [none] */

@@ -51,6 +51,8 @@ static int parse(struct command *c, int argc, char **argv, struct arena *a)
 			"a CRI runtime [built in]"},
 		{"cni-conf-dir", FLAG_STRING, &o->cni_conf_dir, "DIR", "[/etc/cni/net.d]"},
 		{"cni-bin-dir", FLAG_STRING, &o->cni_bin_dir, "DIR", "[/opt/cni/bin]"},
+		{"registry-mirror", FLAG_STRING, &o->registry_mirrors, "HOST=URL,…",
+			"ask these registries first for images of HOST"},
 		{"oci-runtime", FLAG_STRING, &o->oci_runtime, "FILE",
 			"crun or runc [found by itself]"},
 		{"conmon", FLAG_STRING, &o->conmon, "FILE", "[found by itself]"},

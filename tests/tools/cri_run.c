@@ -543,6 +543,7 @@ int main(int argc, char **argv)
 	opts.pod_cidr = str_c(option(&argc, &argv, "--pod-cidr", "10.99.0.0/24"));
 	opts.cni_conf_dir = option(&argc, &argv, "--cni-conf-dir", "/nonexistent");
 	opts.cni_bin_dir = option(&argc, &argv, "--cni-bin-dir", "/usr/lib/cni");
+	opts.registry_mirrors = option(&argc, &argv, "--registry-mirror", NULL);
 	endpoint = option(&argc, &argv, "--endpoint", NULL);
 	snprintf(log_dir, sizeof(log_dir), "%s/logs", opts.data_dir ?: "");
 	loop = loop_new_uv();

@@ -127,8 +127,7 @@ static void write_secret(struct buf *b, const struct cri_auth *auth)
 
 static int pull_spawn(struct pull *p, const char *image)
 {
-	char *args[] = {"sampan", "image", "pull", "--auth-stdin", "--data-dir", p->rt->base_dir,
-		"--", (char *)image, NULL};
+	char *args[16] = {"sampan", "image", "pull", "--auth-stdin", "--data-dir", p->rt->base_dir};
 	uv_pipe_t *const pipes[] = {&p->in, &p->out, &p->err};
 	uv_loop_t *loop = loop_uv(p->rt->cri.loop);
 	uv_stdio_container_t stdio[3];
@@ -137,7 +136,14 @@ static int pull_spawn(struct pull *p, const char *image)
 		.args = args,
 		.stdio = stdio,
 		.stdio_count = 3};
+	int n = 6;
 
+	if (p->rt->registry_mirrors) {
+		args[n++] = "--registry-mirror";
+		args[n++] = p->rt->registry_mirrors;
+	}
+	args[n++] = "--"; /* a name may not be taken for a flag */
+	args[n++] = (char *)image;
 	for (int i = 0; i < 3; i++) {
 		uv_pipe_init(loop, pipes[i], 0);
 		pipes[i]->data = p;

@@ -135,6 +135,7 @@ int cri_runtime_new(
 	int r;
 
 	rt->cri.ops = &ops;
+	rt->registry_mirrors = o->registry_mirrors ? xstrdup(o->registry_mirrors) : NULL;
 	rt->cri.loop = loop;
 	rt->jobs = jobs_new(loop, JOBS_MAX);
 	r = make_dirs(rt, o, err);
@@ -218,6 +219,7 @@ static void runtime_free(struct cri *c)
 	pod_network_free(rt->network);
 	oci_runtime_release(&rt->oci);
 	free(rt->base_dir);
+	free(rt->registry_mirrors);
 	free(rt->data_dir);
 	free(rt->run_dir);
 	free(rt->sandboxes_dir);

@@ -36,6 +36,7 @@ struct runtime {
 	char *sandboxes_dir, *containers_dir; /* below data_dir */
 	char *run_sandboxes_dir, *run_containers_dir, *exits_dir, *oci_dir; /* below run_dir */
 	char *base_dir;                                                     /* <data-dir> */
+	char *registry_mirrors; /* NULL none */
 	struct sandbox *sandboxes;
 	struct container *containers;
 	struct pull *pulls; /* children under way */

@@ -80,6 +80,15 @@ image ls | grep -q '^docker.io/library/busybox:1.0 ' || fail "not listed under i
 echo 'mirror docker.io http://127.0.0.1:5000' > "$E2E_DIR/d/registries.conf"
 check_eq "$(image pull busybox:1.0)" "$(cat "$E2E_DIR/id")" "mirror by file"
 
+step "through cri.h, as the kubelet pulls"
+ninja -C "$ROOT/build" cri_run >/dev/null
+rm "$E2E_DIR/d/registries.conf"
+cri() { in_ns "$ROOT/build/cri_run" --data-dir "$E2E_DIR/d" --run-dir "$E2E_DIR/r" --registry-mirror docker.io=http://127.0.0.1:5000 "$@"; }
+check_eq "$(cri pull busybox:1.0)" "$(cat "$E2E_DIR/id")" "pull through cri.h"
+cri pull busybox:3.0 2> "$E2E_DIR/err" && fail "a missing tag was pulled"
+grep -q 'MANIFEST_UNKNOWN' "$E2E_DIR/err" || fail "words: $(cat "$E2E_DIR/err")"
+echo 'mirror docker.io http://127.0.0.1:5000' > "$E2E_DIR/d/registries.conf"
+
 step "a download that was cut off goes on"
 for ref in $(image ls | awk 'NR > 1 {print $2}' | sort -u); do image rm "$ref"; done
 LAYER=$(python3 -c "import json,sys; d=sys.argv[1]; m=json.load(open(d+'/index.json'))['manifests'][0]['digest'][7:]; print(json.load(open(d+'/blobs/sha256/'+m))['layers'][0]['digest'][7:])" "$E2E_DIR/oci")

@@ -1,4 +1,4 @@
-/* Image references, manifests, users, CNI results, protobuf by hand, and unpacking of hostile
+/* Image references, manifests, users, CNI results, and unpacking of hostile
  * layers. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,6 @@
 
 #include "json/value.h"
 #include "network/cni.h"
-#include "node/pb.h"
 #include "node/runtime/fs.h"
 #include "node/runtime/image/manifest.h"
 #include "node/runtime/image/ref.h"
@@ -184,36 +183,6 @@ static void cni_results(void **state)
 	assert_true(cni_result_ips(S("nonsense"), &a, &ips, NULL) < 0);
 	assert_true(cni_result_ips(S("{\"ips\":[{\"address\":\"10.1.2\"}]}"), &a, &ips, NULL) < 0);
 	arena_release(&a);
-}
-
-static void protobuf(void **state)
-{
-	struct str text, inner;
-	struct pb_field f;
-	struct buf b = {0};
-	size_t at;
-
-	buf_init(&b, 4096);
-	pb_int(&b, 1, 300);
-	pb_int(&b, 2, 0); /* not written */
-	at = pb_open(&b, 3);
-	pb_str(&b, 1, S("inside"));
-	pb_int(&b, 2, -1);
-	pb_close(&b, at);
-	text = buf_str(&b);
-	assert_int_equal(pb_get_int(text, 1), 300);
-	inner = pb_get(text, 3);
-	check_str(pb_get(inner, 1), "inside");
-	assert_int_equal(pb_get_int(inner, 2), -1);
-	assert_true(pb_next(&text, &f));
-	assert_int_equal(f.number, 1);
-	assert_true(pb_next(&text, &f));
-	assert_int_equal(f.number, 3);
-	assert_false(pb_next(&text, &f));
-	text = S("\x0a\x7f"
-		 "short"); /* says 127 bytes, has 5 */
-	assert_false(pb_next(&text, &f));
-	buf_release(&b);
 }
 
 /* --- layers --- */
@@ -498,7 +467,6 @@ int main(void)
 		cmocka_unit_test(manifests),
 		cmocka_unit_test(users),
 		cmocka_unit_test(cni_results),
-		cmocka_unit_test(protobuf),
 		cmocka_unit_test(layer_kept),
 		cmocka_unit_test(layer_stays_inside),
 		cmocka_unit_test(layer_whiteouts),

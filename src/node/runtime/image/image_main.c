@@ -159,6 +159,15 @@ static int add_mirrors(struct command *c, const struct flag_list *list)
 	return 0;
 }
 
+/* `sampan up` keeps its node's data in <data-dir>/node, `sampan node` in <data-dir> itself. */
+static const char *node_dir(const char *data_dir, struct arena *a)
+{
+	const char *own = arena_fmt(a, "%s/runtime", data_dir).p;
+	const char *server = arena_fmt(a, "%s/node", data_dir).p;
+
+	return !fs_exists(own) && fs_exists(server) ? server : data_dir;
+}
+
 int image_main(int argc, char **argv)
 {
 	const char *data_dir = "/var/lib/sampan", *ca_file = NULL;
@@ -185,6 +194,7 @@ int image_main(int argc, char **argv)
 		flags, "sampan image (import FILE… | pull REF | ls | rm REF…)", argc, argv, &rest);
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
+	data_dir = node_dir(data_dir, &arena);
 	c.store.dir = arena_fmt(&arena, "%s/runtime/images", data_dir).p;
 	c.store.containers_dir = arena_fmt(&arena, "%s/runtime/containers", data_dir).p;
 	c.registry.ca_file = ca_file;
