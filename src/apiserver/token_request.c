@@ -1,5 +1,6 @@
 /* token_request.c: POST serviceaccounts/NAME/token: a token for a service account, bound to what
  * the request names. */
+#include "apiserver/meta.h"
 #include "apiserver/auth.h"
 #include "apiserver/options.h"
 #include "apiserver/subresource.h"
@@ -29,18 +30,17 @@ static const struct object *get_in(struct request *r, const struct schema_resour
 }
 
 static int check_names(
-	struct request *r, const struct authentication_v1_token_request *req, struct err *err)
+	struct request *r, struct authentication_v1_token_request *req, struct err *err)
 {
 	struct field_errors errs = {.arena = r->arena};
-	struct field_path meta = FIELD(NULL, "metadata"), name = FIELD(&meta, "name"),
-			  ns = FIELD(&meta, "namespace");
+	struct field_path meta = FIELD(NULL, "metadata"), name = FIELD(&meta, "name");
+	int e = meta_ensure_namespace(&req->metadata, r->ctx.ns, err);
 
+	if (e < 0)
+		return e;
 	if (req->metadata.name.n && !str_eq(req->metadata.name, r->ctx.name))
 		field_invalid(&errs, &name, req->metadata.name,
 			"must match the service account name if specified");
-	else if (req->metadata.namespace.n && !str_eq(req->metadata.namespace, r->ctx.ns))
-		field_invalid(&errs, &ns, req->metadata.namespace,
-			"must match the service account namespace if specified");
 	return field_errors_status(
 		&errs, S("authentication.k8s.io"), S("TokenRequest"), r->ctx.name, err);
 }
@@ -88,7 +88,7 @@ static int bind_pod(
 static int bind_token(struct request *r, const struct authentication_v1_bound_object_reference *ref,
 	struct token_claims *c, struct err *err)
 {
-	bool core = str_eqc(ref->api_version, "v1");
+	bool core = str_find(ref->api_version, S("/")) < 0; /* of any version, or none */
 	const struct object *o;
 	int e = 0;
 
