@@ -276,12 +276,34 @@ int negotiate_route(struct request *r, struct err *err)
 	return 0;
 }
 
+static int refuse_input(struct err *err)
+{
+	return err_fmt(err, 415, "UnsupportedMediaType",
+		"the body of the request was in an unknown format - accepted media types "
+		"include: " JSON ", " YAML ", " PROTO);
+}
+
+/* Whether every parameter of a media type has a value, which Go insists on: ";strict" has none. */
+static bool params_valid(struct str params)
+{
+	struct str param;
+
+	while (params.n) {
+		str_cut(params, ';', &param, &params);
+		if (str_trim(param).n && str_find(param, S("=")) < 0)
+			return false;
+	}
+	return true;
+}
+
 int negotiate_input(struct request *r, enum body_form *ret, struct err *err)
 {
 	struct str type, rest;
 
 	str_cut(r->content_type, ';', &type, &rest);
 	type = str_trim(type);
+	if (!params_valid(rest))
+		return refuse_input(err);
 	if (!type.n || str_ieq(type, S(JSON)))
 		*ret = BODY_JSON;
 	else if (str_ieq(type, S(YAML)))
@@ -289,8 +311,6 @@ int negotiate_input(struct request *r, enum body_form *ret, struct err *err)
 	else if (str_ieq(type, S(PROTO)))
 		*ret = BODY_PROTO;
 	else
-		return err_fmt(err, 415, "UnsupportedMediaType",
-			"the body of the request was in an unknown format - accepted media types "
-			"include: " JSON ", " YAML ", " PROTO);
+		return refuse_input(err);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * proto_encode.c: a struct as a protobuf message, by the field numbers of the tables. What is empty
- * is left out: a reader cannot tell the difference, except for what is optional.
+ * proto_encode.c: a struct as a protobuf message, by the field numbers of the tables. What is not
+ * optional is written even when it is empty, as Go does: our bytes are upstream's.
  */
 #include "schema/proto.h"
 #include "schema/schema.h"
@@ -140,14 +140,12 @@ static bool is_empty(const struct schema_field *f, const void *v)
 
 	switch ((enum schema_kind)f->kind) {
 	case SCHEMA_BOOL:
-		return !*(const bool *)v;
 	case SCHEMA_INT32:
-		return *(const int32_t *)v == 0;
 	case SCHEMA_INT64:
-		return *(const int64_t *)v == 0;
 	case SCHEMA_DOUBLE:
-		return *(const double *)v == 0;
+		return false;
 	case SCHEMA_STRING:
+		return f->flags & SCHEMA_OPTIONAL && !s->p;
 	case SCHEMA_BYTES:
 	case SCHEMA_DURATION:
 	case SCHEMA_QUANTITY:
@@ -155,7 +153,7 @@ static bool is_empty(const struct schema_field *f, const void *v)
 		return f->flags & SCHEMA_OPTIONAL ? !s->p : s->n == 0;
 	case SCHEMA_TIME:
 	case SCHEMA_MICRO_TIME:
-		return !((const struct k8s_time *)v)->set;
+		return f->flags & SCHEMA_OPTIONAL && !((const struct k8s_time *)v)->set;
 	case SCHEMA_INT_OR_STRING:
 	case SCHEMA_MESSAGE:
 		return false;
@@ -207,27 +205,54 @@ static uint32_t embedded_in(uint32_t number, uint32_t prefix)
 	return 0;
 }
 
-/* The fields of the message, or of the struct embedded in it that has the numbers `prefix`. */
-static void encode_fields(
-	const struct schema_type *t, const char *v, uint32_t prefix, struct buf *out)
+/* A field of a message, or a struct embedded in it, by its number there. */
+struct entry {
+	uint32_t number;              /* with the prefix */
+	const struct schema_field *f; /* NULL: an embedded struct */
+};
+
+/* What the message, or the struct embedded in it that has the numbers `prefix`, consists of, in the
+ * order of the numbers: schema files have it in JSON's order, which is mostly the same. */
+static size_t list_entries(const struct schema_type *t, uint32_t prefix, struct entry entries[])
 {
-	uint32_t done = 0;
+	size_t n = 0, at;
 
 	for (size_t i = 0; i < t->n_fields; i++) {
 		const struct schema_field *f = &t->fields[i];
 		uint32_t inner = f->number ? embedded_in(f->number, prefix) : 0;
-		size_t from;
+		struct entry e = {inner, NULL};
 
-		if (f->number && f->number >> 8 == prefix) {
-			encode_field(f, v + f->offset, out);
-		} else if (inner &&
-			   inner != done) { /* fields of one embedded struct stand together */
-			done = inner;
-			put_tag(out, inner, PROTO_BYTES);
-			from = out->n;
-			encode_fields(t, v, inner, out);
-			close_message(out, from);
+		if (f->number && f->number >> 8 == prefix)
+			e = (struct entry){f->number, f};
+		else if (!inner || (n && entries[n - 1].number == inner))
+			continue;
+		for (at = n; at > 0 && entries[at - 1].number > e.number; at--)
+			entries[at] = entries[at - 1];
+		if (at > 0 && entries[at - 1].number == e.number) { /* seen before */
+			memmove(entries + at, entries + at + 1, (n - at) * sizeof(e));
+			continue;
 		}
+		entries[at] = e;
+		n++;
+	}
+	return n;
+}
+
+static void encode_fields(
+	const struct schema_type *t, const char *v, uint32_t prefix, struct buf *out)
+{
+	struct entry entries[UINT8_MAX + 1]; /* numbers have eight bits */
+	size_t n = list_entries(t, prefix, entries), from;
+
+	for (size_t i = 0; i < n; i++) {
+		if (entries[i].f) {
+			encode_field(entries[i].f, v + entries[i].f->offset, out);
+			continue;
+		}
+		put_tag(out, entries[i].number, PROTO_BYTES);
+		from = out->n;
+		encode_fields(t, v, entries[i].number, out);
+		close_message(out, from);
 	}
 }
 
