@@ -234,6 +234,14 @@ void conn_unread(struct conn *c, struct str bytes)
 	outq_add(&s->unread, bytes);
 }
 
+/* The owner may see this much pending and wait for on_writable, even if one flush sends it all. */
+static void queued(struct stream *s)
+{
+	s->base.pending = s->out.bytes;
+	if (s->base.pending > CONN_LOW_WATER)
+		s->above_low_water = true;
+}
+
 void conn_queue(struct conn *c, struct str bytes)
 {
 	struct stream *s = stream_of(c);
@@ -241,7 +249,7 @@ void conn_queue(struct conn *c, struct str bytes)
 	if (s->closing || s->want_shutdown)
 		return;
 	outq_add(&s->out, bytes);
-	c->pending = s->out.bytes;
+	queued(s);
 }
 
 void conn_queue_all(struct conn *c, struct outq *q)
@@ -253,7 +261,7 @@ void conn_queue_all(struct conn *c, struct outq *q)
 		return;
 	}
 	outq_splice(&s->out, q);
-	c->pending = s->out.bytes;
+	queued(s);
 }
 
 void conn_own_output(struct conn *c)
@@ -279,7 +287,7 @@ void conn_write_ref(struct conn *c, struct str bytes, void (*release)(void *), v
 		return;
 	}
 	outq_add_ref(&s->out, bytes, release, arg);
-	c->pending = s->out.bytes;
+	queued(s);
 	conn_flush_later(c);
 }
 

@@ -26,7 +26,7 @@ struct world {
 	struct forward_session *forward;
 	struct forward_stream *f;
 	struct buf stdin_got;
-	bool ready, stdin_closed, session_closed, forward_eof, forward_reset;
+	bool ready, stdin_closed, writable, session_closed, forward_eof, forward_reset;
 	int width, height, port;
 	/* the client */
 	struct conn *c;
@@ -73,6 +73,11 @@ static void on_stdin_close(struct remote_session *s, void *owner)
 	w->stdin_closed = true;
 }
 
+static void on_writable(struct remote_session *s, void *owner)
+{
+	((struct world *)owner)->writable = true;
+}
+
 static void on_resize(struct remote_session *s, void *owner, uint16_t width, uint16_t height)
 {
 	struct world *w = owner;
@@ -95,6 +100,7 @@ static const struct remote_events remote_events = {
 	.on_stdin = on_stdin,
 	.on_stdin_close = on_stdin_close,
 	.on_resize = on_resize,
+	.on_writable = on_writable,
 	.on_closed = on_closed,
 };
 
@@ -433,6 +439,22 @@ static void websocket_large_and_gone(void **state)
 	assert_true(w->session_closed);
 }
 
+/* Who saw much pending waits for on_writable; it must come even if one send takes it all. */
+static void writable_after_one_send(void **state)
+{
+	struct world *w = *state;
+	static char block[2 * CONN_LOW_WATER];
+
+	open_websocket(w, "/exec", "v5.channel.k8s.io");
+	remote_write_stdout(w->remote, str_n(block, sizeof(block)));
+	assert_true(remote_pending(w->remote) >= sizeof(block));
+	assert_false(w->writable);
+	run(w);
+	assert_true(w->writable);
+	assert_int_equal(remote_pending(w->remote), 0);
+	assert_int_equal(w->got[1].n, sizeof(block));
+}
+
 static void websocket_stdin_waits(void **state)
 {
 	struct world *w = *state;
@@ -628,6 +650,7 @@ int main(void)
 		TEST(websocket_exec),
 		TEST(websocket_base64),
 		TEST(websocket_large_and_gone),
+		TEST(writable_after_one_send),
 		TEST(websocket_stdin_waits),
 		TEST(spdy_exec),
 		TEST(spdy_terminal_resizes),
