@@ -1,6 +1,7 @@
 /* exec.c: another process in a running container, through `exec` of the OCI runtime, its streams on
  * the loop. */
 #include <fcntl.h>
+#include <limits.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,9 +15,9 @@
 
 enum {
 	QUEUE_MAX = 1024 * 1024, /* to stdin */
-	EARLY_MAX = 16384,
-	SYNC_OUTPUT_MAX = 16384,
-	DRAIN_MS = 2000, /* after the process has ended, for what holds its pipes open */
+	EARLY_MAX = 16384,       /* no complaint of a runtime is longer */
+	DRAIN_MS = 2000, /* of silence after the process has ended, while what it left behind holds
+			    its pipes open */
 	CHUNK = 32768,
 };
 
@@ -26,13 +27,13 @@ struct exec {
 	uv_process_t process;
 	uv_pipe_t in, out, err;
 	struct loop_timer drain;
-	bool in_open, out_open, err_open, running, closed, started, full;
+	uv_fs_event_t watch; /* for the pid file, while something is held back */
+	bool in_open, out_open, err_open, running, closed, started, full, stopped, watching;
 	int handles; /* not yet closed */
 	int code;
 	int pty;          /* a second descriptor of the master, for its size; -1 none */
-	struct buf early; /* printed before we know whether the process started: else it is the
-			     runtime's complaint */
-	bool early_is_err;
+	struct buf early; /* of stderr (or the terminal) before we know whether the process started:
+			     else it is the runtime's complaint */
 	char *process_json, *pid_file;
 	char chunk[CHUNK];
 };
@@ -69,6 +70,14 @@ static void close_stream(uv_pipe_t *p, bool *open)
 	*open = false;
 }
 
+static void stop_watching(struct exec *e)
+{
+	if (e->watching)
+		uv_close((uv_handle_t *)&e->watch, handle_closed);
+	e->watching = false;
+}
+
+/* The runtime writes the pid file; the process may have printed something before. */
 static bool has_started(struct exec *e)
 {
 	if (!e->started)
@@ -90,11 +99,53 @@ static void flush_early(struct exec *e)
 {
 	struct buf b = e->early;
 
+	stop_watching(e);
 	if (!b.n)
 		return;
 	buf_init(&e->early, EARLY_MAX);
-	deliver(e, e->early_is_err, buf_str(&b));
+	deliver(e, e->pty < 0, buf_str(&b));
 	buf_release(&b);
+}
+
+static void pid_file_seen(uv_fs_event_t *watch, const char *name, int events, int status)
+{
+	struct exec *e = watch->data;
+
+	if (has_started(e))
+		flush_early(e);
+}
+
+/* What is held back must not wait for more output: a prompt would never be seen. */
+static void watch_for_start(struct exec *e)
+{
+	char dir[PATH_MAX];
+
+	if (e->watching)
+		return;
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(e->pid_file, '/') - e->pid_file),
+		e->pid_file);
+	uv_fs_event_init(loop_uv(e->rt->cri.loop), &e->watch);
+	e->watch.data = e;
+	e->handles++;
+	e->watching = true;
+	if (uv_fs_event_start(&e->watch, pid_file_seen, dir, 0) < 0)
+		e->started = true; /* better shown as output than not at all */
+	if (has_started(e))
+		flush_early(e);
+}
+
+/* False: not to be held back, for it is the process's own. */
+static bool hold_back(struct exec *e, bool is_err, struct str bytes)
+{
+	if (is_err == (e->pty >= 0) || has_started(e))
+		return false;
+	if (e->early.n + bytes.n > EARLY_MAX) {
+		e->started = true;
+		return false;
+	}
+	buf_add_str(&e->early, bytes);
+	watch_for_start(e);
+	return true;
 }
 
 /* Process ended and streams read to their end: the caller hears of it, and this goes. */
@@ -105,6 +156,7 @@ static void maybe_finish(struct exec *e)
 	if (e->running || e->out_open || e->err_open)
 		return;
 	loop_timer_stop(&e->drain);
+	stop_watching(e);
 	if (!e->closed) {
 		if (has_started(e)) {
 			flush_early(e);
@@ -132,6 +184,15 @@ static void alloc_cb(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 	*buf = uv_buf_init(e->chunk, CHUNK);
 }
 
+/* A caller who does not read now is waited for: what is in the pipes is his. */
+static void wait_for_rest(struct exec *e)
+{
+	if (!e->running && !e->stopped && (e->out_open || e->err_open))
+		loop_timer_start(&e->drain, DRAIN_MS);
+	else
+		loop_timer_stop(&e->drain);
+}
+
 static void read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct exec *e = stream->data;
@@ -144,13 +205,13 @@ static void read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	}
 	if (n == 0 || e->closed)
 		return;
-	if (!has_started(e)) {
-		e->early_is_err = is_err;
-		buf_add(&e->early, buf->base, n);
-		return;
+	if (!hold_back(e, is_err, str_n(buf->base, n))) {
+		if (e->started)
+			flush_early(e);
+		deliver(e, is_err, str_n(buf->base, n));
 	}
-	flush_early(e);
-	deliver(e, is_err, str_n(buf->base, n));
+	if (!e->running)
+		wait_for_rest(e);
 }
 
 static void drain_over(struct loop_timer *t)
@@ -168,7 +229,7 @@ static void exit_cb(uv_process_t *p, int64_t status, int signal)
 
 	e->running = false;
 	e->code = signal ? 128 + signal : status;
-	loop_timer_start(&e->drain, DRAIN_MS);
+	wait_for_rest(e);
 	maybe_finish(e);
 }
 
@@ -257,20 +318,24 @@ static void op_read_stop(struct cri_stream *s)
 {
 	struct exec *e = exec_of(s);
 
+	e->stopped = true;
 	if (e->out_open)
 		uv_read_stop((uv_stream_t *)&e->out);
 	if (e->err_open)
 		uv_read_stop((uv_stream_t *)&e->err);
+	wait_for_rest(e);
 }
 
 static void op_read_start(struct cri_stream *s)
 {
 	struct exec *e = exec_of(s);
 
+	e->stopped = false;
 	if (e->out_open)
 		uv_read_start((uv_stream_t *)&e->out, alloc_cb, read_cb);
 	if (e->err_open)
 		uv_read_start((uv_stream_t *)&e->err, alloc_cb, read_cb);
+	wait_for_rest(e);
 }
 
 /* The process inside first; the runtime's own process ends with it. */
@@ -461,114 +526,4 @@ struct cri_stream *container_stream(
 		return NULL;
 	}
 	return o->command.n ? start(rt, c, o, err) : container_attach(rt, c, o, err);
-}
-
-/* --- exec_sync: the same, collected --- */
-
-struct sync {
-	struct buf out, err;
-	struct loop_timer timer;
-	struct cri_stream *stream;
-	int64_t timeout_ms;
-	cri_exec_done *done;
-	void *user_data;
-};
-
-static void collect(struct buf *b, struct str bytes)
-{
-	buf_add(b, bytes.p, MIN(bytes.n, b->max - b->n));
-}
-
-static void sync_out(struct cri_stream *s, struct str bytes)
-{
-	collect(&((struct sync *)s->user_data)->out, bytes);
-}
-
-static void sync_err(struct cri_stream *s, struct str bytes)
-{
-	collect(&((struct sync *)s->user_data)->err, bytes);
-}
-
-static void sync_end(struct sync *y, int code, struct err *err)
-{
-	loop_timer_stop(&y->timer);
-	y->done(y->user_data, code, y->out.n ? buf_str(&y->out) : S(""),
-		y->err.n ? buf_str(&y->err) : S(""), err);
-	buf_release(&y->out);
-	buf_release(&y->err);
-	free(y);
-}
-
-static void sync_exit(struct cri_stream *s, int code, struct err *err)
-{
-	sync_end(s->user_data, code, err);
-}
-
-static void sync_writable(struct cri_stream *s)
-{
-}
-
-static const struct cri_stream_events sync_events = {sync_out, sync_err, sync_writable, sync_exit};
-
-static void sync_timeout(struct loop_timer *t)
-{
-	struct sync *y = container_of(t, struct sync, timer);
-	struct err err CLEANUP(err_release) = {0};
-
-	y->stream->ops->close(y->stream);
-	err_fmt(&err, 504, "DeadlineExceeded",
-		"command timed out: timeout %g seconds exceeded: context deadline exceeded",
-		y->timeout_ms / 1000.0);
-	sync_end(y, -1, &err);
-}
-
-struct sync_refused {
-	struct loop_task task;
-	struct err err;
-	cri_exec_done *done;
-	void *user_data;
-};
-
-static void sync_refuse(struct loop_task *t)
-{
-	struct sync_refused *f = container_of(t, struct sync_refused, task);
-
-	f->done(f->user_data, -1, S(""), S(""), &f->err);
-	err_release(&f->err);
-	free(f);
-}
-
-void container_exec_sync(struct cri *cri, struct str id, const struct str_vec *command,
-	int64_t timeout_ms, cri_exec_done *done, void *user_data)
-{
-	struct sync *y = xcalloc(1, sizeof(*y));
-	struct cri_stream_opts o = {.command = *command,
-		.stdout_ = true,
-		.stderr_ = true,
-		.events = &sync_events,
-		.user_data = y};
-	struct err err = {0};
-
-	buf_init(&y->out, SYNC_OUTPUT_MAX);
-	buf_init(&y->err, SYNC_OUTPUT_MAX);
-	loop_timer_init(&y->timer, cri->loop, sync_timeout);
-	y->timeout_ms = timeout_ms;
-	y->done = done;
-	y->user_data = user_data;
-	if (!command->n)
-		err_bad_request(&err, "no command to execute");
-	else
-		y->stream = container_stream(cri, id, &o, &err);
-	if (y->stream) {
-		if (timeout_ms > 0)
-			loop_timer_start(&y->timer, timeout_ms);
-		return;
-	}
-	struct sync_refused *f = xcalloc(1, sizeof(*f));
-	*f = (struct sync_refused){.task.fn = sync_refuse, .done = done, .user_data = user_data};
-	err_move(&f->err, &err);
-	loop_post(cri->loop, &f->task);
-	buf_release(&y->out);
-	buf_release(&y->err);
-	free(y);
 }
