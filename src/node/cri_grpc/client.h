@@ -79,7 +79,7 @@ void grpc_list_images(struct cri *c, cri_images_done *done, void *user_data);
 void grpc_remove_image(struct cri *c, struct str image, cri_done *done, void *user_data);
 
 /* stream.c, forward.c */
-struct session;
+
 void sessions_free(struct cri_grpc *g);
 struct cri_stream *grpc_stream(
 	struct cri *c, struct str id, const struct cri_stream_opts *opts, struct err *err);
