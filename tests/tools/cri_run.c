@@ -155,7 +155,8 @@ static struct cri_container_config container_config(int argc, char **argv)
 static void cmd_create(int argc, char **argv)
 {
 	struct cri_container_config cfg = container_config(argc - 1, argv + 1);
-	struct cri_sandbox_config sandbox = {0};
+	/* a remote runtime takes the folder from here, the built-in one from the sandbox */
+	struct cri_sandbox_config sandbox = {.log_directory = str_c(log_dir)};
 
 	cri->ops->create_container(cri, str_c(argv[0]), &cfg, &sandbox, id_done, NULL);
 }
