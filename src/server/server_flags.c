@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <unistd.h>
 
+#define DATA_DIR "/var/lib/sampan"
+
 struct server_flags server_flags_default(void)
 {
 	return (struct server_flags){
@@ -48,4 +50,11 @@ void server_flags_finish(struct server_flags *f, struct arena *a)
 	for (char *p = host; *p; p++) /* node names are DNS names */
 		*p = *p == '_' ? '-' : tolower((unsigned char)*p);
 	f->node_name = arena_cstr(a, str_c(host));
+}
+
+const char *server_run_dir(const char *data_dir, struct arena *a)
+{
+	if (!strcmp(data_dir, DATA_DIR))
+		return "/run/sampan";
+	return arena_fmt(a, "/run/sampan-%08x", (unsigned)str_hash(str_c(data_dir))).p;
 }

@@ -121,6 +121,7 @@ static int start_node(struct server *s, struct err *err)
 	add_arg(s, c, "node", NULL);
 	add_arg(s, c, "--kubeconfig", kubeconfig);
 	add_arg(s, c, "--data-dir", path_in(s, "node"));
+	add_arg(s, c, "--run-dir", server_run_dir(s->flags->data_dir, &s->arena));
 	add_arg(s, c, "--node-name", s->flags->node_name);
 	if (s->flags->node_ip)
 		add_arg(s, c, "--node-ip", s->flags->node_ip);

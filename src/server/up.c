@@ -14,6 +14,7 @@
 #include "base/flags.h"
 #include "server/lockfile.h"
 #include "server/server_flags.h"
+#include "server/stop_pods.h"
 #include "server/supervisor.h"
 
 enum { READY_TIMEOUT_MS = 120000, STOP_TIMEOUT_MS = 90000 };
@@ -165,24 +166,22 @@ int up_main(int argc, char **argv)
 	return 0;
 }
 
-static int parse_data_dir(int argc, char **argv, const char **data_dir)
-{
-	const struct flag flags[] = {
-		{"data-dir", FLAG_STRING, data_dir, "DIR", "where everything is kept"}, {NULL}};
-	int r = flags_parse(flags, argv[0], argc, argv, NULL);
-
-	return r == FLAGS_HELP ? 0 : r ? 2 : -1;
-}
-
 int down_main(int argc, char **argv)
 {
 	const char *data_dir = "/var/lib/sampan";
-	char *lock CLEANUP(free_ptr) = NULL;
-	int r = parse_data_dir(argc, argv, &data_dir);
+	bool keep_pods = false;
+	const struct flag flags[] = {
+		{"data-dir", FLAG_STRING, &data_dir, "DIR", "where everything is kept"},
+		{"keep-pods", FLAG_BOOL, &keep_pods, NULL, "leave the pods' containers running"},
+		{NULL}};
+	char *lock CLEANUP(free_ptr) = NULL, *node_dir CLEANUP(free_ptr) = NULL;
+	struct err err CLEANUP(err_release) = {0};
+	struct arena a CLEANUP(arena_release) = {0};
+	int r = flags_parse(flags, "down", argc, argv, NULL);
 	pid_t pid;
 
-	if (r >= 0)
-		return r;
+	if (r)
+		return r == FLAGS_HELP ? 0 : 2;
 	lock = xasprintf("%s/server.lock", data_dir);
 	pid = lockfile_holder(lock);
 	if (!pid) {
@@ -191,19 +190,27 @@ int down_main(int argc, char **argv)
 		fprintf(stderr, "down: the server (pid %d) does not stop\n", pid);
 		return 1;
 	}
+	node_dir = xasprintf("%s/node", data_dir);
+	if (access(node_dir, F_OK) == 0 && !keep_pods &&
+		stop_pods(node_dir, server_run_dir(data_dir, &a), STOP_TIMEOUT_MS, &err) < 0) {
+		fprintf(stderr, "down: %s\n", err_text(&err));
+		return 1;
+	}
 	return 0;
 }
 
 int status_main(int argc, char **argv)
 {
 	const char *data_dir = "/var/lib/sampan";
+	const struct flag flags[] = {
+		{"data-dir", FLAG_STRING, &data_dir, "DIR", "where everything is kept"}, {NULL}};
 	char *lock CLEANUP(free_ptr) = NULL, *state CLEANUP(free_ptr) = NULL;
-	int r = parse_data_dir(argc, argv, &data_dir);
+	int r = flags_parse(flags, "status", argc, argv, NULL);
 	struct stat st;
 	pid_t pid;
 
-	if (r >= 0)
-		return r;
+	if (r)
+		return r == FLAGS_HELP ? 0 : 2;
 	lock = xasprintf("%s/server.lock", data_dir);
 	state = xasprintf("%s/state.db", data_dir);
 	pid = lockfile_holder(lock);
