@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "node/runtime/fs.h"
-#include "node/runtime/runtime.h"
+#include "node/runtime/monitor.h"
 #include "node/runtime/spec.h"
 
 enum {
@@ -161,12 +161,14 @@ static void maybe_finish(struct exec *e)
 		if (has_started(e)) {
 			flush_early(e);
 		} else {
+			struct arena a = {0};
 			struct str words =
-				e->early.n ? str_trim(buf_str(&e->early)) : S("no reason given");
+				oci_words(e->early.n ? buf_str(&e->early) : S("no reason given"), &a);
 
 			err_fmt(&err, 500, "InternalError",
 				"failed to exec in container: OCI runtime exec failed: " STR_FMT,
 				STR_ARG(words));
+			arena_release(&a);
 		}
 	}
 	if (!e->closed) {

@@ -31,7 +31,7 @@ static const char *bundle_path(
 
 /* The OCI runtime's last error out of what it printed: runc writes logfmt (… msg="…"), crun plain
  * lines. */
-static struct str runtime_words(struct str text, struct arena *a)
+struct str oci_words(struct str text, struct arena *a)
 {
 	const char *c = arena_cstr(a, text), *last = NULL;
 	struct buf b CLEANUP(buf_release) = {0};
@@ -82,7 +82,7 @@ static int read_sync(int fd, struct arena *a, int *ret_pid, struct err *err)
 	data = json_getc(v, "data") ?: json_getc(v, "pid");
 	if (data)
 		str_to_i64(data->text, &pid);
-	message = runtime_words(json_get_str(v, "message"), a);
+	message = oci_words(json_get_str(v, "message"), a);
 	if (pid <= 0)
 		return err_fmt(err, 500, "InternalError", "OCI runtime create failed: " STR_FMT,
 			STR_ARG(message.n ? message : S("the container monitor gives no reason")));
@@ -151,7 +151,7 @@ static int run_oci(struct runtime *rt, const char *const *words, const char *id,
 	if (r > 0)
 		return err_fmt(err, 500, "InternalError", "OCI runtime %s failed: " STR_FMT,
 			argv[3],
-			STR_ARG(runtime_words(out.n ? buf_str(&out) : S("no reason given"), &a)));
+			STR_ARG(oci_words(out.n ? buf_str(&out) : S("no reason given"), &a)));
 	return 0;
 }
 

@@ -24,6 +24,8 @@ struct exit_status {
 	bool oom_killed, lost; /* lost: nobody saw how it ended */
 };
 void monitor_exit_status(struct runtime *rt, const struct container *c, struct exit_status *ret);
+struct str oci_words(
+	struct str text, struct arena *a); /* the OCI runtime's last error out of what it printed */
 void oci_delete(struct runtime *rt,
 	const char *id); /* kills what is left, removes cgroups and the runtime's state */
 /* Writes "a b c\n" into one of conmon's fifos ("ctl", "winsz"). */
