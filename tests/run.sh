@@ -1,17 +1,19 @@
 #!/bin/bash
-# Everything a change must pass (make test): unit, golden and fuzz-corpus tests; the same under the sanitizers with a short
-# run of each fuzz target; the simulator; end to end; fidelity where the recordings are found.
+# Everything a change must pass (make test): unit, golden and fuzz-corpus tests; the simulator; fidelity where the recordings
+# are found; end to end; the first three again under the sanitizers; a short run of each fuzz target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 part() { echo; echo "=== $* (${SECONDS} s)"; }
 part "unit, golden, fuzz corpora"
 meson test -C build --print-errorlogs --quiet
 part "simulator"
-if [ -x build/sim ]; then build/sim --seeds 300; fi
+build/sim --seeds 300
 part "fidelity"
 tests/fidelity.sh
 part "end to end"
 if [ "$(id -u)" = 0 ]; then tests/e2e/run.sh; else sudo tests/e2e/run.sh; fi
 part "sanitizers"
 tests/sanitize.sh
+part "fuzz targets, briefly"
+tests/fuzz/run.sh "${FUZZ_SECONDS:-3}"
 part "passed"

@@ -6,12 +6,15 @@ failed=()
 tests=("$@"); [ ${#tests[@]} -gt 0 ] || tests=(story/*.sh runtime/*.sh control/*.py)
 for t in "${tests[@]}"; do
   [ -f "$t" ] || continue
-  start=$SECONDS; log=$(mktemp)
-  if timeout 600 "./$t" > "$log" 2>&1; then
-    echo "ok   $t ($((SECONDS - start)) s)"
-  else
-    echo "FAIL $t ($((SECONDS - start)) s)"; tail -60 "$log"; failed+=("$t")
-  fi
-  rm -f "$log"
+  log=$(mktemp)
+  for attempt in 1 2; do
+    start=$SECONDS
+    if timeout 600 "./$t" > "$log" 2>&1; then
+      echo "ok   $t ($((SECONDS - start)) s)$([ $attempt = 1 ] || echo "  FLAKY: the first attempt failed")"
+      continue 2
+    fi
+    echo "FAIL $t ($((SECONDS - start)) s), attempt $attempt"; tail -60 "$log"
+  done
+  failed+=("$t")
 done
 [ ${#failed[@]} = 0 ] || { echo "failed: ${failed[*]}"; exit 1; }
