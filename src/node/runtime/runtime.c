@@ -8,20 +8,27 @@
 #include "node/runtime/fs.h"
 
 struct status_call {
-	struct loop_task task;
-	struct runtime *rt;
+	struct job job; /* who connects a pod just now holds the network's lock for a while */
+	struct pod_network *network;
+	bool network_ready;
+	const char *why;
 	void (*done)(void *user_data, bool runtime_ready, bool network_ready, struct str message,
 		struct err *err);
 	void *user_data;
 };
 
-static void status_now(struct loop_task *t)
+static void status_run(struct job *job)
 {
-	struct status_call *s = container_of(t, struct status_call, task);
-	const char *why = "";
-	bool ready = pod_network_ready(s->rt->network, &why);
+	struct status_call *s = container_of(job, struct status_call, job);
 
-	s->done(s->user_data, true, ready, str_c(why), NULL);
+	s->network_ready = pod_network_ready(s->network, &s->why);
+}
+
+static void status_done(struct job *job)
+{
+	struct status_call *s = container_of(job, struct status_call, job);
+
+	s->done(s->user_data, true, s->network_ready, str_c(s->why), NULL);
 	free(s);
 }
 
@@ -32,8 +39,11 @@ static void runtime_status(struct cri *c,
 {
 	struct status_call *s = xcalloc(1, sizeof(*s));
 
-	*s = (struct status_call){{.fn = status_now}, runtime_of(c), done, user_data};
-	loop_post(c->loop, &s->task);
+	s->network = runtime_of(c)->network;
+	s->why = "";
+	s->done = done;
+	s->user_data = user_data;
+	job_submit(runtime_of(c)->jobs, &s->job, status_run, status_done);
 }
 
 struct version_call {
