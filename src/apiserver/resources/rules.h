@@ -35,11 +35,13 @@ bool is_status(const struct strategy_ctx *ctx);
 void validate_immutable_str(
 	struct str now, struct str old, const struct field_path *p, struct field_errors *e);
 
-extern const struct strategy config_map_strategy, cron_job_strategy, daemon_set_strategy,
-	deployment_strategy, job_strategy, stateful_set_strategy, endpoint_slice_strategy,
-	endpoints_strategy, event_strategy, lease_strategy, limit_range_strategy,
-	namespace_strategy, node_strategy, pod_strategy, pod_template_strategy,
-	replica_set_strategy, replication_controller_strategy, resource_quota_strategy,
-	secret_strategy, service_account_strategy, service_strategy;
+extern const struct strategy config_map_strategy, priority_class_strategy, runtime_class_strategy,
+	storage_class_strategy, ingress_strategy, network_policy_strategy,
+	persistent_volume_strategy, persistent_volume_claim_strategy,
+	pod_disruption_budget_strategy, cron_job_strategy, daemon_set_strategy, deployment_strategy,
+	job_strategy, stateful_set_strategy, endpoint_slice_strategy, endpoints_strategy,
+	event_strategy, lease_strategy, limit_range_strategy, namespace_strategy, node_strategy,
+	pod_strategy, pod_template_strategy, replica_set_strategy, replication_controller_strategy,
+	resource_quota_strategy, secret_strategy, service_account_strategy, service_strategy;
 
 #endif
