@@ -101,9 +101,7 @@ static int start_runtime(struct kubelet *k, struct err *err)
 				.registry_mirrors = o->registry_mirrors},
 			&k->cri, err);
 	else
-		r = err_bad_request(err,
-			"--container-runtime-endpoint=%s: only the built-in runtime is there yet",
-			o->runtime_endpoint);
+		r = cri_grpc_new(k->loop, o->runtime_endpoint, &k->cri, err);
 	if (r == 0)
 		k->cri->ops->version(k->cri, got_version, k);
 	return r;
