@@ -223,7 +223,7 @@ static void sandbox_removed(void *user_data, struct err *err)
 /* True: the pod is no more. */
 bool pod_finish(struct pod *p, struct arena *a)
 {
-	if (p->removing || p->ops)
+	if (p->removing || p->ops || p->queued) /* woken by its own work: it is asked again */
 		return false;
 	if (p->observed.n_sandboxes) {
 		if (wall_ms(p) < p->sandbox_retry_ms) {
