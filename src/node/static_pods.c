@@ -66,6 +66,7 @@ static void default_container(struct arena *a, struct v1_container *c)
 
 static void default_pod(struct arena *a, struct v1_pod *pod)
 {
+	struct v1_toleration all = {.operator= S("Exists"), .effect = S("NoExecute")};
 	int64_t grace = 30;
 
 	schema_default(&v1_pod_schema, pod, a);
@@ -77,6 +78,7 @@ static void default_pod(struct arena *a, struct v1_pod *pod)
 		pod->spec.dns_policy = S("ClusterFirst");
 	if (!pod->spec.termination_grace_period_seconds)
 		pod->spec.termination_grace_period_seconds = arena_memdup(a, &grace, sizeof(grace));
+	ARENA_PUSH(a, &pod->spec.tolerations, all); /* no taint drives it away */
 	for (size_t i = 0; i < pod->spec.containers.n; i++)
 		default_container(a, &pod->spec.containers.v[i]);
 	for (size_t i = 0; i < pod->spec.init_containers.n; i++)
