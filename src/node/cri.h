@@ -185,6 +185,7 @@ struct cri_stream {
 struct cri_stream_opts {
 	struct str_vec command; /* empty: attach */
 	bool stdin_, stdout_, stderr_, tty;
+	uint16_t width, height; /* of the terminal, from the start; 0: not known */
 	const struct cri_stream_events *events;
 	void *user_data;
 };

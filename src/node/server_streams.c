@@ -7,7 +7,7 @@
 #include "http/streams.h"
 #include "node/server.h"
 
-enum { PENDING_MAX = 1 << 20, STDIN_MAX = 4 << 20 };
+enum { PENDING_MAX = 1 << 20, STDIN_MAX = 4 << 20, SIZE_WAIT_MS = 100 };
 
 /* --- exec and attach --- */
 
@@ -19,11 +19,13 @@ struct exec {
 	struct str id;
 	struct cri_stream_opts opts;
 	struct buf in; /* what the process has not taken yet */
-	bool in_closed, paused, held;
+	struct loop_timer size_wait;
+	bool in_closed, paused, held, waiting;
 };
 
 static void exec_free(struct exec *e)
 {
+	loop_timer_stop(&e->size_wait);
 	buf_release(&e->in);
 	arena_release(&e->arena);
 	free(e);
@@ -72,6 +74,15 @@ static void feed(struct exec *e)
 		e->stream->ops->close_stdin(e->stream);
 }
 
+/* The size of the terminal comes on the same connection: reading goes on while it is awaited. */
+static void pause_stdin(struct exec *e)
+{
+	if (e->paused || e->in.n <= (e->waiting ? PENDING_MAX : 0))
+		return;
+	e->paused = true;
+	remote_stdin_pause(e->session);
+}
+
 static void in_writable(struct cri_stream *s)
 {
 	feed(s->user_data);
@@ -94,29 +105,49 @@ static const struct cri_stream_events cri_events = {
 	.on_exit = stream_ended,
 };
 
+static void start(struct exec *e)
+{
+	struct err err CLEANUP(err_release) = {0};
+
+	loop_timer_stop(&e->size_wait);
+	e->waiting = false;
+	e->stream = e->k->cri->ops->stream(e->k->cri, e->id, &e->opts, &err);
+	if (e->stream) {
+		feed(e);
+		pause_stdin(e);
+		return;
+	}
+	remote_finish(e->session, 1, err_text(&err));
+	exec_free(e);
+}
+
+static void size_wait_over(struct loop_timer *t)
+{
+	start(container_of(t, struct exec, size_wait));
+}
+
+/* A client with a terminal tells its size first: a process started with it never sees another. Who
+ * has none to tell is not waited for long. */
 static void on_ready(struct remote_session *session, void *owner)
 {
 	struct exec *e = owner;
-	struct err err CLEANUP(err_release) = {0};
 
-	e->stream = e->k->cri->ops->stream(e->k->cri, e->id, &e->opts, &err);
-	if (!e->stream) {
-		e->session = NULL;
-		remote_finish(session, 1, err_text(&err));
-		exec_free(e);
-	}
+	(void)session;
+	e->waiting = e->opts.tty && e->opts.command.n && !e->opts.width;
+	if (e->waiting)
+		loop_timer_start(&e->size_wait, SIZE_WAIT_MS);
+	else
+		start(e);
 }
 
 static void on_stdin(struct remote_session *session, void *owner, struct str bytes)
 {
 	struct exec *e = owner;
 
+	(void)session;
 	buf_add_str(&e->in, bytes);
 	feed(e);
-	if (e->in.n && !e->paused) {
-		e->paused = true;
-		remote_stdin_pause(session);
-	}
+	pause_stdin(e);
 }
 
 static void on_stdin_close(struct remote_session *session, void *owner)
@@ -133,8 +164,12 @@ static void on_resize(struct remote_session *session, void *owner, uint16_t widt
 	struct exec *e = owner;
 
 	(void)session;
+	e->opts.width = width;
+	e->opts.height = height;
 	if (e->stream)
 		e->stream->ops->resize(e->stream, width, height);
+	else if (e->waiting)
+		start(e);
 }
 
 static void out_writable(struct remote_session *session, void *owner)
@@ -219,6 +254,7 @@ static void serve_streams(struct route_args *r, bool exec)
 	arena_init(&e->arena);
 	buf_init(&e->in, STDIN_MAX);
 	e->k = r->s->k;
+	loop_timer_init(&e->size_wait, e->k->loop, size_wait_over);
 	e->id = arena_str(&e->arena, c->id);
 	for (size_t i = 0; exec && i < command.n; i++)
 		ARENA_PUSH(&e->arena, &e->opts.command, arena_str(&e->arena, command.v[i]));

@@ -397,7 +397,7 @@ static int write_process(struct runtime *rt, struct container *c, struct exec *e
 	if (r < 0)
 		return err_errno(err, -r, "cannot read the container's configuration");
 	buf_init(&b, SPEC_BYTES_MAX);
-	r = spec_write_exec(config, &o->command, o->tty, &a, &b, err);
+	r = spec_write_exec(config, o, &a, &b, err);
 	if (r < 0)
 		return r;
 	r = fs_write(e->process_json, buf_str(&b), 0600);
@@ -414,9 +414,11 @@ static void init_pipe(struct exec *e, uv_pipe_t *p, bool *open)
 
 /* A terminal pair: its master is our one stream, its slave the runtime's stdio and controlling
  * terminal. */
-static int open_terminal(struct exec *e, int *ret_slave, struct err *err)
+static int open_terminal(
+	struct exec *e, const struct cri_stream_opts *o, int *ret_slave, struct err *err)
 {
-	struct winsize size = {.ws_col = 80, .ws_row = 24};
+	struct winsize size = {
+		.ws_col = o->width ? o->width : 80, .ws_row = o->height ? o->height : 24};
 	struct termios raw;
 	int master, slave;
 
@@ -493,7 +495,7 @@ static struct cri_stream *start(
 	loop_timer_init(&e->drain, rt->cri.loop, drain_over);
 	r = write_process(rt, c, e, o, err);
 	if (r == 0 && o->tty)
-		r = open_terminal(e, &slave, err);
+		r = open_terminal(e, o, &slave, err);
 	if (r < 0) {
 		release(e);
 		return NULL;

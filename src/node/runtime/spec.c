@@ -318,7 +318,20 @@ int spec_write(const struct spec_input *in, struct arena *a, struct buf *out, st
 			       : 0;
 }
 
-int spec_write_exec(struct str config, const struct str_vec *command, bool tty, struct arena *a,
+/* The size counts from the process's first instruction; told later, it could come too late. */
+static void set_console_size(
+	struct json_value *process, const struct cri_stream_opts *o, struct arena *a)
+{
+	struct json_value *size = json_new(a, JSON_OBJECT);
+
+	if (!o->width || !o->height)
+		return;
+	json_set(a, size, S("height"), json_new_int(a, o->height));
+	json_set(a, size, S("width"), json_new_int(a, o->width));
+	json_set(a, process, S("consoleSize"), size);
+}
+
+int spec_write_exec(struct str config, const struct cri_stream_opts *o, struct arena *a,
 	struct buf *out, struct err *err)
 {
 	struct json_value *root, *process, *args;
@@ -331,13 +344,14 @@ int spec_write_exec(struct str config, const struct str_vec *command, bool tty, 
 		return err_fmt(err, 500, "InternalError",
 			"the container's configuration names no process");
 	args = json_new(a, JSON_ARRAY);
-	for (size_t i = 0; i < command->n; i++)
-		json_append(a, args, json_new_string(a, command->v[i]));
+	for (size_t i = 0; i < o->command.n; i++)
+		json_append(a, args, json_new_string(a, o->command.v[i]));
 	json_set(a, process, S("args"), args);
-	json_set(a, process, S("terminal"), json_new_bool(a, tty));
-	if (tty) {
+	json_set(a, process, S("terminal"), json_new_bool(a, o->tty));
+	if (o->tty) {
 		struct json_value *env = json_getc(process, "env");
 
+		set_console_size(process, o, a);
 		if (env)
 			json_append(a, env, json_new_string(a, S("TERM=xterm")));
 	}

@@ -36,9 +36,9 @@ struct spec_input {
 };
 /* The command line: 400 "no command specified" when there is none. */
 int spec_write(const struct spec_input *in, struct arena *a, struct buf *out, struct err *err);
-/* process.json for `exec`: the container's process with another command line. config: its
- * config.json. */
-int spec_write_exec(struct str config, const struct str_vec *command, bool tty, struct arena *a,
+/* process.json for `exec`: the container's process with another command line and terminal. config:
+ * its config.json. */
+int spec_write_exec(struct str config, const struct cri_stream_opts *o, struct arena *a,
 	struct buf *out, struct err *err);
 
 /* caps.c */
