@@ -11,7 +11,6 @@ registry() { # NAME PORT extra…: a registry with its own folder
   in_ns docker-registry serve "$E2E_DIR/$name.yml" > "$E2E_DIR/$name.log" 2>&1 & E2E_PIDS+=($!)
 }
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$E2E_DIR/reg.key" -out "$E2E_DIR/reg.crt" -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 2>/dev/null
-htpasswd="u:$(openssl passwd -apr1 x)"
 registry open 5000
 e2e_up
 wait_for 10 "registry" in_ns curl -s http://127.0.0.1:5000/v2/
@@ -21,6 +20,17 @@ step "pull over HTTP"
 k run pulled --image=127.0.0.1:5000/team/app:1 --command -- sleep 600
 k wait --for=condition=Ready pod/pulled --timeout=40s
 k get events | grep -q "Successfully pulled image" || fail "no Pulled event"
+step "pull over HTTPS with a pull secret"
+python3 -c 'import crypt; print("u:" + crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH)))' 2>/dev/null > "$E2E_DIR/htpasswd"
+registry closed 5001 ", tls: {certificate: $E2E_DIR/reg.crt, key: $E2E_DIR/reg.key}" "auth: {htpasswd: {realm: test, path: $E2E_DIR/htpasswd}}"
+wait_for 10 "registry" in_ns curl -sk https://127.0.0.1:5001/v2/
+push https://u:secret@127.0.0.1:5001/team/private:1
+echo "ca $E2E_DIR/reg.crt" >> "$E2E_DIR/data/node/registries.conf"
+k run denied --image=127.0.0.1:5001/team/private:1
+wait_for 30 "the registry's refusal" sh -c "nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL get events | grep denied | grep -qiE 'unauthorized|authentication required|401'"
+k create secret docker-registry regcred --docker-server=127.0.0.1:5001 --docker-username=u --docker-password=secret
+k run private --image=127.0.0.1:5001/team/private:1 --overrides='{"spec":{"imagePullSecrets":[{"name":"regcred"}]}}' --command -- sleep 600
+k wait --for=condition=Ready pod/private --timeout=40s
 step "import of a docker archive and of an OCI archive"
 "$ROOT/tests/e2e/lib/mkimage.py" "$E2E_DIR/d.tar" docker.io/library/d:1 >/dev/null
 "$ROOT/tests/e2e/lib/mkimage.py" "$E2E_DIR/unused.tar" docker.io/library/o:1 --oci-archive "$E2E_DIR/o.tar" >/dev/null

@@ -35,7 +35,8 @@ struct registry_opts {
 int image_pull(const struct image_store *s, struct str ref, const struct registry_opts *o,
 	struct arena *a, struct str *ret_id, struct err *err);
 
-/* Reads <data-dir>/registries.conf: lines "mirror HOST URL" and "insecure HOST", '#' comments. A
+/* Reads <data-dir>/registries.conf: lines "mirror HOST URL", "insecure HOST" and "ca FILE", '#'
+ * comments. A
  * missing file is empty. */
 int registries_conf_read(
 	const char *path, struct arena *a, struct registry_opts *o, struct err *err);

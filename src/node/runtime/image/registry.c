@@ -663,7 +663,9 @@ int registries_conf_read(
 		rest = str_trim(rest);
 		if (!word.n || word.p[0] == '#')
 			continue;
-		if (str_eqc(word, "insecure") && rest.n) {
+		if (str_eqc(word, "ca") && rest.n) {
+			o->ca_file = arena_cstr(a, rest);
+		} else if (str_eqc(word, "insecure") && rest.n) {
 			ARENA_PUSH(a, &o->insecure, arena_str(a, rest));
 		} else if (str_eqc(word, "mirror")) {
 			struct registry_mirror m;
