@@ -22,7 +22,7 @@ struct forward {
 	uint32_t data_id, error_id;
 	int port;
 	struct buf message; /* of the error stream */
-	bool fin_sent;
+	bool fin_sent, fin_got;
 	void (*fn)(void *user_data, int fd, struct err *err); /* NULL: called */
 	void *user_data;
 };
@@ -86,6 +86,11 @@ static void local_eof(struct conn *c)
 	if (f->session && !f->fin_sent) {
 		f->fin_sent = true;
 		session_write(f->session, f->data_id, S(""), true);
+	}
+	if (f->fin_got) {
+		end_session(f);
+		conn_close(c);
+		return;
 	}
 	look(&f->look);
 }
@@ -166,6 +171,7 @@ static void remote_over(struct forward *f)
 	if (f->message.n)
 		log_warn("port-forward to %d: " STR_FMT, f->port, STR_ARG(buf_str(&f->message)));
 	buf_reset(&f->message);
+	f->fin_got = true;
 	if (!f->local)
 		return;
 	if (f->fin_sent) {

@@ -1,12 +1,26 @@
 /* messages.c: where each field lies. Numbers are those of CRI's api.proto (runtime.v1). */
 #include "node/cri_grpc/messages.h"
 
-#define FIELD(number, kind, T, member) {number, kind, false, offsetof(T, member), NULL}
-#define NESTED(number, kind, T, member, type) {number, kind, false, offsetof(T, member), &(type)}
-#define INLINE(number, type) {number, WIRE_INLINE, false, 0, &(type)}
-#define PRESENT(number, type) {number, WIRE_INLINE, true, 0, &(type)}
-#define PRESENT_AT(number, T, member, type) \
-	{number, WIRE_INLINE, true, offsetof(T, member), &(type)}
+#define FIELD(number, kind, T, member)                                                             \
+	{                                                                                          \
+		number, kind, false, offsetof(T, member), NULL                                     \
+	}
+#define NESTED(number, kind, T, member, type)                                                      \
+	{                                                                                          \
+		number, kind, false, offsetof(T, member), &(type)                                  \
+	}
+#define INLINE(number, type)                                                                       \
+	{                                                                                          \
+		number, WIRE_INLINE, false, 0, &(type)                                             \
+	}
+#define PRESENT(number, type)                                                                      \
+	{                                                                                          \
+		number, WIRE_INLINE, true, 0, &(type)                                              \
+	}
+#define PRESENT_AT(number, T, member, type)                                                        \
+	{                                                                                          \
+		number, WIRE_INLINE, true, offsetof(T, member), &(type)                            \
+	}
 /* clang-format off */
 #define TYPE(name, T, ...) \
 	static const struct wire_field name##_fields[] = {__VA_ARGS__}; \
