@@ -8,7 +8,7 @@
 #   wait_for SECONDS WHAT CMD …     until CMD succeeds; fails the test otherwise
 #   step TEXT / fail TEXT / check_eq GOT WANT WHAT
 
-set -euo pipefail
+set -eu # no pipefail: `kubectl … | grep -q` ends kubectl early on purpose
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 SAMPAN=$(readlink -f "${SAMPAN:-$ROOT/build/sampan}")
 E2E_KUBECTL=${E2E_KUBECTL:-kubectl}
