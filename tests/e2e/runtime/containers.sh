@@ -4,6 +4,12 @@
 . "$(dirname "$0")/../lib/lib.sh"
 e2e_begin containers
 ninja -C "$ROOT/build" cri_run >/dev/null
+# Containers outlive whoever started them: a test that fails must end them itself.
+end_containers() {
+  for f in "$E2E_DIR"/r/containers/*/pid "$E2E_DIR"/r/containers/*/conmon.pid; do [ -f "$f" ] && kill -9 "$(cat "$f")" 2>/dev/null; done
+  e2e_end
+}
+trap end_containers EXIT
 CRI=(in_ns "$ROOT/build/cri_run" --data-dir "$E2E_DIR/d" --run-dir "$E2E_DIR/r")
 cri() { "${CRI[@]}" "$@"; }
 image() { in_ns "$SAMPAN" image "$@" --data-dir "$E2E_DIR/d"; }
