@@ -3,6 +3,8 @@
 #include "apiserver/resources/printers.h"
 #include "apiserver/resources/workload.h"
 
+#define GENERATION_ANNOTATION "deprecated.daemonset.template.generation"
+
 static struct int_or_string *number(struct arena *a, int32_t n)
 {
 	struct int_or_string *v = ARENA_NEW(a, struct int_or_string);
@@ -28,12 +30,34 @@ static void ds_default(struct strategy_ctx *ctx, void *obj)
 	default_pod_spec(&ds->spec.template.spec, ctx->arena);
 }
 
+/* The counter of the template's changes, which apps/v1 keeps in an annotation; never below one. */
+static void set_generation(struct strategy_ctx *ctx, struct apps_v1_daemon_set *ds, int64_t n)
+{
+	struct str_map annotations = {0};
+
+	for (size_t i = 0; i < ds->metadata.annotations.n; i++)
+		str_map_put(ctx->arena, &annotations, ds->metadata.annotations.v[i].key,
+			ds->metadata.annotations.v[i].value);
+	str_map_put(ctx->arena, &annotations, S(GENERATION_ANNOTATION),
+		arena_fmt(ctx->arena, "%lld", (long long)(n < 1 ? 1 : n)));
+	ds->metadata.annotations = annotations;
+}
+
+static int64_t get_generation(const struct apps_v1_daemon_set *ds)
+{
+	const struct str *v = str_map_get(&ds->metadata.annotations, S(GENERATION_ANNOTATION));
+	int64_t n = 0;
+
+	return v && str_to_i64(*v, &n) == 0 ? n : 0;
+}
+
 static void ds_prepare_create(struct strategy_ctx *ctx, void *obj)
 {
 	struct apps_v1_daemon_set *ds = obj;
 
 	ds->status = (struct apps_v1_daemon_set_status){0};
 	drop_disabled_pod_fields(&ds->spec.template.spec, NULL);
+	set_generation(ctx, ds, get_generation(ds));
 }
 
 static void ds_prepare_update(struct strategy_ctx *ctx, void *obj, const void *old)
@@ -43,10 +67,14 @@ static void ds_prepare_update(struct strategy_ctx *ctx, void *obj, const void *o
 
 	if (is_status(ctx)) {
 		ds->spec = was->spec;
+		set_generation(ctx, ds, get_generation(was));
 		return;
 	}
 	ds->status = was->status;
 	drop_disabled_pod_fields(&ds->spec.template.spec, &was->spec.template.spec);
+	set_generation(ctx, ds,
+		get_generation(was) + !schema_equal(&v1_pod_template_spec_schema,
+					      &ds->spec.template, &was->spec.template));
 }
 
 static void validate_rolling_update(const struct apps_v1_rolling_update_daemon_set *r,

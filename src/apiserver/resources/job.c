@@ -72,7 +72,7 @@ static void job_prepare_create(struct strategy_ctx *ctx, void *obj)
 	struct str_map *labels = &job->spec.template.metadata.labels;
 	/* Labels that defaults took from the template go on to be the template's, as upstream's two
 	 * maps are one. */
-	bool same = job->metadata.labels.v == labels->v;
+	bool same = labels->n && job->metadata.labels.v == labels->v;
 
 	if (!*job->spec.manual_selector)
 		generate_selector(ctx, job);
@@ -80,6 +80,15 @@ static void job_prepare_create(struct strategy_ctx *ctx, void *obj)
 		job->metadata.labels = *labels;
 	job->status = (struct batch_v1_job_status){0};
 	drop_disabled_pod_fields(&job->spec.template.spec, NULL);
+}
+
+/* What defaults make of it when it is read back. */
+static void job_canonicalize(struct strategy_ctx *ctx, void *obj)
+{
+	struct batch_v1_job *job = obj;
+
+	if (job->metadata.labels.n == 0)
+		job->metadata.labels = job->spec.template.metadata.labels;
 }
 
 static void job_prepare_update(struct strategy_ctx *ctx, void *obj, const void *old)
@@ -184,6 +193,17 @@ static void job_validate(struct strategy_ctx *ctx, const void *obj, struct field
 	validate_whole(ctx, obj, true, e);
 }
 
+/* As Go shows a template, whose ObjectMeta is embedded. */
+static struct str template_json(struct arena *a, const struct v1_pod_template_spec *t)
+{
+	struct str meta = go_json(a, &meta_v1_object_meta_schema, &t->metadata);
+	struct str spec = go_json(a, &v1_pod_spec_schema, &t->spec);
+
+	return arena_fmt(a, STR_FMT "%s\"Spec\":" STR_FMT "}",
+		STR_ARG(str_sub(meta, 0, meta.n - 1)), meta.n > sizeof("{}") - 1 ? "," : "",
+		STR_ARG(spec));
+}
+
 /* A suspended job that runs nothing may be told where to run, and with what. */
 static bool template_mutable(const struct batch_v1_job *old)
 {
@@ -241,7 +261,7 @@ static void validate_template_kept(
 	}
 	if (!free) {
 		if (!schema_equal(type, t, &old))
-			field_invalid_raw(e, AT(&p, "template"), go_json(e->arena, type, t),
+			field_invalid_raw(e, AT(&p, "template"), template_json(e->arena, t),
 				"field is immutable");
 		return;
 	}
@@ -361,6 +381,7 @@ const struct strategy job_strategy = {
 	.prepare_update = job_prepare_update,
 	.validate = job_validate,
 	.validate_update = job_validate_update,
+	.canonicalize = job_canonicalize,
 	.warn = job_warn,
 	.table_row = print_job,
 };

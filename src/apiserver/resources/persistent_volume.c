@@ -91,18 +91,21 @@ static void validate_source(const struct v1_persistent_volume_spec *s, const str
 {
 	bool placed = s->node_affinity && s->node_affinity->required;
 	struct field_path local = FIELD(p, "local"), csi = FIELD(p, "csi");
-	size_t n = 0;
+	size_t n = 0, first = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		struct field_path at = {.parent = p, .name = str_c(sources[i].name)};
 		void *const *source = (void *const *)((const char *)s + sources[i].offset);
-		volume_first_of(&n, *source != NULL, &at, e);
+		if (!*source)
+			continue;
+		if (volume_first_of(&n, true, &at, e))
+			first = sources[i].offset;
 	}
 	if (n == 0)
 		field_required(e, p, "must specify a volume type");
-	if (s->host_path)
+	if (first == offsetof(struct v1_persistent_volume_spec, host_path) && s->host_path)
 		validate_host_path(s->host_path, AT(p, "hostPath"), e);
-	if (s->nfs)
+	if (first == offsetof(struct v1_persistent_volume_spec, nfs))
 		validate_nfs(s->nfs, AT(p, "nfs"), e);
 	if (s->local && s->local->path.n == 0)
 		field_required(e, AT(&local, "path"), "");
@@ -124,7 +127,7 @@ static void pv_validate(struct strategy_ctx *ctx, const void *obj, struct field_
 	const struct v1_persistent_volume_spec *s =
 		&((const struct v1_persistent_volume *)obj)->spec;
 	struct field_path p = FIELD(NULL, "spec"), affinity = FIELD(&p, "nodeAffinity");
-	struct str class = s->storage_class_name;
+	struct str class = s->storage_class_name, attributes = s->volume_attributes_class_name;
 
 	if (s->access_modes.n == 0)
 		field_required(e, AT(&p, "accessModes"), "");
@@ -144,6 +147,17 @@ static void pv_validate(struct strategy_ctx *ctx, const void *obj, struct field_
 			name_is_dns_subdomain(e->arena, class, false));
 	if (s->volume_mode.p)
 		field_one_of(e, AT(&p, "volumeMode"), s->volume_mode, modes);
+	if (!attributes.p)
+		return;
+	if (attributes.n == 0)
+		field_required(
+			e, AT(&p, "volumeAttributesClassName"), "an empty string is disallowed");
+	else
+		field_invalid_each(e, AT(&p, "volumeAttributesClassName"), attributes,
+			name_is_dns_subdomain(e->arena, attributes, false));
+	if (!s->csi)
+		field_required(e, AT(&p, "csi"),
+			"has to be specified when using volumeAttributesClassName");
 }
 
 static void pv_validate_update(
@@ -174,6 +188,16 @@ static void pv_validate_update(
 			"update from non-nil value to nil is forbidden");
 }
 
+static void pv_warn(struct strategy_ctx *ctx, const void *obj, const void *old)
+{
+	const struct v1_persistent_volume *pv = obj;
+
+	if (!is_status(ctx) && str_eqc(pv->spec.persistent_volume_reclaim_policy, "Recycle"))
+		ctx_warn(ctx, "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is "
+			      "deprecated. Instead, the recommended approach is to use dynamic "
+			      "provisioning.");
+}
+
 const struct strategy persistent_volume_strategy = {
 	.resource = &v1_persistent_volume_resource,
 	.name_errors = name_is_dns_subdomain,
@@ -182,5 +206,6 @@ const struct strategy persistent_volume_strategy = {
 	.prepare_update = pv_prepare_update,
 	.validate = pv_validate,
 	.validate_update = pv_validate_update,
+	.warn = pv_warn,
 	.table_row = print_persistent_volume,
 };

@@ -31,12 +31,25 @@ static void set_default(struct strategy_ctx *ctx, void *obj)
 	}
 }
 
+/* spec.updateStrategy.rollingUpdate.maxUnavailable is behind a feature that is off. */
+static void drop_disabled(struct apps_v1_stateful_set *set, const struct apps_v1_stateful_set *old)
+{
+	struct apps_v1_rolling_update_stateful_set_strategy *r =
+		set->spec.update_strategy.rolling_update;
+	bool used = old && old->spec.update_strategy.rolling_update &&
+		    old->spec.update_strategy.rolling_update->max_unavailable;
+
+	if (r && !used)
+		r->max_unavailable = NULL;
+	drop_disabled_pod_fields(&set->spec.template.spec, old ? &old->spec.template.spec : NULL);
+}
+
 static void set_prepare_create(struct strategy_ctx *ctx, void *obj)
 {
 	struct apps_v1_stateful_set *set = obj;
 
 	set->status = (struct apps_v1_stateful_set_status){0};
-	drop_disabled_pod_fields(&set->spec.template.spec, NULL);
+	drop_disabled(set, NULL);
 	/* Claims in the set say what they are. */
 	for (size_t i = 0; i < set->spec.volume_claim_templates.n; i++) {
 		set->spec.volume_claim_templates.v[i].api_version = S("v1");
@@ -54,7 +67,7 @@ static void set_prepare_update(struct strategy_ctx *ctx, void *obj, const void *
 		return;
 	}
 	set->status = was->status;
-	drop_disabled_pod_fields(&set->spec.template.spec, &was->spec.template.spec);
+	drop_disabled(set, was);
 	for (size_t i = 0; i < set->spec.volume_claim_templates.n; i++) {
 		set->spec.volume_claim_templates.v[i].api_version = S("v1");
 		set->spec.volume_claim_templates.v[i].kind = S("PersistentVolumeClaim");
