@@ -21,7 +21,8 @@ spec:
     command: ["cat"]
 Y
 k wait --for=condition=Ready pod/p --timeout=30s
-while read -r E2E_KUBECTL; do
+mapfile -t kubectls < <(e2e_kubectls)
+for E2E_KUBECTL in "${kubectls[@]}"; do
   step "$E2E_KUBECTL"
   check_eq "$(k logs p -c a | sed -n 5p)" "line 5" "logs"
   check_eq "$(k logs p -c a --tail=1 | wc -l)" 1 "logs --tail"
@@ -45,13 +46,18 @@ while read -r E2E_KUBECTL; do
   echo "copied $RANDOM" > "$E2E_DIR/file"
   k cp "$E2E_DIR/file" p:/tmp/file -c a; k cp p:/tmp/file "$E2E_DIR/file2" -c a >/dev/null
   cmp "$E2E_DIR/file" "$E2E_DIR/file2" || fail "cp"
+  : > "$E2E_DIR/pf"
   nsenter --net="/run/netns/$E2E_NS" "$E2E_KUBECTL" port-forward pod/p 18080:8080 > "$E2E_DIR/pf" 2>&1 & pf=$!; E2E_PIDS+=($pf)
   wait_for 10 "port-forward: $(cat "$E2E_DIR/pf")" in_ns curl -sf -m 2 http://127.0.0.1:18080/
   for i in 1 2 3; do check_eq "$(in_ns curl -s -m 3 http://127.0.0.1:18080/)" hello "port-forward"; done
   kill $pf; wait $pf 2>/dev/null || true
-done < <(e2e_kubectls)
+done
 step "logs -p"
-for pid in $(e2e_pod_pids p); do grep -q "for i in" "/proc/$pid/cmdline" && kill -9 "$pid"; done
+for pid in $(e2e_pod_pids p); do
+  if grep -q "for i in" "/proc/$pid/cmdline" 2>/dev/null; then kill -9 "$pid"; fi
+done
 wait_for 30 "restart" sh -c "nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL get pod p -o jsonpath='{.status.containerStatuses[?(@.name==\"a\")].restartCount}' | grep -qx 1"
-wait_for 20 "previous log" sh -c "nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL logs -p p -c a | grep -q 'line 5'"
+for E2E_KUBECTL in "${kubectls[@]}"; do
+  wait_for 20 "previous log with $E2E_KUBECTL" sh -c "nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL logs -p p -c a | grep 'line 5'"
+done
 say "inside: passed"
