@@ -15,9 +15,6 @@ void validate_claim_template(const struct v1_persistent_volume_claim_template *t
 	const struct field_path *p, struct field_errors *e);
 void validate_access_modes(
 	const struct str_vec *modes, const struct field_path *p, struct field_errors *e);
-/* persistent_volumes.c; inline_: of a VolumeAttachment */
-void validate_volume_spec(const struct v1_persistent_volume_spec *spec, struct str name,
-	bool inline_, const struct field_path *p, struct field_errors *e);
 
 /* volume_sources.c: the kinds that look alike in a pod and in a PersistentVolume */
 void validate_host_path(const struct v1_host_path_volume_source *v, const struct field_path *p,
