@@ -79,12 +79,15 @@ static void write_done(struct store_write *sw)
 
 	if (sw->result == 0 && d->remove_next) {
 		d->remove_next = false;
+		d->marked = true;
 		object_unref(d->existing);
 		d->existing = object_ref(o);
 		submit(d, STORE_DELETE, NULL);
 	} else if (sw->result == 0) {
 		committed(d, gone);
 		finish(d, gone, o, NULL, NULL);
+	} else if (sw->result == -ENOENT && d->marked) { /* the kubelet was faster */
+		finish(d, true, d->existing, NULL, NULL);
 	} else if (sw->result == -EBUSY && ++d->attempts < ATTEMPTS_MAX) {
 		attempt(d);
 	} else {
@@ -362,9 +365,16 @@ static void attempt(struct deletion *d)
 	struct err err CLEANUP(err_release) = {0};
 	struct request *r = d->r;
 
+	const struct object *now = store_get(r->s->store, r->storage, d->ns, d->name);
+
+	if (d->marked && (!now || !str_eq(now->uid, d->existing->uid))) {
+		object_unref(now);
+		finish(d, true, d->existing, NULL, NULL);
+		return;
+	}
 	object_unref(d->existing);
-	d->existing = store_get(r->s->store, r->storage, d->ns, d->name);
-	if (!d->existing) {
+	d->existing = now;
+	if (!now) {
 		err_not_found(&err, r->info.group, r->info.resource, d->name);
 		finish(d, false, NULL, NULL, &err);
 		return;

@@ -24,6 +24,7 @@ struct deletion {
 	void *old, *obj;
 	unsigned attempts;
 	bool remove_next; /* the update under way is followed by the removal */
+	bool marked;      /* its mark is stored: whoever takes it out now has done our work */
 	struct store_write sw;
 };
 
