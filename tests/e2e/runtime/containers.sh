@@ -45,8 +45,9 @@ check_eq "$(cri exec "$C" sh -c 'echo out; exit 3' || echo "code $?")" "$(printf
 cri exec "$C" nosuch 2> "$E2E_DIR/err" && fail "exec of nothing succeeded"
 grep -q 'executable file not found' "$E2E_DIR/err" || fail "words of exec: $(cat "$E2E_DIR/err")"
 check_eq "$(echo typed | cri stream "$C" cat)" typed "stdin of exec"
-echo 'stty size; exit 5' | cri stream "$C" tty sh > "$E2E_DIR/out" && fail "exit code of a terminal"
-grep -q '40 100' "$E2E_DIR/out" || fail "size of the terminal: $(cat "$E2E_DIR/out")"
+# the OCI runtime passes the size on a moment after the process has started
+echo 'until stty size 2>/dev/null | grep "40 100"; do :; done; exit 5' | timeout 20 nsenter --net="/run/netns/$E2E_NS" "${CRI[@]:1}" stream "$C" tty sh > "$E2E_DIR/out" && fail "exit code of a terminal"
+grep -q '^40 100' "$E2E_DIR/out" || fail "size of the terminal: $(cat "$E2E_DIR/out")"
 
 step "port-forward into the sandbox, and a host port from outside it"
 SB2=$(cri sandbox pod2 8080:18080)
