@@ -29,6 +29,8 @@ void auth_free(struct auth *a);
 
 /* Fills *ret (in x->arena). 0, or -EPERM with err 401 Unauthorized. */
 int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret, struct err *err);
+/* Impersonate-User, -Group, -Uid, -Extra-*: *user becomes whom it asks to be, when it may: 403 otherwise. */
+int impersonate(struct auth *a, struct http_exchange *x, struct user_info *user, struct err *err);
 /* A token alone (TokenReview): as above; *ret_aud the audiences it was made for. */
 int authenticate_token(struct auth *a, struct arena *arena, struct str token, int64_t now_ns, struct user_info *ret,
 	struct str_vec *ret_audiences, struct err *err);

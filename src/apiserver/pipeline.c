@@ -100,6 +100,8 @@ static int admit_user(struct request *r, struct err *err)
 {
 	int ret = authenticate(r->s->auth, r->x, r->now_ns, &r->user, err);
 
+	if (ret == 0)
+		ret = impersonate(r->s->auth, r->x, &r->user, err);
 	if (ret < 0)
 		return ret;
 	if (r->detached)

@@ -1,4 +1,5 @@
-/* `sampan node`: the kubelet on the main loop, the service proxy on one of its own (a transaction of nftables blocks it). */
+/* `sampan node`: the kubelet on the main loop, the service proxy on one of its own (a transaction
+ * of nftables blocks it). */
 #include "server/node.h"
 
 #include <malloc.h>
@@ -11,7 +12,8 @@
 static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struct err *err)
 {
 	static struct loop_thread thread; /* lives as long as the program */
-	struct client_http_opts client = {.kubeconfig = opts->kubeconfig, .user_agent = "kube-proxy/v1.36.2"};
+	struct client_http_opts client = {
+		.kubeconfig = opts->kubeconfig, .user_agent = "kube-proxy/v1.36.2"};
 	struct proxy_opts proxy = {.node_name = kubelet_node_name(k)};
 	struct arena a = {0};
 	int r = loop_thread_init(&thread, err);

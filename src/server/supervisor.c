@@ -95,9 +95,11 @@ static int write_registries(struct server *s, struct err *err)
 	while (r == 0 && rest.n) {
 		str_cut(rest, ',', &one, &rest);
 		if (str_cut(one, '=', &host, &url))
-			buf_fmt(&b, "mirror " STR_FMT " " STR_FMT "\n", STR_ARG(host), STR_ARG(url));
+			buf_fmt(&b, "mirror " STR_FMT " " STR_FMT "\n", STR_ARG(host),
+				STR_ARG(url));
 		else
-			r = err_bad_request(err, "--registry-mirror: \"" STR_FMT "\" is not HOST=URL", STR_ARG(one));
+			r = err_bad_request(err,
+				"--registry-mirror: \"" STR_FMT "\" is not HOST=URL", STR_ARG(one));
 	}
 	if (r == 0)
 		r = file_write(path_in(s, "node/registries.conf"), buf_str(&b), 0644, err);
