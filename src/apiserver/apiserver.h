@@ -23,7 +23,7 @@ struct apiserver_opts {
 	int node_port_min, node_port_max;      /* 0 = 30000, 32767 */
 	const char *advertise_address;         /* of the kubernetes endpoints; NULL = none are made */
 	int advertise_port;
-	const char *service_account_issuer;    /* NULL = https://kubernetes.default.svc.cluster.local */
+	const char *service_account_issuer;    /* NULL = https://kubernetes.default.svc */
 	struct str service_account_key_pem;    /* signs and verifies service account tokens */
 	struct str ca_pem;                     /* cluster CA: goes into kube-root-ca.crt by its controller */
 	struct str token_auth_csv;             /* --token-auth-file's content; may be empty */

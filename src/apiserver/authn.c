@@ -84,7 +84,7 @@ int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 	a->store = opts->store;
 	a->issuer = arena_strc(&a->arena, opts->service_account_issuer
 						  ? opts->service_account_issuer
-						  : "https://kubernetes.default.svc.cluster.local");
+						  : "https://kubernetes.default.svc");
 	if (r == 0)
 		r = token_keys_open(a, opts->service_account_key_pem, err);
 	if (r < 0) {
