@@ -101,6 +101,8 @@ static void read_mounts(struct cgroups *c)
 	if (c->n_mounts == 0 && unified[0]) {
 		c->v2 = true;
 		add_mount(c, UNIFIED, unified);
+	} else if (strlen(unified) < sizeof(c->unified)) {
+		strcpy(c->unified, unified);
 	}
 }
 
@@ -293,7 +295,12 @@ void cgroup_pod_remove(struct cgroups *c, struct str path)
 		snprintf(dir, sizeof(dir), "%s" STR_FMT, c->mounts[i].path, STR_ARG(path));
 		remove_tree(dir, 4);
 	}
+	if (c->unified[0]) {
+		snprintf(dir, sizeof(dir), "%s" STR_FMT, c->unified, STR_ARG(path));
+		remove_tree(dir, 4);
+	}
 }
+
 
 int oom_score_adj(enum qos q, int64_t memory_request, int64_t memory_capacity, int min)
 {

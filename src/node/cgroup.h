@@ -19,6 +19,7 @@ struct cgroups {
 	char root[256]; /* "" for / */
 	struct cgroup_mount mounts[CGROUP_CONTROLLERS_MAX];
 	size_t n_mounts;
+	char unified[128];   /* of a hybrid host: the runtime makes groups there too; "": none */
 	int oom_score_min; /* the kubelet's own: without CAP_SYS_RESOURCE nothing can go below it */
 };
 
