@@ -459,6 +459,41 @@ static void spec_seccomp_and_paths(void **state)
 	arena_release(&a);
 }
 
+static struct json_value *exec_of(struct arena *a, const struct cri_stream_opts *o)
+{
+	struct cri_container_config cfg = {.seccomp.kind = CRI_PROFILE_UNCONFINED};
+	struct json_value *v = spec_of(a, &cfg, image_text);
+	struct buf b = {0};
+
+	buf_init(&b, SPEC_BYTES_MAX);
+	assert_int_equal(spec_write_exec(json_text(v, a), o, a, &b, NULL), 0);
+	assert_int_equal(json_parse(arena_str(a, buf_str(&b)), a, &v, NULL), 0);
+	buf_release(&b);
+	return v;
+}
+
+static void spec_exec_and_its_terminal(void **state)
+{
+	struct arena a = {0};
+	struct str words[] = {S("stty"), S("size")};
+	struct cri_stream_opts o = {.command = {words, 2}};
+	struct json_value *process = exec_of(&a, &o);
+
+	check_str(json_text(json_getc(process, "args"), &a), "[\"stty\",\"size\"]");
+	check_str(json_text(json_getc(process, "terminal"), &a), "false");
+	assert_true(str_find(json_text(json_getc(process, "env"), &a), S("TERM=")) < 0);
+	o.tty = true; /* its size not known */
+	process = exec_of(&a, &o);
+	check_str(json_text(json_getc(process, "terminal"), &a), "true");
+	assert_true(str_find(json_text(json_getc(process, "env"), &a), S("TERM=xterm")) >= 0);
+	assert_null(json_getc(process, "consoleSize"));
+	o.width = 99;
+	o.height = 33;
+	check_str(json_text(json_getc(exec_of(&a, &o), "consoleSize"), &a),
+		"{\"height\":33,\"width\":99}");
+	arena_release(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +509,7 @@ int main(void)
 		cmocka_unit_test(spec_command_and_environment),
 		cmocka_unit_test(spec_capabilities),
 		cmocka_unit_test(spec_seccomp_and_paths),
+		cmocka_unit_test(spec_exec_and_its_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
