@@ -17,9 +17,12 @@ struct stopping {
 	int result;
 };
 
+enum { RETRY_MS = 50 };
+
 struct one {
 	struct stopping *s;
 	struct str id;
+	struct loop_timer again;
 };
 
 static void finish(struct stopping *s, int result)
@@ -32,10 +35,21 @@ static void removed(void *user_data, struct err *err)
 {
 	struct one *o = user_data;
 
+	if (err_set(err) && err->code == 409) { /* a container's end is still being worked up */
+		loop_timer_start(&o->again, RETRY_MS);
+		return;
+	}
 	if (err_set(err))
 		log_warn("pod sandbox " STR_FMT ": %s", STR_ARG(o->id), err_text(err));
 	if (--o->s->left == 0)
 		finish(o->s, 0);
+}
+
+static void try_again(struct loop_timer *t)
+{
+	struct one *o = container_of(t, struct one, again);
+
+	o->s->cri->ops->remove_sandbox(o->s->cri, o->id, removed, o);
 }
 
 static void stopped(void *user_data, struct err *err)
@@ -59,7 +73,8 @@ static void listed(void *user_data, const struct cri_sandbox_status *v, size_t n
 	for (size_t i = 0; i < n; i++) {
 		struct one *o = ARENA_NEW(&s->arena, struct one);
 
-		*o = (struct one){s, arena_str(&s->arena, v[i].id)};
+		*o = (struct one){.s = s, .id = arena_str(&s->arena, v[i].id)};
+		loop_timer_init(&o->again, s->loop, try_again);
 		s->cri->ops->stop_sandbox(s->cri, o->id, stopped, o);
 	}
 }
