@@ -36,16 +36,13 @@ e2e_end() {
   for pid in $(ip netns pids "$E2E_NS" 2>/dev/null); do kill -9 "$pid" 2>/dev/null; done
   awk -v d="$E2E_DIR" '$2 ~ "^"d {print $2}' /proc/self/mounts | sort -r | while read -r m; do umount -l "$m"; done
   ip netns del "$E2E_NS" 2>/dev/null
-  ip link del "$E2E_NS-o" 2>/dev/null
   [ -n "${E2E_KEEP:-}" ] || rm -rf "$E2E_DIR"
 }
 
 e2e_begin() {
   [ "$(id -u)" = 0 ] || { echo "the end-to-end tests need root"; exit 1; }
-  E2E_NS=sampan-$1; E2E_PIDS=()
+  E2E_NS=sampan-e2e-$$; E2E_PIDS=()
   E2E_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sampan-e2e-$1.XXXXXX")
-  E2E_NS=${E2E_NS:0:12}
-  ip netns del "$E2E_NS" 2>/dev/null || true
   ip netns add "$E2E_NS"
   trap e2e_end EXIT
   trap 'exit 1' INT TERM
