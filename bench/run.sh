@@ -31,7 +31,8 @@ ours() { build/load --port "$port" --cert "$dir/crt" --key "$dir/key" --pid "$pi
 theirs() { [ -n "${peers:-}" ] && build/load --port 16443 --token admin-token-0123456789 "${upids[@]}" "$@" 2>&1 || echo "-"; }
 
 peers=${SAMPAN_PEERS:-../shared/peers}; upids=()
-if [ -x "$peers/control-plane.sh" ] && [ -x "${PEERS:-/var/tmp/sampan-peers}/bin/kube-apiserver" ]; then
+[ ! -f "$peers/env.sh" ] || . "$peers/env.sh"
+if [ -x "$peers/control-plane.sh" ] && [ -x "${PEERS:-}/bin/kube-apiserver" ]; then
   "$peers/control-plane.sh" wipe; theirs_ready=$(NO_KCM=1 NO_SCHED=1 "$peers/control-plane.sh" start | awk '/ready_s/{print $2}')
   while read -r _ p _; do upids+=(--pid "$p"); done < <("$peers/control-plane.sh" status)
 else
