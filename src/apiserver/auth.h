@@ -34,6 +34,14 @@ int impersonate(struct auth *a, struct http_exchange *x, struct user_info *user,
 /* A token alone (TokenReview): as above; *ret_aud the audiences it was made for. */
 int authenticate_token(struct auth *a, struct arena *arena, struct str token, int64_t now_ns, struct user_info *ret,
 	struct str_vec *ret_audiences, struct err *err);
+/* What the chain of authorizers thinks of a request. */
+enum auth_decision { AUTH_NO_OPINION, AUTH_ALLOW, AUTH_DENY };
+struct auth_answer {
+	enum auth_decision decision;
+	struct str reason; /* in the arena; may be empty */
+};
+void auth_ask(struct auth *a, struct arena *arena, const struct user_info *user,
+	const struct request_info *info, struct auth_answer *ret);
 /* 0, or -EACCES with err 403 Forbidden in upstream's words. */
 int authorize(struct auth *a, const struct request_info *info, const struct user_info *user, struct err *err);
 
@@ -46,9 +54,9 @@ struct token_claims {
 };
 struct str token_sign(struct auth *a, struct arena *arena, const struct token_claims *c);
 struct str auth_issuer(const struct auth *a);
-/* What the user may do, for SelfSubjectRulesReview. */
+/* What the user may do in the namespace, for SelfSubjectRulesReview. */
 struct authorization_v1_subject_rules_review_status;
-void auth_rules(struct auth *a, struct arena *arena, const struct user_info *user,
+void auth_rules(struct auth *a, struct arena *arena, const struct user_info *user, struct str ns,
 	struct authorization_v1_subject_rules_review_status *ret);
 /* JSON of /openid/v1/jwks and /.well-known/openid-configuration. */
 struct str auth_jwks(struct auth *a);

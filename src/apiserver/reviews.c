@@ -167,7 +167,7 @@ static int rules_review(struct request *r, void *body, struct err *err)
 
 	if (!s->spec.namespace.n)
 		return err_bad_request(err, "no namespace on request");
-	auth_rules(r->s->auth, r->arena, &r->user, &s->status);
+	auth_rules(r->s->auth, r->arena, &r->user, s->spec.namespace, &s->status);
 	return 0;
 }
 

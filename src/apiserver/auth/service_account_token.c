@@ -12,7 +12,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 
-#include "apiserver/auth_int.h"
+#include "apiserver/auth/auth_int.h"
 #include "json/value.h"
 #include "json/write.h"
 #include "types.gen.h"
@@ -322,7 +322,6 @@ static void describe_user(
 	ARENA_PUSH(arena, &ret->groups, S("system:serviceaccounts"));
 	ARENA_PUSH(arena, &ret->groups,
 		arena_fmt(arena, "system:serviceaccounts:" STR_FMT, STR_ARG(ns)));
-	ARENA_PUSH(arena, &ret->groups, S("system:authenticated"));
 	if (id.n)
 		add_extra(arena, ret, "authentication.kubernetes.io/credential-id",
 			arena_fmt(arena, "JTI=" STR_FMT, STR_ARG(id)));
@@ -336,7 +335,7 @@ static void describe_user(
 		json_get_str(json_getc(k, "pod"), "uid"));
 }
 
-int token_verify(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
+static int verify(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
 	struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
 {
 	ssize_t dot = str_rchr(token, '.');
@@ -345,15 +344,15 @@ int token_verify(struct auth *a, struct arena *arena, struct str token, int64_t 
 	int r;
 
 	if (dot < 0 || token.n > TOKEN_MAX || !a->key)
-		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
+		return 0;
 	str_cut(str_sub(token, 0, dot), '.', &head, &body);
 	sig = base64url_decode(arena, str_sub(token, dot + 1, token.n));
 	if (!signature_fits(a, arena, str_sub(token, 0, dot), sig))
-		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
+		return 0;
 	str_cut(body, '.', &rest, &head);
 	payload = base64url_decode(arena, rest);
 	if (head.p || json_parse(payload, arena, &claims, NULL) < 0)
-		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
+		return 0;
 	r = check_claims(a, claims, json_get_str(json_getc(claims, "kubernetes.io"), "namespace"),
 		now_ns / 1000000000, err);
 	if (r < 0)
@@ -363,8 +362,11 @@ int token_verify(struct auth *a, struct arena *arena, struct str token, int64_t 
 	for (size_t i = 0; audiences && i < audiences->items.n; i++)
 		ARENA_PUSH(arena, ret_audiences, audiences->items.v[i]->text);
 	describe_user(arena, claims, ret);
-	return 0;
+	return 1;
 }
+
+const struct token_authenticator service_account_tokens = {
+	.name = "service account", .authenticate = verify};
 
 struct str auth_jwks(struct auth *a)
 {

@@ -2,7 +2,7 @@
  * Who may do what before RBAC: a table of the cluster's own identities and what each needs, read
  * top to bottom; the first row that fits allows. What no row allows is forbidden.
  */
-#include "apiserver/auth.h"
+#include "apiserver/auth/auth_int.h"
 #include "types.gen.h"
 
 enum who {
@@ -126,40 +126,18 @@ static bool allows(const struct rule *r, const struct request_info *info, struct
 	       listed(r->resources, ' ', resource);
 }
 
-int authorize(struct auth *a, const struct request_info *info, const struct user_info *user,
-	struct err *err)
+static enum auth_decision provisional(struct auth *auth, struct arena *arena,
+	const struct user_info *user, const struct request_info *info, struct str *ret_reason)
 {
-	struct arena scratch = {0};
 	struct str resource = info->resource;
-	int result;
 
 	if (info->is_resource && info->subresource.n)
-		resource = arena_fmt(&scratch, STR_FMT "/" STR_FMT, STR_ARG(info->resource),
+		resource = arena_fmt(arena, STR_FMT "/" STR_FMT, STR_ARG(info->resource),
 			STR_ARG(info->subresource));
-	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-		if (is_who(&rules[i], user) && allows(&rules[i], info, resource)) {
-			arena_release(&scratch);
-			return 0;
-		}
-	}
-	if (!info->is_resource)
-		result = err_forbidden(err, S(""), S(""), S(""),
-			"User \"" STR_FMT "\" cannot " STR_FMT " path \"" STR_FMT "\"",
-			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(info->path));
-	else if (info->ns.n)
-		result = err_forbidden(err, info->group, info->resource, info->name,
-			"User \"" STR_FMT "\" cannot " STR_FMT " resource \"" STR_FMT
-			"\" in API group \"" STR_FMT "\" in the namespace \"" STR_FMT "\"",
-			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(resource),
-			STR_ARG(info->group), STR_ARG(info->ns));
-	else
-		result = err_forbidden(err, info->group, info->resource, info->name,
-			"User \"" STR_FMT "\" cannot " STR_FMT " resource \"" STR_FMT
-			"\" in API group \"" STR_FMT "\" at the cluster scope",
-			STR_ARG(user->name), STR_ARG(info->verb), STR_ARG(resource),
-			STR_ARG(info->group));
-	arena_release(&scratch);
-	return result;
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (is_who(&rules[i], user) && allows(&rules[i], info, resource))
+			return AUTH_ALLOW;
+	return AUTH_NO_OPINION;
 }
 
 static struct str_vec words(struct arena *a, const char *list, char sep)
@@ -175,10 +153,9 @@ static struct str_vec words(struct arena *a, const char *list, char sep)
 	return out;
 }
 
-void auth_rules(struct auth *auth, struct arena *a, const struct user_info *user,
-	struct authorization_v1_subject_rules_review_status *ret)
+static void provisional_rules(struct auth *auth, struct arena *a, const struct user_info *user,
+	struct str ns, struct authorization_v1_subject_rules_review_status *ret)
 {
-	*ret = (struct authorization_v1_subject_rules_review_status){0};
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		const struct rule *r = &rules[i];
 
@@ -197,3 +174,6 @@ void auth_rules(struct auth *auth, struct arena *a, const struct user_info *user
 					.non_resource_urls = words(a, r->paths, ' ')}));
 	}
 }
+
+const struct authorizer provisional_authorizer = {
+	.mode = "RBAC", .authorize = provisional, .rules = provisional_rules};

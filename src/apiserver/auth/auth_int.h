@@ -1,0 +1,63 @@
+/*
+ * auth_int.h: what the files of this folder share: the server's keys and tokens, the list of
+ * authenticators (authn.c) and the chain of authorizers (authz.c).
+ */
+#ifndef SAMPAN_AUTH_INT_H
+#define SAMPAN_AUTH_INT_H
+
+#include "apiserver/auth.h"
+
+struct static_token {
+	struct str token;
+	struct user_info user;
+};
+
+struct auth {
+	struct arena arena;
+	struct store *store;
+	struct str issuer;
+	struct {
+		struct static_token *v;
+		size_t n;
+	} tokens;
+	void *key; /* EVP_PKEY * */
+	bool is_ec;
+	struct str key_id, jwks;
+};
+
+/* --- who? --- */
+
+/* A kind of bearer token. A new kind is a file of its own and a line in authn.c. */
+struct token_authenticator {
+	const char *name;
+	/* 1: it is ours and good: fills *ret, and *ret_audiences when it was made for some only. 0:
+	 * not one of ours. Negative: ours but no longer good; err has the reason, as TokenReview
+	 * shows it. What is filled in lives in the arena or as long as `a`; system:authenticated is
+	 * added by the caller. Any I/O thread; must not block. */
+	int (*authenticate)(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
+		struct user_info *ret, struct str_vec *ret_audiences, struct err *err);
+};
+extern const struct token_authenticator static_tokens, service_account_tokens;
+
+int static_tokens_parse(struct auth *a, struct str csv, struct err *err);
+int token_keys_open(struct auth *a, struct str pem, struct err *err);
+void token_keys_close(struct auth *a);
+/* False when there is no common name. */
+bool user_from_certificate(struct arena *a, void *x509, struct user_info *ret);
+
+/* --- may they? --- */
+
+struct authorizer {
+	const char *mode; /* as in --authorization-mode */
+	/* What it thinks of it. *ret_reason (in the arena) says why, where a user may want to know.
+	 * Any I/O thread; must not block. */
+	enum auth_decision (*authorize)(struct auth *a, struct arena *arena,
+		const struct user_info *user, const struct request_info *info,
+		struct str *ret_reason);
+	/* Adds what the user may do in the namespace (SelfSubjectRulesReview); may be NULL. */
+	void (*rules)(struct auth *a, struct arena *arena, const struct user_info *user,
+		struct str ns, struct authorization_v1_subject_rules_review_status *ret);
+};
+extern const struct authorizer provisional_authorizer;
+
+#endif

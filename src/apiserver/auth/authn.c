@@ -1,0 +1,121 @@
+/* authn.c: the list of authenticators: who asks? */
+#include "apiserver/auth/auth_int.h"
+
+/* In this order, which is upstream's. */
+static const struct token_authenticator *const token_authenticators[] = {
+	&static_tokens,
+	&service_account_tokens,
+};
+
+int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
+{
+	struct auth *a = xcalloc(1, sizeof(*a));
+	int r = static_tokens_parse(a, opts->token_auth_csv, err);
+
+	a->store = opts->store;
+	a->issuer = arena_strc(&a->arena, opts->service_account_issuer
+						  ? opts->service_account_issuer
+						  : "https://kubernetes.default.svc");
+	if (r == 0)
+		r = token_keys_open(a, opts->service_account_key_pem, err);
+	if (r < 0) {
+		auth_free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+void auth_free(struct auth *a)
+{
+	token_keys_close(a);
+	arena_release(&a->arena);
+	free(a);
+}
+
+/* Everyone with a credential is in system:authenticated. The groups may be shared, so they are
+ * copied. */
+static void add_authenticated(struct arena *arena, struct user_info *u)
+{
+	const struct str_vec from = u->groups;
+
+	if (str_vec_has(&from, S("system:authenticated")) ||
+		str_vec_has(&from, S("system:unauthenticated")))
+		return;
+	u->groups = (struct str_vec){0};
+	for (size_t i = 0; i < from.n; i++)
+		ARENA_PUSH(arena, &u->groups, from.v[i]);
+	ARENA_PUSH(arena, &u->groups, S("system:authenticated"));
+}
+
+int authenticate_token(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
+	struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
+{
+	struct err why CLEANUP(err_release) = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(token_authenticators); i++) {
+		struct str_vec audiences = {0};
+		struct user_info user = {0};
+		int r = token_authenticators[i]->authenticate(
+			a, arena, token, now_ns, &user, &audiences, &why);
+
+		if (r <= 0)
+			continue;
+		if (!audiences.n)
+			ARENA_PUSH(arena, &audiences, a->issuer);
+		add_authenticated(arena, &user);
+		*ret = user;
+		*ret_audiences = audiences;
+		return 0;
+	}
+	if (err_set(&why)) {
+		err_move(err, &why);
+		return -EPERM;
+	}
+	return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
+}
+
+static int unauthorized(struct err *err)
+{
+	return err_fmt(err, 401, "Unauthorized", "Unauthorized");
+}
+
+/* The token of "Authorization: Bearer …", or of the WebSocket subprotocol
+ * base64url.bearer.authorization.k8s.io.…; absent when the client sent none (any other scheme
+ * counts as none). */
+static struct str bearer(struct http_exchange *x)
+{
+	struct str h = http_get_header(x, "Authorization"), scheme, rest;
+
+	h = str_trim(h);
+	str_cut(h, ' ', &scheme, &rest);
+	return str_ieq(scheme, S("Bearer")) ? str_trim(rest) : (struct str){0};
+}
+
+int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret,
+	struct err *err)
+{
+	struct str token;
+	struct str_vec audiences = {0};
+
+	if (x->peer.user) {
+		*ret = *x->peer.user;
+		return 0;
+	}
+	if (x->peer.x509 && user_from_certificate(&x->arena, x->peer.x509, ret)) {
+		add_authenticated(&x->arena, ret);
+		return 0;
+	}
+	token = bearer(x);
+	if (token.n) {
+		struct err why CLEANUP(err_release) = {0};
+
+		if (authenticate_token(a, &x->arena, token, now_ns, ret, &audiences, &why) < 0 ||
+			!str_vec_has(&audiences, a->issuer))
+			return unauthorized(err);
+		return 0;
+	}
+	*ret = (struct user_info){.name = S("system:anonymous")};
+	ARENA_PUSH(&x->arena, &ret->groups, S("system:unauthenticated"));
+	return 0;
+}
