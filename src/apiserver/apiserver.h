@@ -8,6 +8,7 @@
 #ifndef SAMPAN_APISERVER_H
 #define SAMPAN_APISERVER_H
 
+#include "apiserver/admission.h"
 #include "client/user.h"
 #include "http/exchange.h"
 #include "store/store.h"
@@ -29,7 +30,7 @@ struct apiserver_opts {
 	struct str token_auth_csv;             /* --token-auth-file's content; may be empty */
 	bool allow_privileged;
 	struct str kubelet_client_cert_pem, kubelet_client_key_pem; /* towards kubelets (logs, exec, proxy) */
-	const char *const *admission_enable, *const *admission_disable; /* plugin names, NULL-terminated, or NULL */
+	struct admission_opts admission;       /* used during apiserver_new only */
 	int watch_timeout_s;                   /* 0 = 30–60 min as upstream */
 };
 

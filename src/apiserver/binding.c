@@ -127,7 +127,6 @@ static int validate(struct request *r, const struct v1_binding *b, struct err *e
 static int read_binding(
 	struct request *r, struct write_options *opts, struct v1_binding **ret, struct err *err)
 {
-	struct admission_attrs attrs;
 	void *typed;
 	int e = negotiate_output(r, err);
 
@@ -141,15 +140,32 @@ static int read_binding(
 	if (r->ctx.name.n && !str_eq((*ret)->metadata.name, r->ctx.name))
 		return err_bad_request(err, "name in URL does not match name in Binding object");
 	r->ctx.name = (*ret)->metadata.name;
-	attrs = request_admission(r, ADMIT_CREATE, *ret, NULL);
-	attrs.resource = &v1_pod_resource;
-	attrs.subresource = S("binding");
-	e = admission_admit(&attrs, err);
-	if (e >= 0)
-		e = validate(r, *ret, err);
-	if (e >= 0)
-		e = admission_validate(&attrs, err);
-	return e < 0 ? e : check_key_name(r->ctx.name, err);
+	return 0;
+}
+
+static void bind(struct request *r, struct admission_attrs *attrs, void *user_data, struct err *why)
+{
+	struct err err CLEANUP(err_release) = {0};
+	struct v1_binding *b = attrs->obj;
+	struct write *w;
+
+	if (why) {
+		respond_error(r, why);
+		return;
+	}
+	if (validate(r, b, &err) < 0 || check_key_name(r->ctx.name, &err) < 0) {
+		respond_error(r, &err);
+		return;
+	}
+	w = write_new(r);
+	w->plain = true;
+	w->uid = b->metadata.uid;
+	w->version = b->metadata.resource_version;
+	w->dry_run = r->ctx.dry_run;
+	w->make = make;
+	w->answer = answer;
+	w->user_data = b;
+	write_update(w);
 }
 
 void handle_binding(struct request *r)
@@ -157,22 +173,15 @@ void handle_binding(struct request *r)
 	struct err err CLEANUP(err_release) = {0};
 	struct write_options opts;
 	struct v1_binding *b;
-	struct write *w;
 
 	if (read_binding(r, &opts, &b, &err) < 0) {
 		respond_error(r, &err);
 		return;
 	}
+	r->ctx.dry_run = opts.dry_run;
 	r->storage = r->res = r->ctx.resource = &v1_pod_resource;
 	r->strategy = strategy_find(r->storage);
 	r->info.resource = S("pods");
-	w = write_new(r);
-	w->plain = true;
-	w->uid = b->metadata.uid;
-	w->version = b->metadata.resource_version;
-	w->dry_run = opts.dry_run;
-	w->make = make;
-	w->answer = answer;
-	w->user_data = b;
-	write_update(w);
+	r->ctx.subresource = S("binding");
+	subresource_admission(r, ADMIT_CREATE, &binding_body, b, NULL, bind, NULL);
 }

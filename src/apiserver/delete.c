@@ -345,19 +345,45 @@ static void act(struct deletion *d)
 	}
 }
 
-static int admit(struct deletion *d, struct err *err)
+static void run_admission(struct deletion *d, void (*pass)(struct admission_run *),
+	void (*done)(struct admission_run *, struct err *))
 {
-	struct admission_attrs attrs = request_admission(d->r, ADMIT_DELETE, NULL, d->old);
-	const struct strategy *st = d->r->strategy;
-	int e;
+	d->run = (struct admission_run){
+		.attrs = request_admission(d->r, ADMIT_DELETE, NULL, d->old),
+		.done = done,
+	};
+	d->run.attrs.ns = d->ns;
+	d->run.attrs.name = d->name;
+	d->run.attrs.dry_run = d->o.dry_run;
+	pass(&d->run);
+}
 
-	attrs.ns = d->ns;
-	attrs.name = d->name;
-	attrs.dry_run = d->o.dry_run;
-	e = st && st->check_delete ? st->check_delete(&d->ctx, d->old, err) : 0;
-	if (e >= 0)
-		e = admission_admit(&attrs, err);
-	return e < 0 ? e : admission_validate(&attrs, err);
+static void validated(struct admission_run *run, struct err *err)
+{
+	struct deletion *d = container_of(run, struct deletion, run);
+
+	if (err)
+		finish(d, false, NULL, NULL, err);
+	else
+		act(d);
+}
+
+static void admitted(struct admission_run *run, struct err *err)
+{
+	struct deletion *d = container_of(run, struct deletion, run);
+
+	if (err)
+		finish(d, false, NULL, NULL, err);
+	else
+		run_admission(d, admission_validate, validated);
+}
+
+static int check(struct deletion *d, struct err *err)
+{
+	const struct strategy *st = d->r->strategy;
+	int e = check_preconditions(d, err);
+
+	return e < 0 || !st || !st->check_delete ? e : st->check_delete(&d->ctx, d->old, err);
 }
 
 static void attempt(struct deletion *d)
@@ -381,10 +407,10 @@ static void attempt(struct deletion *d)
 	}
 	d->old = object_decode(d->existing, r->arena);
 	d->obj = schema_copy(r->storage->type, d->old, r->arena);
-	if (check_preconditions(d, &err) < 0 || admit(d, &err) < 0)
+	if (check(d, &err) < 0)
 		finish(d, false, NULL, NULL, &err);
 	else
-		act(d);
+		run_admission(d, admission_admit, admitted);
 }
 
 void deletion_start(struct deletion *d)

@@ -25,6 +25,7 @@ struct deletion {
 	unsigned attempts;
 	bool remove_next; /* the update under way is followed by the removal */
 	bool marked;      /* its mark is stored: whoever takes it out now has done our work */
+	struct admission_run run;
 	struct store_write sw;
 };
 

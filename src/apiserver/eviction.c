@@ -201,6 +201,22 @@ static bool needs_no_budget(const struct object *pod)
 	       str_eqc(phase, "Pending");
 }
 
+static void evict(
+	struct request *r, struct admission_attrs *attrs, void *user_data, struct err *why)
+{
+	struct err err CLEANUP(err_release) = {0};
+	struct eviction *e = user_data;
+
+	if (why)
+		respond_error(r, why);
+	else if (!needs_no_budget(e->pod) && find_budget(e, &err) < 0)
+		respond_error(r, &err);
+	else if (e->budget)
+		start_debit(e);
+	else
+		delete_pod(e);
+}
+
 void handle_eviction(struct request *r)
 {
 	struct err err CLEANUP(err_release) = {0};
@@ -220,10 +236,6 @@ void handle_eviction(struct request *r)
 	}
 	e->pod = object_ref_in(r->arena, pod);
 	object_unref(pod);
-	if (!needs_no_budget(e->pod) && find_budget(e, &err) < 0)
-		respond_error(r, &err);
-	else if (e->budget)
-		start_debit(e);
-	else
-		delete_pod(e);
+	r->ctx.dry_run = e->o.dry_run;
+	subresource_admission(r, ADMIT_CREATE, &eviction_body, e->body, NULL, evict, e);
 }

@@ -11,6 +11,13 @@ static bool is_write(struct str method)
 	       str_eqc(method, "DELETE");
 }
 
+/* Streams into pods may have to wait for a webhook before they begin. */
+static bool is_connect(struct str path)
+{
+	return str_ends(path, S("/exec")) || str_ends(path, S("/attach")) ||
+	       str_ends(path, S("/portforward"));
+}
+
 static void on_close(struct http_exchange *x)
 {
 	struct request *r = x->user_data;
@@ -45,7 +52,7 @@ static struct request *request_new(struct apiserver *s, struct http_exchange *x)
 	r->s = s;
 	r->x = x;
 	r->loop = x->loop;
-	r->detached = is_write(x->method);
+	r->detached = is_write(x->method) || is_connect(x->path);
 	arena_init(&r->own);
 	r->arena = &r->own;
 	r->refs = 2; /* the exchange's, and handle()'s */

@@ -3,6 +3,7 @@
  * attach, portforward, nodes/proxy), a pod (pods/proxy) or the pods of a service (services/proxy).
  * Which container, which address: registry/core/{pod,node,service}/strategy.
  */
+#include "apiserver/decode.h"
 #include "apiserver/options.h"
 #include "apiserver/relay.h"
 #include "apiserver/subresource.h"
@@ -288,10 +289,69 @@ static int stream_path(struct request *r, const struct v1_pod *pod, struct buf *
 	return 0;
 }
 
+/* Each field of an options type is a query parameter of that name. */
+static void *connect_options(struct request *r, const struct schema_type *type)
+{
+	void *obj = arena_alloc(r->arena, type->size);
+
+	for (size_t i = 0; i < type->n_fields; i++) {
+		const struct schema_field *f = &type->fields[i];
+		struct str v = query_get(&r->query, f->name);
+		char *at = (char *)obj + f->offset;
+
+		if (!v.p)
+			continue;
+		if (f->shape == SCHEMA_ONE && f->kind == SCHEMA_STRING)
+			*(struct str *)at = v;
+		else if (f->shape == SCHEMA_ONE && f->kind == SCHEMA_BOOL)
+			*(bool *)at = query_bool(&r->query, f->name);
+		else if (f->shape == SCHEMA_LIST && f->kind == SCHEMA_STRING)
+			*(struct str_vec *)at = query_all(&r->query, r->arena, f->name);
+	}
+	return obj;
+}
+
+static void connect_admitted(
+	struct request *r, struct admission_attrs *attrs, void *user_data, struct err *err)
+{
+	if (err)
+		respond_error(r, err);
+	else if (r->x)
+		relay_upgrade(r, user_data);
+}
+
+/* What the query asks for is the object that plugins and webhooks see. */
+static void admit_connect(struct request *r, struct relay_target *t)
+{
+	static const struct {
+		const char *subresource;
+		struct body_type body;
+	} bodies[] = {
+		{"exec", {.version = {"v1", 2},
+				 .kind = {"PodExecOptions", 14},
+				 .type = &v1_pod_exec_options_schema}},
+		{"attach", {.version = {"v1", 2},
+				   .kind = {"PodAttachOptions", 16},
+				   .type = &v1_pod_attach_options_schema}},
+		{"portforward", {.version = {"v1", 2},
+					.kind = {"PodPortForwardOptions", 21},
+					.type = &v1_pod_port_forward_options_schema}},
+	};
+	void *obj;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+		if (strcmp(r->sub->name, bodies[i].subresource))
+			continue;
+		obj = connect_options(r, bodies[i].body.type);
+		subresource_admission(
+			r, ADMIT_CONNECT, &bodies[i].body, obj, NULL, connect_admitted, t);
+		return;
+	}
+}
+
 static int connect_pod(struct request *r, struct err *err)
 {
-	struct relay_target t = {.kubelet = true};
-	struct admission_attrs attrs;
+	struct relay_target *t = ARENA_NEW(r->arena, struct relay_target);
 	const struct v1_pod *pod;
 	struct buf b;
 	int e = get_pod(r, r->ctx.name, &pod, err);
@@ -300,19 +360,16 @@ static int connect_pod(struct request *r, struct err *err)
 		return e;
 	buf_init(&b, TARGET_MAX);
 	e = stream_path(r, pod, &b, err);
-	t.path = take(r, &b);
+	t->kubelet = true;
+	t->path = take(r, &b);
 	if (e < 0)
 		return e;
 	if (!pod->spec.node_name.n)
 		return err_bad_request(err, "pod " STR_FMT " does not have a host assigned",
 			STR_ARG(pod->metadata.name));
-	e = kubelet_url(r, pod->spec.node_name, &t.url, err);
-	if (e < 0)
-		return e;
-	attrs = request_admission(r, ADMIT_CONNECT, NULL, pod);
-	e = admission_validate(&attrs, err);
+	e = kubelet_url(r, pod->spec.node_name, &t->url, err);
 	if (e >= 0)
-		relay_upgrade(r, &t);
+		admit_connect(r, t);
 	return e;
 }
 

@@ -13,21 +13,6 @@ static const char *copy(struct arena *a, const char *s)
 	return s ? arena_cstr(a, str_c(s)) : NULL;
 }
 
-static const char *const *copy_list(struct arena *a, const char *const *list)
-{
-	struct {
-		const char **v;
-		size_t n;
-	} out = {0};
-
-	if (!list)
-		return NULL;
-	for (; *list; list++)
-		ARENA_PUSH(a, &out, copy(a, *list));
-	ARENA_PUSH(a, &out, NULL);
-	return out.v;
-}
-
 static void copy_opts(struct apiserver *s, const struct apiserver_opts *from)
 {
 	struct apiserver_opts *to = &s->opts;
@@ -44,8 +29,6 @@ static void copy_opts(struct apiserver *s, const struct apiserver_opts *from)
 	to->token_auth_csv = arena_str(a, from->token_auth_csv);
 	to->kubelet_client_cert_pem = arena_str(a, from->kubelet_client_cert_pem);
 	to->kubelet_client_key_pem = arena_str(a, from->kubelet_client_key_pem);
-	to->admission_enable = copy_list(a, from->admission_enable);
-	to->admission_disable = copy_list(a, from->admission_disable);
 	if (!to->node_port_min) {
 		to->node_port_min = 30000;
 		to->node_port_max = 32767;
@@ -107,6 +90,8 @@ int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, str
 	if (r >= 0)
 		r = service_books_new(s->opts.service_cluster_ip_range, s->opts.node_port_min,
 			s->opts.node_port_max, &s->service_books, err);
+	if (r >= 0)
+		r = admission_new(s, &opts->admission, &s->admission, err);
 	if (r < 0) {
 		apiserver_free(s);
 		return r;
@@ -121,6 +106,7 @@ void apiserver_free(struct apiserver *s)
 		return;
 	if (s->auth)
 		auth_free(s->auth);
+	admission_free(s->admission);
 	discovery_free(s->discovery);
 	openapi_documents_free(s->openapi);
 	service_books_free(s->service_books);

@@ -31,6 +31,7 @@ struct apiserver {
 	struct arena arena;
 	struct store *store;
 	struct auth *auth;
+	struct admission *admission;
 	struct discovery *discovery;
 	struct openapi_documents *openapi;
 	struct retained *retained; /* snapshots behind continue tokens */

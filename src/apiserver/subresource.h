@@ -14,6 +14,15 @@ bool handle_subresource(struct request *r);
  * request. */
 bool handle_virtual(struct request *r);
 
+/* What a subresource's body (Binding, Eviction, TokenRequest, PodExecOptions …) has to pass: all
+ * plugins, the mutating and the validating ones. obj is the body, old what was there before. `then`
+ * comes once, now or later, with err NULL when it passed; attrs->obj is the body as it is now. */
+struct body_type;
+typedef void subresource_admitted_fn(
+	struct request *r, struct admission_attrs *attrs, void *user_data, struct err *err);
+void subresource_admission(struct request *r, enum admission_op op, const struct body_type *body,
+	void *obj, const void *old, subresource_admitted_fn *then, void *user_data);
+
 void handle_review(struct request *r); /* TokenReview, SubjectAccessReview … */
 void handle_scale(struct request *r);
 void handle_binding(struct request *r);

@@ -132,7 +132,6 @@ static int build_create(struct write *w, struct err *err)
 	struct request *r = w->r;
 	const struct strategy *st = r->strategy;
 	struct meta_v1_object_meta *m = meta_of(r->storage, w->obj);
-	struct admission_attrs attrs;
 	int e;
 
 	meta_fill(m, r);
@@ -156,8 +155,7 @@ static int build_create(struct write *w, struct err *err)
 		st->warn(&r->ctx, w->obj, NULL);
 	if (st && st->canonicalize)
 		st->canonicalize(&r->ctx, w->obj);
-	attrs = request_admission(r, ADMIT_CREATE, w->obj, NULL);
-	return admission_validate(&attrs, err);
+	return 0;
 }
 
 static void committed(struct write *w)
@@ -228,18 +226,16 @@ static void create_dry(struct write *w)
 	answer(w, 201, NULL, w->obj);
 }
 
-static void create_attempt(struct write *w)
+static void create_validated(struct admission_run *run, struct err *why)
 {
+	struct write *w = container_of(run, struct write, run);
 	struct err err CLEANUP(err_release) = {0};
 	struct meta_v1_object_meta *m = meta_of(w->r->storage, w->obj);
 	struct object *draft;
 	uint64_t version;
 
-	if (w->allocated && w->r->strategy->release)
-		w->r->strategy->release(&w->r->ctx, w->obj, NULL);
-	w->allocated = false;
-	if (build_create(w, &err) < 0) {
-		fail(w, &err);
+	if (why) {
+		fail(w, why);
 		return;
 	}
 	if (!w->allow_create && parse_version(m->resource_version, &version) && version) {
@@ -260,10 +256,46 @@ static void create_attempt(struct write *w)
 	submit(w, STORE_CREATE, draft, create_done);
 }
 
+/* The plugins see the write as it is now. */
+static void run_admission(struct write *w, enum admission_op op,
+	void (*pass)(struct admission_run *), void (*done)(struct admission_run *, struct err *))
+{
+	w->run = (struct admission_run){
+		.attrs = request_admission(w->r, op, w->obj, w->old),
+		.done = done,
+	};
+	pass(&w->run);
+}
+
+static void create_attempt(struct write *w)
+{
+	struct err err CLEANUP(err_release) = {0};
+
+	if (w->allocated && w->r->strategy->release)
+		w->r->strategy->release(&w->r->ctx, w->obj, NULL);
+	w->allocated = false;
+	if (build_create(w, &err) < 0)
+		fail(w, &err);
+	else
+		run_admission(w, ADMIT_CREATE, admission_validate, create_validated);
+}
+
+static void create_admitted(struct admission_run *run, struct err *err)
+{
+	struct write *w = container_of(run, struct write, run);
+
+	if (err) {
+		fail(w, err);
+		return;
+	}
+	w->obj = run->attrs.obj;
+	create_attempt(w);
+}
+
 void write_create(struct write *w)
 {
 	w->creating = true;
-	create_attempt(w);
+	run_admission(w, ADMIT_CREATE, admission_admit, create_admitted);
 }
 
 /* --- update --- */
@@ -364,7 +396,6 @@ static int finish_update(struct write *w, struct err *err)
 {
 	struct request *r = w->r;
 	const struct strategy *st = r->strategy;
-	struct admission_attrs attrs;
 	int e = validate_update(w, err);
 
 	if (e < 0)
@@ -373,29 +404,26 @@ static int finish_update(struct write *w, struct err *err)
 		st->warn(&r->ctx, w->obj, w->old);
 	if (st && st->canonicalize)
 		st->canonicalize(&r->ctx, w->obj);
-	attrs = request_admission(r, ADMIT_UPDATE, w->obj, w->old);
-	return admission_validate(&attrs, err);
+	return 0;
+}
+
+static int make_update(struct write *w, struct err *err)
+{
+	int e = check_preconditions(w, err);
+
+	if (e < 0)
+		return e;
+	w->old = object_decode(w->existing, w->r->arena);
+	return w->make(w, w->old, &w->obj, err);
 }
 
 static int build_update(struct write *w, struct err *err)
 {
 	struct request *r = w->r;
-	struct admission_attrs attrs;
-	int e = check_preconditions(w, err);
+	int e;
 
-	if (e < 0)
-		return e;
-	w->old = object_decode(w->existing, r->arena);
-	e = w->make(w, w->old, &w->obj, err);
-	if (e < 0)
-		return e;
-	if (!w->plain) {
-		attrs = request_admission(r, ADMIT_UPDATE, w->obj, w->old);
-		e = admission_admit(&attrs, err);
-		if (e < 0)
-			return e;
+	if (!w->plain)
 		meta_dedup_owners(meta_of(r->storage, w->obj), r);
-	}
 	e = check_version(w, err);
 	if (e < 0)
 		return e;
@@ -486,19 +514,30 @@ static void commit_update(struct write *w)
 	}
 }
 
-static int make_new(struct write *w, struct err *err)
+static void update_validated(struct admission_run *run, struct err *err)
 {
-	struct request *r = w->r;
-	struct admission_attrs attrs;
-	int e = w->make(w, NULL, &w->obj, err);
+	struct write *w = container_of(run, struct write, run);
 
-	if (e < 0)
-		return e;
-	e = write_authorize_create(r, err);
-	if (e < 0)
-		return e;
-	attrs = request_admission(r, ADMIT_CREATE, w->obj, NULL);
-	return admission_admit(&attrs, err);
+	if (err)
+		fail(w, err);
+	else
+		commit_update(w);
+}
+
+static void update_admitted(struct admission_run *run, struct err *why)
+{
+	struct write *w = container_of(run, struct write, run);
+	struct err err CLEANUP(err_release) = {0};
+
+	if (why) {
+		fail(w, why);
+		return;
+	}
+	w->obj = run->attrs.obj;
+	if (build_update(w, &err) < 0)
+		fail(w, &err);
+	else
+		run_admission(w, ADMIT_UPDATE, admission_validate, update_validated);
 }
 
 static void update_missing(struct write *w)
@@ -508,18 +547,29 @@ static void update_missing(struct write *w)
 	if (!w->allow_create) {
 		err_not_found(&err, group_of(w->r), plural_of(w->r), w->name);
 		fail(w, &err);
-		return;
+	} else if (w->make(w, NULL, &w->obj, &err) < 0 || write_authorize_create(w->r, &err) < 0) {
+		fail(w, &err);
+	} else {
+		write_create(w);
 	}
-	w->creating = true;
-	if (make_new(w, &err) < 0)
+}
+
+static void update_existing(struct write *w)
+{
+	struct err err CLEANUP(err_release) = {0};
+
+	if (make_update(w, &err) < 0)
+		fail(w, &err);
+	else if (!w->plain)
+		run_admission(w, ADMIT_UPDATE, admission_admit, update_admitted);
+	else if (build_update(w, &err) < 0)
 		fail(w, &err);
 	else
-		create_attempt(w);
+		commit_update(w);
 }
 
 static void update_attempt(struct write *w)
 {
-	struct err err CLEANUP(err_release) = {0};
 	const struct strategy *st = w->r->strategy;
 
 	if (w->allocated && st->release)
@@ -528,12 +578,10 @@ static void update_attempt(struct write *w)
 	object_unref(w->existing);
 	w->old = NULL;
 	w->existing = store_get(w->r->s->store, w->r->storage, w->ns, w->name);
-	if (!w->existing)
-		update_missing(w);
-	else if (build_update(w, &err) < 0)
-		fail(w, &err);
+	if (w->existing)
+		update_existing(w);
 	else
-		commit_update(w);
+		update_missing(w);
 }
 
 void write_update(struct write *w)

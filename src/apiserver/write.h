@@ -6,7 +6,9 @@
  *     w->obj = decoded;  write_create(w);                 // answers by w->answer
  *     w->make = patched; write_update(w);  // reads, makes, checks, commits; after a conflict again
  *
- * A write holds a reference to its request until it has answered, and frees itself then.
+ * A write holds a reference to its request until it has answered, and frees itself then. While an
+ * admission plugin waits for somebody (a webhook, a quota), the write is parked and goes on from
+ * there; its arena and what it has taken stay.
  */
 #ifndef SAMPAN_APISERVER_WRITE_H
 #define SAMPAN_APISERVER_WRITE_H
@@ -36,11 +38,12 @@ struct write {
 	void *old, *obj;
 	bool creating, generated, allocated;
 	unsigned attempts;
+	struct admission_run run; /* under way, or the last one */
 	struct store_write sw;
 };
 
 struct write *write_new(struct request *r); /* ns and name as in r->ctx */
-/* w->obj holds the decoded object, its metadata cleaned (meta_wipe) and mutated by admission. */
+/* w->obj holds the decoded object, its metadata cleaned (meta_wipe); admission comes here. */
 void write_create(struct write *w);
 void write_update(struct write *w);
 

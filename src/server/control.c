@@ -37,7 +37,8 @@ struct control_flags {
 	const char *service_cidr, *node_port_range, *cluster_cidr;
 	const char *token_auth_file, *tls_cert_file, *tls_key_file, *client_ca_file;
 	const char *sa_signing_key_file, *sa_issuer;
-	struct flag_list tls_sans, admission_on, admission_off;
+	struct flag_list tls_sans, admission_on, admission_off, admission_only;
+	const char *admission_config_file;
 	const char *controllers;
 	bool allow_privileged;
 	int io_threads;
@@ -203,6 +204,13 @@ static const char *const *names_of(struct control *c, const struct flag_list *li
 	return list->n ? v : NULL;
 }
 
+static const char *directory_of(struct control *c, const char *path)
+{
+	ssize_t slash = str_rchr(str_c(path), '/');
+
+	return slash < 0 ? "." : arena_cstr(&c->arena, str_sub(str_c(path), 0, slash ? slash : 1));
+}
+
 static int make_apiserver(struct control *c, struct err *err)
 {
 	struct apiserver_opts opts = {
@@ -217,14 +225,19 @@ static int make_apiserver(struct control *c, struct err *err)
 		.allow_privileged = c->flags->allow_privileged,
 		.kubelet_client_cert_pem = c->kubelet_client.cert_pem,
 		.kubelet_client_key_pem = c->kubelet_client.key_pem,
-		.admission_enable = names_of(c, &c->flags->admission_on),
-		.admission_disable = names_of(c, &c->flags->admission_off),
+		.admission = {.enable = names_of(c, &c->flags->admission_on),
+			.disable = names_of(c, &c->flags->admission_off),
+			.only = names_of(c, &c->flags->admission_only)},
 	};
 	int r = parse_port_range(
 		c->flags->node_port_range, &opts.node_port_min, &opts.node_port_max, err);
 
 	if (r == 0)
 		r = read_flag_file(c, c->flags->token_auth_file, &opts.token_auth_csv, err);
+	if (r == 0)
+		r = read_flag_file(c, c->flags->admission_config_file, &opts.admission.config, err);
+	if (r == 0 && c->flags->admission_config_file)
+		opts.admission.config_dir = directory_of(c, c->flags->admission_config_file);
 	return r < 0 ? r : apiserver_new(&opts, &c->api, err);
 }
 
@@ -451,6 +464,10 @@ static int program(const char *name, bool with_controllers, int argc, char **arg
 			"plugins besides the default ones"},
 		{"disable-admission-plugins", FLAG_LIST, &f.admission_off, "NAME,…",
 			"default plugins to leave out"},
+		{"admission-control", FLAG_LIST, &f.admission_only, "NAME,…",
+			"retired: all plugins that run"},
+		{"admission-control-config-file", FLAG_STRING, &f.admission_config_file, "FILE",
+			"configuration of the plugins"},
 		{"allow-privileged", FLAG_BOOL, &f.allow_privileged, NULL,
 			"allow privileged containers"},
 		{"io-threads", FLAG_INT, &f.io_threads, "N",
