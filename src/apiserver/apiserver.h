@@ -31,6 +31,7 @@ struct apiserver_opts {
 	bool allow_privileged;
 	struct str kubelet_client_cert_pem, kubelet_client_key_pem; /* towards kubelets (logs, exec, proxy) */
 	struct admission_opts admission;       /* used during apiserver_new only */
+	int kubelet_port;                      /* of nodes that do not tell theirs; 0 = 10250 */
 	int watch_timeout_s;                   /* 0 = 30–60 min as upstream */
 };
 

@@ -10,7 +10,7 @@
 #include "apiserver/validation/ip.h"
 #include "schema/time.h"
 
-enum { KUBELET_PORT = 10250, TARGET_MAX = 1024 * 1024 };
+enum { TARGET_MAX = 1024 * 1024 };
 
 /* --- percent-encoding --- */
 
@@ -131,7 +131,7 @@ static int kubelet_url(struct request *r, struct str node_name, struct str *ret,
 		return err_fmt(err, 500, "", "no preferred addresses found; known addresses: []");
 	port = node->status.daemon_endpoints.kubelet_endpoint.port;
 	*ret = arena_fmt(r->arena, "https://" STR_FMT ":%d", STR_ARG(host_text(r->arena, address)),
-		port ? port : KUBELET_PORT);
+		port ? port : r->s->opts.kubelet_port);
 	return 0;
 }
 

@@ -29,6 +29,8 @@ static void copy_opts(struct apiserver *s, const struct apiserver_opts *from)
 	to->token_auth_csv = arena_str(a, from->token_auth_csv);
 	to->kubelet_client_cert_pem = arena_str(a, from->kubelet_client_cert_pem);
 	to->kubelet_client_key_pem = arena_str(a, from->kubelet_client_key_pem);
+	if (!to->kubelet_port)
+		to->kubelet_port = 10250;
 	if (!to->node_port_min) {
 		to->node_port_min = 30000;
 		to->node_port_max = 32767;

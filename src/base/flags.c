@@ -55,11 +55,29 @@ int duration_parse(struct str s, int64_t *ret_ms)
 	return 0;
 }
 
+/* As upstream: an underscore is a hyphen. */
+static bool same_name(struct str given, const char *name)
+{
+	size_t i = 0;
+
+	for (; i < given.n && name[i]; i++)
+		if ((given.p[i] == '_' ? '-' : given.p[i]) != name[i])
+			return false;
+	return i == given.n && !name[i];
+}
+
 static const struct flag *find(const struct flag *flags, struct str name)
 {
-	for (; flags->name; flags++)
-		if (str_eqc(name, flags->name))
-			return flags;
+	for (; flags->name; flags++) {
+		const struct flag *inner = NULL;
+
+		if (flags->type == FLAG_GROUP)
+			inner = flags->to ? find(flags->to, name) : NULL;
+		else if (same_name(name, flags->name))
+			inner = flags;
+		if (inner)
+			return inner;
+	}
 	return NULL;
 }
 
@@ -86,19 +104,29 @@ static size_t distance(struct str a, const char *b)
 	return row[n];
 }
 
+static void find_nearest(
+	const struct flag *flags, struct str name, size_t *best, const char **nearest)
+{
+	for (const struct flag *f = flags; f->name; f++) {
+		size_t d = SIZE_MAX;
+
+		if (f->type == FLAG_GROUP && f->to)
+			find_nearest(f->to, name, best, nearest);
+		else if (f->type <= FLAG_LIST && !f->retired)
+			d = distance(name, f->name);
+		if (d < *best) {
+			*best = d;
+			*nearest = f->name;
+		}
+	}
+}
+
 static int unknown(const struct flag *flags, const char *program, struct str name)
 {
 	const char *nearest = NULL;
-	size_t best = 6;
+	size_t best = MIN(6, name.n / 2 + 1); /* most of it has to be right */
 
-	for (const struct flag *f = flags; f->name; f++) {
-		size_t d = f->type == FLAG_RETIRED ? SIZE_MAX : distance(name, f->name);
-
-		if (d < best) {
-			best = d;
-			nearest = f->name;
-		}
-	}
+	find_nearest(flags, name, &best, &nearest);
 	fprintf(stderr, "%s: unknown flag: --" STR_FMT, program, STR_ARG(name));
 	fprintf(stderr, nearest ? " (did you mean --%s?)\n" : "\n", nearest);
 	return -EINVAL;
@@ -123,6 +151,15 @@ static int add_list(const char *program, const struct flag *f, const char *value
 		list->v[list->n++] = str_trim(one);
 	}
 	return 0;
+}
+
+static int refused(const char *program, const struct flag *f, const char *value)
+{
+	if (!value[0] || !strcmp(value, "false") || !strcmp(value, "0") ||
+		(f->value_name && !strcmp(value, f->value_name)))
+		return 0;
+	fprintf(stderr, "%s: --%s=%s is not supported: %s\n", program, f->name, value, f->help);
+	return -EINVAL;
 }
 
 static int set(const char *program, const struct flag *f, const char *value)
@@ -157,21 +194,39 @@ static int set(const char *program, const struct flag *f, const char *value)
 		fprintf(stderr, "%s: warning: --%s is no longer used%s%s\n", program, f->name,
 			f->help ? ": " : "", f->help ? f->help : "");
 		return 0;
+	case FLAG_UNUSED:
+		fprintf(stderr, "%s: --%s has no effect here%s%s\n", program, f->name,
+			f->help ? ": " : "", f->help ? f->help : "");
+		return 0;
+	case FLAG_REFUSED:
+		return refused(program, f, value);
+	case FLAG_GROUP:
+		break;
 	}
 	return -EINVAL;
+}
+
+static void usage_rows(const struct flag *flags)
+{
+	for (; flags->name; flags++) {
+		if (flags->type == FLAG_GROUP && flags->to)
+			usage_rows(flags->to);
+		else if (flags->type == FLAG_GROUP && flags->help)
+			printf("\n%s:\n", flags->help);
+		else if (flags->type <= FLAG_LIST && !flags->retired)
+			printf("  --%s%s%s\n        %s\n", flags->name,
+				flags->value_name ? " " : "",
+				flags->value_name ? flags->value_name : "",
+				flags->help ? flags->help : "");
+	}
 }
 
 void flags_usage(const struct flag *flags, const char *program)
 {
 	printf("usage: %s [flags]\n", program);
-	for (; flags->name; flags++)
-		if (flags->type != FLAG_RETIRED)
-			printf("  --%s%s%s\n        %s\n", flags->name,
-				flags->value_name ? " " : "",
-				flags->value_name ? flags->value_name : "",
-				flags->help ? flags->help : "");
+	usage_rows(flags);
 	printf("  -v, --v LEVEL\n        how much to log: 0 (what matters) to 4 and more "
-	       "(everything)\n");
+	       "(everything)\n  --version\n        print the version\n");
 }
 
 /* One flag at argv[*i], which may use argv[*i + 1] as its value. */
@@ -192,7 +247,7 @@ static int parse_flag(const struct flag *flags, const char *program, int argc, c
 		return unknown(flags, program, name);
 	if (!has_value) {
 		if (f->type == FLAG_BOOL ||
-			(f->type == FLAG_RETIRED && !(*i + 1 < argc && argv[*i + 1][0] != '-'))) {
+			(f->type > FLAG_LIST && !(*i + 1 < argc && argv[*i + 1][0] != '-'))) {
 			value = S("true");
 		} else if (*i + 1 < argc) {
 			value = str_c(argv[++*i]);
@@ -201,6 +256,9 @@ static int parse_flag(const struct flag *flags, const char *program, int argc, c
 			return -EINVAL;
 		}
 	}
+	if (f->retired)
+		fprintf(stderr, "%s: warning: --%s is retired; today: %s\n", program, f->name,
+			f->help);
 	r = set(program, f, value.p);
 	if (r == 0 && verbosity)
 		log_level = level >= 4 ? LOG_DEBUG : LOG_INFO;
@@ -215,6 +273,11 @@ int flags_parse(const struct flag *flags, const char *program, int argc, char **
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			flags_usage(flags, program);
+			return FLAGS_HELP;
+		}
+		if (!strcmp(argv[i], "--version")) {
+			printf("Kubernetes " SAMPAN_KUBERNETES_VERSION " (sampan " SAMPAN_VERSION
+			       ")\n");
 			return FLAGS_HELP;
 		}
 		if (!strcmp(argv[i], "--")) {
@@ -238,4 +301,14 @@ int flags_parse(const struct flag *flags, const char *program, int argc, char **
 	if (rest)
 		*rest = (struct flag_args){argv + 1, n};
 	return 0;
+}
+
+const char *flag_list_join(const struct flag_list *l, struct arena *a)
+{
+	struct str out = S("");
+
+	for (size_t i = 0; i < l->n; i++)
+		out = arena_fmt(
+			a, STR_FMT "%s" STR_FMT, STR_ARG(out), i ? "," : "", STR_ARG(l->v[i]));
+	return out.p;
 }

@@ -18,6 +18,7 @@ struct http_server_opts {
 	size_t connections_max;   /* 0 = 4096 */
 	int header_timeout_ms;    /* 0 = 10 s to send a head or a body's next bytes; idle keep-alive 180 s */
 	struct http_handler *handler;
+	const struct user_info *user; /* who every peer is, NULL = as it proves; borrowed */
 };
 
 int http_server_new(struct loop *loop, const struct http_server_opts *opts, struct http_server **ret, struct err *err);

@@ -484,6 +484,7 @@ static bool on_head(struct h1 *h)
 	x->headers = head->headers;
 	x->n_headers = head->n_headers;
 	x->peer = *conn_peer(h->s.conn);
+	x->peer.user = h->s.server->o.user;
 	h->ex->head_only = str_eq(head->method, S("HEAD"));
 	h->keep_alive = head->keep_alive && !h->s.server->closing;
 	if (!exchange_set_target(x, head->target)) {

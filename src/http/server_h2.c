@@ -352,6 +352,7 @@ static void dispatch(struct h2_exchange *ex)
 	struct http_exchange *x = &ex->x;
 
 	x->peer = *conn_peer(ex->h2->s.conn);
+	x->peer.user = ex->h2->s.server->o.user;
 	x->body = buf_str(&ex->request_body);
 	ex->head_only = str_eq(x->method, S("HEAD"));
 	ex->dispatched = true;

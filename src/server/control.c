@@ -18,36 +18,22 @@
 
 #include "apiserver/apiserver.h"
 #include "base/file.h"
-#include "base/flags.h"
 #include "base/notify.h"
 #include "client/client.h"
 #include "controllers/controllers.h"
 #include "http/server.h"
 #include "scheduler/scheduler.h"
 #include "server/addresses.h"
+#include "server/control_flags.h"
 #include "server/pki.h"
 #include "loop/thread.h"
 #include "store/backend.h"
 
-enum { IO_THREADS_MAX = 4, FILE_MAX = 1 << 20 };
-
-struct control_flags {
-	const char *data_dir, *bind_address, *advertise_address;
-	int secure_port;
-	const char *service_cidr, *node_port_range, *cluster_cidr;
-	const char *token_auth_file, *tls_cert_file, *tls_key_file, *client_ca_file;
-	const char *sa_signing_key_file, *sa_issuer;
-	struct flag_list tls_sans, admission_on, admission_off, admission_only;
-	const char *admission_config_file;
-	const char *controllers;
-	bool allow_privileged;
-	int io_threads;
-	int64_t node_monitor_grace_ms;
-};
+enum { FILE_MAX = 1 << 20 };
 
 struct io_thread {
 	struct loop_thread thread;
-	struct http_server *server;
+	struct http_server *server, *plain; /* plain: --insecure-port, else NULL */
 };
 
 struct control {
@@ -130,6 +116,13 @@ static int load_keys(struct control *c, struct err *err)
 	r = read_flag_file(c, c->flags->sa_signing_key_file, &c->sa_key_pem, err);
 	if (r == 0)
 		r = make_serving_cert(c, err);
+	if (r == 0 && c->flags->kubelet_client_cert_file) {
+		r = read_flag_file(
+			c, c->flags->kubelet_client_cert_file, &c->kubelet_client.cert_pem, err);
+		return r < 0 ? r
+			     : read_flag_file(c, c->flags->kubelet_client_key_file,
+				       &c->kubelet_client.key_pem, err);
+	}
 	if (r == 0)
 		r = pki_issue_client(&c->pki, &c->arena, "kube-apiserver-kubelet-client", &groups,
 			&c->kubelet_client, err);
@@ -228,6 +221,7 @@ static int make_apiserver(struct control *c, struct err *err)
 		.admission = {.enable = names_of(c, &c->flags->admission_on),
 			.disable = names_of(c, &c->flags->admission_off),
 			.only = names_of(c, &c->flags->admission_only)},
+		.kubelet_port = c->flags->kubelet_port,
 	};
 	int r = parse_port_range(
 		c->flags->node_port_range, &opts.node_port_min, &opts.node_port_max, err);
@@ -242,7 +236,7 @@ static int make_apiserver(struct control *c, struct err *err)
 }
 
 /* SO_REUSEPORT would let a second server share the port without a word: look first. */
-static int check_port_free(struct control *c, struct err *err)
+static int check_port_free(const char *address, int number, const char *flags, struct err *err)
 {
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE,
 				.ai_socktype = SOCK_STREAM},
@@ -250,19 +244,42 @@ static int check_port_free(struct control *c, struct err *err)
 	char port[16];
 	int fd, r = 0, on = 1;
 
-	snprintf(port, sizeof(port), "%d", c->flags->secure_port);
-	if (getaddrinfo(c->flags->bind_address, port, &hints, &ai))
-		return err_bad_request(
-			err, "--bind-address=%s is not an IP address", c->flags->bind_address);
+	snprintf(port, sizeof(port), "%d", number);
+	if (getaddrinfo(address, port, &hints, &ai))
+		return err_bad_request(err, "%s is not an IP address (%s)", address, flags);
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 		bind(fd, ai->ai_addr, ai->ai_addrlen) < 0)
-		r = err_errno(err, errno,
-			"cannot listen on %s port %s (--bind-address, --secure-port)",
-			c->flags->bind_address, port);
+		r = err_errno(err, errno, "cannot listen on %s port %s (%s)", address, port, flags);
 	if (fd >= 0)
 		close(fd);
 	freeaddrinfo(ai);
+	return r;
+}
+
+/* What --insecure-port lets in, as upstream did until 1.20. */
+static struct str unsecured_groups[] = {{"system:masters", 14}, {"system:authenticated", 20}};
+static const struct user_info unsecured = {
+	.name = {"system:unsecured", 16}, .groups = {unsecured_groups, 2}};
+
+static int start_servers(
+	struct control *c, struct io_thread *io, struct http_server_opts *opts, struct err *err)
+{
+	struct http_server_opts plain = {
+		.bind_address = c->flags->insecure_bind_address,
+		.port = c->flags->insecure_port,
+		.reuse_port = true,
+		.handler = opts->handler,
+		.user = &unsecured,
+	};
+	int r = loop_thread_init(&io->thread, err);
+
+	if (r == 0)
+		r = http_server_new(io->thread.loop, opts, &io->server, err);
+	if (r == 0 && c->flags->insecure_port)
+		r = http_server_new(io->thread.loop, &plain, &io->plain, err);
+	if (r == 0)
+		opts->port = http_server_port(io->server); /* the same for the next ones */
 	return r;
 }
 
@@ -275,21 +292,18 @@ static int start_io(struct control *c, struct err *err)
 		.reuse_port = true,
 		.handler = apiserver_handler(c->api),
 	};
-	int r = check_port_free(c, err);
+	int r = check_port_free(opts.bind_address, opts.port, "--bind-address, --secure-port", err);
 
+	if (r == 0 && c->flags->insecure_port)
+		r = check_port_free(c->flags->insecure_bind_address, c->flags->insecure_port,
+			"--insecure-bind-address, --insecure-port", err);
 	if (r == 0)
 		r = tls_server_ctx(&tls, (void **)&c->ssl, err);
 	opts.ssl_ctx = c->ssl;
 	for (int i = 0; r == 0 && i < c->flags->io_threads; i++) {
-		struct io_thread *io = &c->io[i];
-
-		r = loop_thread_init(&io->thread, err);
+		r = start_servers(c, &c->io[i], &opts, err);
 		if (r == 0)
-			r = http_server_new(io->thread.loop, &opts, &io->server, err);
-		if (r < 0)
-			break;
-		c->n_io++;
-		opts.port = http_server_port(io->server);
+			c->n_io++;
 	}
 	for (int i = 0; r == 0 && i < c->n_io; i++)
 		r = loop_thread_start(&c->io[i].thread, "io", err);
@@ -425,73 +439,12 @@ static int run(struct control *c)
 
 static int program(const char *name, bool with_controllers, int argc, char **argv)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	struct control_flags f = {
-		.data_dir = "/var/lib/sampan",
-		.bind_address = "0.0.0.0",
-		.secure_port = 6443,
-		.service_cidr = "10.254.0.0/16",
-		.node_port_range = "30000-32767",
-		.allow_privileged = true,
-		.io_threads = MAX(1, MIN(cpus, IO_THREADS_MAX)),
-	};
-	const struct flag flags[] = {
-		{"data-dir", FLAG_STRING, &f.data_dir, "DIR",
-			"where the cluster's state and keys are kept"},
-		{"bind-address", FLAG_STRING, &f.bind_address, "IP", "address to serve on"},
-		{"secure-port", FLAG_INT, &f.secure_port, "PORT",
-			"port to serve HTTPS on; 0: any free one"},
-		{"advertise-address", FLAG_STRING, &f.advertise_address, "IP",
-			"address that pods and machines reach us at"},
-		{"service-cluster-ip-range", FLAG_STRING, &f.service_cidr, "CIDR",
-			"addresses of services"},
-		{"service-node-port-range", FLAG_STRING, &f.node_port_range, "A-B",
-			"ports of NodePort services"},
-		{"token-auth-file", FLAG_STRING, &f.token_auth_file, "FILE",
-			"static tokens: token,user,uid,\"groups\""},
-		{"tls-cert-file", FLAG_STRING, &f.tls_cert_file, "FILE",
-			"serving certificate instead of our own"},
-		{"tls-private-key-file", FLAG_STRING, &f.tls_key_file, "FILE", "its key"},
-		{"tls-san", FLAG_LIST, &f.tls_sans, "NAME,…",
-			"more names and addresses in the serving certificate"},
-		{"client-ca-file", FLAG_STRING, &f.client_ca_file, "FILE",
-			"another CA for client certificates"},
-		{"service-account-signing-key-file", FLAG_STRING, &f.sa_signing_key_file, "FILE",
-			"key of service account tokens"},
-		{"service-account-issuer", FLAG_STRING, &f.sa_issuer, "URL",
-			"issuer of service account tokens"},
-		{"enable-admission-plugins", FLAG_LIST, &f.admission_on, "NAME,…",
-			"plugins besides the default ones"},
-		{"disable-admission-plugins", FLAG_LIST, &f.admission_off, "NAME,…",
-			"default plugins to leave out"},
-		{"admission-control", FLAG_LIST, &f.admission_only, "NAME,…",
-			"retired: all plugins that run"},
-		{"admission-control-config-file", FLAG_STRING, &f.admission_config_file, "FILE",
-			"configuration of the plugins"},
-		{"allow-privileged", FLAG_BOOL, &f.allow_privileged, NULL,
-			"allow privileged containers"},
-		{"io-threads", FLAG_INT, &f.io_threads, "N",
-			"threads that serve connections, 1 to 4"},
-		{with_controllers ? "controllers" : NULL, FLAG_STRING, &f.controllers, "LIST",
-			"as kube-controller-manager's: *, foo, -foo"},
-		{"cluster-cidr", FLAG_STRING, &f.cluster_cidr, "CIDR", "addresses of pods"},
-		{"node-monitor-grace-period", FLAG_DURATION, &f.node_monitor_grace_ms, "T",
-			"how long a node may be silent"},
-		{NULL},
-	};
+	struct control_flags f;
 	struct control c = {.flags = &f, .program = name, .with_controllers = with_controllers};
-	int r = flags_parse(flags, name, argc, argv, NULL);
+	int r = control_flags_parse(&f, name, with_controllers, argc, argv);
 
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
-	if (f.io_threads < 1 || f.io_threads > IO_THREADS_MAX ||
-		!f.tls_cert_file != !f.tls_key_file) {
-		fprintf(stderr,
-			"%s: --io-threads is 1 to 4; --tls-cert-file and --tls-private-key-file "
-			"come together\n",
-			name);
-		return 2;
-	}
 	signal(SIGPIPE, SIG_IGN);
 	mallopt(M_ARENA_MAX, 2); /* threads share immutable objects; an arena each only spreads them
 				    over more pages */

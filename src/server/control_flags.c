@@ -1,0 +1,142 @@
+#include "server/control_flags.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static int check(const struct control_flags *f, const char *program)
+{
+	if (f->io_threads < 1 || f->io_threads > IO_THREADS_MAX) {
+		fprintf(stderr, "%s: --io-threads is 1 to 4\n", program);
+		return -EINVAL;
+	}
+	if (!f->tls_cert_file != !f->tls_key_file) {
+		fprintf(stderr, "%s: --tls-cert-file and --tls-private-key-file come together\n",
+			program);
+		return -EINVAL;
+	}
+	if (!f->kubelet_client_cert_file != !f->kubelet_client_key_file) {
+		fprintf(stderr,
+			"%s: --kubelet-client-certificate and --kubelet-client-key come together\n",
+			program);
+		return -EINVAL;
+	}
+	if (f->admission_only.n && (f->admission_on.n || f->admission_off.n)) {
+		fprintf(stderr,
+			"%s: --admission-control and --enable-admission-plugins or "
+			"--disable-admission-plugins are mutually exclusive\n",
+			program);
+		return -EINVAL;
+	}
+	if (f->insecure_port < 0 || f->insecure_port > 65535) {
+		fprintf(stderr, "%s: --insecure-port is 1 to 65535, or 0 for none\n", program);
+		return -EINVAL;
+	}
+	if (f->insecure_port)
+		fprintf(stderr,
+			"%s: warning: plain HTTP on %s port %d: whoever reaches it is "
+			"system:masters; --secure-port is the one to use\n",
+			program, f->insecure_bind_address, f->insecure_port);
+	return 0;
+}
+
+static struct control_flags defaults(bool with_controllers)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (struct control_flags){
+		.data_dir = "/var/lib/sampan",
+		.bind_address = "0.0.0.0",
+		.secure_port = 6443,
+		.insecure_bind_address = "127.0.0.1",
+		.service_cidr = "10.254.0.0/16",
+		.node_port_range = "30000-32767",
+		.kubelet_port = 10250,
+		.allow_privileged = with_controllers, /* upstream's API server alone: false */
+		.io_threads = MAX(1, MIN(cpus, IO_THREADS_MAX)),
+	};
+}
+
+int control_flags_parse(
+	struct control_flags *f, const char *program, bool with_controllers, int argc, char **argv)
+{
+	*f = defaults(with_controllers);
+	const struct flag controllers[] = {
+		FLAGS_HEADING("Controllers"),
+		{"controllers", FLAG_STRING, &f->controllers, "LIST",
+			"as kube-controller-manager's: *, foo, -foo"},
+		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR", "addresses of pods"},
+		{"node-monitor-grace-period", FLAG_DURATION, &f->node_monitor_grace_ms, "T",
+			"how long a node may be silent"},
+		{NULL},
+	};
+	const struct flag flags[] = {
+		FLAGS_HEADING("State"),
+		{"data-dir", FLAG_STRING, &f->data_dir, "DIR",
+			"where the cluster's state and keys are kept"},
+		FLAGS_HEADING("Serving"),
+		{"bind-address", FLAG_STRING, &f->bind_address, "IP", "address to serve on"},
+		{"secure-port", FLAG_INT, &f->secure_port, "PORT",
+			"port to serve HTTPS on; 0: any free one"},
+		{"advertise-address", FLAG_STRING, &f->advertise_address, "IP",
+			"address that pods and machines reach us at"},
+		{"tls-cert-file", FLAG_STRING, &f->tls_cert_file, "FILE",
+			"serving certificate instead of our own"},
+		{"tls-private-key-file", FLAG_STRING, &f->tls_key_file, "FILE", "its key"},
+		{"tls-san", FLAG_LIST, &f->tls_sans, "NAME,…",
+			"more names and addresses in the serving certificate"},
+		{"io-threads", FLAG_INT, &f->io_threads, "N",
+			"threads that serve connections, 1 to 4"},
+		{"insecure-port", FLAG_INT, &f->insecure_port, "PORT",
+			"serve plain HTTP without authentication, too, as in 2016; 0: no"},
+		{"insecure-bind-address", FLAG_STRING, &f->insecure_bind_address, "IP",
+			"where; default: 127.0.0.1"},
+		{"port", FLAG_INT, &f->insecure_port, "PORT", "--secure-port, or --insecure-port",
+			.retired = true},
+		{"address", FLAG_STRING, &f->insecure_bind_address, "IP",
+			"--bind-address, or --insecure-bind-address", .retired = true},
+		{"public-address-override", FLAG_STRING, &f->advertise_address, "IP",
+			"--advertise-address", .retired = true},
+		FLAGS_HEADING("Who may do what"),
+		{"client-ca-file", FLAG_STRING, &f->client_ca_file, "FILE",
+			"another CA for client certificates"},
+		{"token-auth-file", FLAG_STRING, &f->token_auth_file, "FILE",
+			"static tokens: token,user,uid,\"groups\""},
+		{"service-account-signing-key-file", FLAG_STRING, &f->sa_signing_key_file, "FILE",
+			"key of service account tokens"},
+		{"service-account-issuer", FLAG_STRING, &f->sa_issuer, "URL",
+			"issuer of service account tokens"},
+		{"enable-admission-plugins", FLAG_LIST, &f->admission_on, "NAME,…",
+			"plugins besides the default ones"},
+		{"disable-admission-plugins", FLAG_LIST, &f->admission_off, "NAME,…",
+			"default plugins to leave out"},
+		{"admission-control", FLAG_LIST, &f->admission_only, "NAME,…",
+			"--enable-admission-plugins and --disable-admission-plugins",
+			.retired = true},
+		{"admission-control-config-file", FLAG_STRING, &f->admission_config_file, "FILE",
+			"configuration of the plugins"},
+		{"allow-privileged", FLAG_BOOL, &f->allow_privileged, NULL,
+			"allow privileged containers"},
+		FLAGS_HEADING("Services"),
+		{"service-cluster-ip-range", FLAG_STRING, &f->service_cidr, "CIDR",
+			"addresses of services"},
+		{"service-node-port-range", FLAG_STRING, &f->node_port_range, "A-B",
+			"ports of NodePort services"},
+		{"portal-net", FLAG_STRING, &f->service_cidr, "CIDR", "--service-cluster-ip-range",
+			.retired = true},
+		FLAGS_HEADING("Kubelets"),
+		{"kubelet-client-certificate", FLAG_STRING, &f->kubelet_client_cert_file, "FILE",
+			"what we show to kubelets instead of our own"},
+		{"kubelet-client-key", FLAG_STRING, &f->kubelet_client_key_file, "FILE", "its key"},
+		{"kubelet-port", FLAG_INT, &f->kubelet_port, "PORT",
+			"nothing: a Node says its own port (this one counts where it does not)",
+			.retired = true},
+		FLAGS_INCLUDE(with_controllers ? controllers : NULL),
+		FLAGS_HEADING("Log"),
+		FLAGS_INCLUDE(flags_logging),
+		FLAGS_INCLUDE(upstream_flags_apiserver),
+		{NULL},
+	};
+	int r = flags_parse(flags, program, argc, argv, NULL);
+
+	return r ? r : check(f, program);
+}

@@ -1,0 +1,37 @@
+/*
+ * control_flags.h: the command lines of `sampan control` and kube-apiserver, and of the controllers where both have them.
+ * One struct for all; what a flag means is said beside it in control_flags.c.
+ */
+#ifndef SAMPAN_CONTROL_FLAGS_H
+#define SAMPAN_CONTROL_FLAGS_H
+
+#include "base/flags.h"
+
+enum { IO_THREADS_MAX = 4 };
+
+struct control_flags {
+	const char *data_dir, *bind_address, *advertise_address;
+	int secure_port;
+	const char *insecure_bind_address;
+	int insecure_port; /* plain HTTP without authentication; 0: none */
+	const char *service_cidr, *node_port_range, *cluster_cidr;
+	const char *token_auth_file, *tls_cert_file, *tls_key_file, *client_ca_file;
+	const char *sa_signing_key_file, *sa_issuer;
+	const char *kubelet_client_cert_file, *kubelet_client_key_file;
+	int kubelet_port; /* of nodes that do not tell theirs */
+	struct flag_list tls_sans, admission_on, admission_off, admission_only;
+	const char *admission_config_file;
+	const char *controllers;
+	bool allow_privileged;
+	int io_threads;
+	int64_t node_monitor_grace_ms;
+};
+
+/* 0, FLAGS_HELP, or negative: it was said on stderr. Strings point into argv. */
+int control_flags_parse(struct control_flags *f, const char *program, bool with_controllers,
+	int argc, char **argv);
+
+/* What of upstream's kube-apiserver is not listed there, and why. */
+extern const struct flag upstream_flags_apiserver[];
+
+#endif
