@@ -28,6 +28,7 @@ struct apiserver_opts {
 	struct str service_account_key_pem;    /* signs and verifies service account tokens */
 	struct str ca_pem;                     /* cluster CA: goes into kube-root-ca.crt by its controller */
 	struct str token_auth_csv;             /* --token-auth-file's content; may be empty */
+	bool enable_bootstrap_token_auth;
 	bool allow_privileged;
 	struct str kubelet_client_cert_pem, kubelet_client_key_pem; /* towards kubelets (logs, exec, proxy) */
 	struct admission_opts admission;       /* used during apiserver_new only */

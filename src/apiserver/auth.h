@@ -19,6 +19,7 @@
 struct auth;
 
 struct auth_opts {
+	bool bootstrap_tokens;                 /* take the tokens by which machines join (Secrets in kube-system) */
 	struct str token_auth_csv;             /* token,user,uid,"group1,group2" lines; may be empty */
 	const char *service_account_issuer;
 	struct str service_account_key_pem;    /* RSA or EC private key: signs and verifies */

@@ -44,6 +44,7 @@ static int open_auth(struct apiserver *s, struct err *err)
 		.service_account_issuer = s->opts.service_account_issuer,
 		.service_account_key_pem = s->opts.service_account_key_pem,
 		.store = s->store,
+		.bootstrap_tokens = s->opts.enable_bootstrap_token_auth,
 	};
 
 	return auth_new(&opts, &s->auth, err);

@@ -126,6 +126,8 @@ static void write_done(struct client_call *call)
 		if (!c->failed)
 			item_set_failure(c->item, w, call);
 		c->failed = true;
+	} else if (w->want_answer) {
+		item_set_answer(c->item, call->answer);
 	} else if (call->result >= 0 && call->revision && w->op != PLAN_VERIFY_ABSENT) {
 		item_wait_for(x, c->item, w->resource, call->revision);
 	}

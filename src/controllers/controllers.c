@@ -48,10 +48,9 @@ static bool is_upstreams(struct str name)
 {
 	static const char *const names[] = {"horizontal-pod-autoscaler-controller",
 		"disruption-controller", "job-controller", "cronjob-controller",
-		"resourcequota-controller", "certificatesigningrequest-signing-controller",
-		"certificatesigningrequest-approving-controller",
-		"certificatesigningrequest-cleaner-controller", "ttl-controller",
-		"bootstrap-signer-controller", "token-cleaner-controller", "service-lb-controller",
+		"resourcequota-controller",
+		"ttl-controller",
+		"service-lb-controller",
 		"node-route-controller", "cloud-node-lifecycle-controller",
 		"persistentvolume-binder-controller", "persistentvolume-attach-detach-controller",
 		"persistentvolume-expander-controller", "clusterrole-aggregation-controller",
@@ -96,6 +95,8 @@ static void copy_opts(struct controllers *c, const struct controllers_opts *opts
 	o->cluster_cidr = arena_cstr(
 		&c->arena, str_c(opts->cluster_cidr ? opts->cluster_cidr : "10.244.0.0/16"));
 	o->root_ca_pem = arena_str(&c->arena, opts->root_ca_pem);
+	o->signing_cert_pem = arena_str(&c->arena, opts->signing_cert_pem);
+	o->signing_key_pem = arena_str(&c->arena, opts->signing_key_pem);
 	if (!o->node_cidr_mask_ipv4)
 		o->node_cidr_mask_ipv4 = 24;
 	if (!o->node_cidr_mask_ipv6)

@@ -25,6 +25,9 @@ struct controllers_opts {
 	const char *controllers; /* as --controllers: "*", "foo", "-foo" with commas; NULL = "*" */
 	/* What root-ca-certificate-publisher publishes; empty: it does not run. */
 	struct str root_ca_pem;
+	/* What signs certificates, and for how long at most (0 = a year); empty: none are signed. */
+	struct str signing_cert_pem, signing_key_pem;
+	int64_t signing_duration_ms;
 	/* Pod addresses of the nodes, up to two ranges (dual stack); NULL = 10.244.0.0/16. */
 	const char *cluster_cidr;
 	int node_cidr_mask_ipv4, node_cidr_mask_ipv6; /* 0 = 24, 64 */

@@ -121,6 +121,7 @@ static void item_free(struct item *item)
 {
 	loop_timer_stop(&item->timer);
 	failure_clear(item);
+	free((char *)item->answer.p);
 	if (item->carry)
 		arena_release(&item->carry->arena);
 	free(item->carry);
@@ -190,6 +191,13 @@ void item_set_failure(struct item *item, const struct plan_write *w, const struc
 		.reason = str_own(call->err.reason),
 		.message = str_own(call->err.message),
 	};
+}
+
+void item_set_answer(struct item *item, struct str answer)
+{
+	free((char *)item->answer.p);
+	item->answer = str_own(answer);
+	item->dirty = true; /* planned again when this round is over */
 }
 
 /* --- the queue --- */
@@ -339,6 +347,9 @@ static void item_run(struct executor *x, struct item *item)
 	struct view v = view_of(x, w, &c->arena);
 	v.random_state = loop_random(x->loop);
 	v.failure = item->failure.code ? &item->failure : NULL;
+	v.answer = arena_str(&c->arena, item->answer);
+	free((char *)item->answer.p);
+	item->answer = (struct str){0};
 	int r = w->planner->reconcile(&v, item->key, &c->plan, &err);
 	for (size_t i = 0; i < schema_n_resources; i++) {
 		if (!x->snapshots[i])

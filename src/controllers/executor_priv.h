@@ -33,6 +33,7 @@ struct item { /* a key of a planner, from its first event until nothing is left 
 	struct loop_timer timer;
 	struct wait waits[WAITS_MAX];
 	size_t n_waits;
+	struct str answer; /* to a write of the last round that wanted it; malloc'd */
 	struct plan_failure failure; /* .code != 0: of the last round; owns its strings */
 	char bytes[];
 };
@@ -75,6 +76,7 @@ void item_finished(struct executor *x, struct item *item, bool failed, int64_t r
 void item_wait_for(struct executor *x, struct item *item, const struct schema_resource *res,
 	uint64_t revision);
 void executor_wake(struct executor *x); /* there is something ready */
+void item_set_answer(struct item *item, struct str answer); /* copied */
 void item_set_failure(
 	struct item *item, const struct plan_write *w, const struct client_call *call);
 

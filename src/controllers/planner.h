@@ -49,6 +49,7 @@ struct view {
 	const struct controllers_opts *opts;
 	void *state;                        /* what planner->init returned */
 	const struct plan_failure *failure; /* NULL when all went well */
+	struct str answer; /* JSON that a write with want_answer was answered with; once */
 	int64_t now_ns;                     /* Unix, from the loop's clock */
 	/* private */
 	uint64_t random_state;
@@ -93,6 +94,7 @@ struct plan_write {
 	int64_t grace_s;         /* DELETE: -1 = the object's own */
 	bool ignore_not_found;   /* 404 counts as success */
 	bool ignore_exists;      /* 409 AlreadyExists counts as success */
+	bool want_answer;        /* a review: plan again at once, with the answer in view->answer */
 	/* An event about `about` when it is done: message = text + name, or fail_text + the error.
 	 */
 	struct {

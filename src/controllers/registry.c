@@ -1,12 +1,18 @@
 /* registry.c: the list of controllers. */
 #include "controllers/planner.h"
 
+extern const struct planner bootstrap_signer_planner, csr_approving_planner, csr_cleaner_planner,
+	csr_signing_planner, token_cleaner_planner;
 extern const struct planner daemonset_planner, deployment_planner, endpoints_planner,
 	endpointslice_planner, gc_planner, namespace_planner, nodeipam_planner,
 	nodelifecycle_planner, podgc_planner, replicaset_planner, replicationcontroller_planner,
 	rootca_planner, serviceaccount_planner, statefulset_planner, taint_eviction_planner;
 
 const struct planner *const planners[] = {
+	&bootstrap_signer_planner,
+	&csr_approving_planner,
+	&csr_cleaner_planner,
+	&csr_signing_planner,
 	&daemonset_planner,
 	&deployment_planner,
 	&endpoints_planner,
@@ -22,5 +28,6 @@ const struct planner *const planners[] = {
 	&serviceaccount_planner,
 	&statefulset_planner,
 	&taint_eviction_planner,
+	&token_cleaner_planner,
 	NULL,
 };

@@ -70,7 +70,7 @@ struct str bootstrap_token_new(struct arena *a)
 	for (size_t i = 0; i < sizeof(text);) {
 		if (RAND_bytes(&byte, 1) != 1)
 			abort(); /* no randomness, no secrets */
-		if (byte < 252) /* 7 × 36: each letter as likely as the next */
+		if (byte < 252)  /* 7 × 36: each letter as likely as the next */
 			text[i++] = letters[byte % 36];
 	}
 	text[BOOTSTRAP_ID_LEN] = '.';
@@ -86,8 +86,7 @@ static struct str datum(const struct v1_secret *s, const char *key)
 	return v ? *v : S("");
 }
 
-bool bootstrap_secret_read(
-	const struct v1_secret *s, int64_t now_ms, struct bootstrap_secret *ret)
+bool bootstrap_secret_read(const struct v1_secret *s, int64_t now_ms, struct bootstrap_secret *ret)
 {
 	struct str prefix = S(BOOTSTRAP_SECRET_PREFIX), expiration = datum(s, "expiration");
 	struct bootstrap_secret b = {

@@ -1,7 +1,7 @@
 /*
- * bootstrap_token.h: the tokens by which machines join, as kubeadm's: "abcdef.0123456789abcdef" (a public id, a secret), kept
- * as a Secret bootstrap-token-<id> in kube-system; and the detached JWS (RFC 7515, HS256) with which the cluster proves to
- * a joining machine that it knows the secret.
+ * bootstrap_token.h: the tokens by which machines join, as kubeadm's: "abcdef.0123456789abcdef" (a
+ * public id, a secret), kept as a Secret bootstrap-token-<id> in kube-system; and the detached JWS
+ * (RFC 7515, HS256) with which the cluster proves to a joining machine that it knows the secret.
  *
  * Any thread; nothing here does I/O.
  */
@@ -41,8 +41,7 @@ struct bootstrap_secret {
 };
 struct v1_secret;
 /* False when it is no bootstrap token: another type, a name that does not fit, no id or secret. */
-bool bootstrap_secret_read(
-	const struct v1_secret *s, int64_t now_ms, struct bootstrap_secret *ret);
+bool bootstrap_secret_read(const struct v1_secret *s, int64_t now_ms, struct bootstrap_secret *ret);
 /* The groups that its bearer is in, sorted, none twice; false when one is not a bootstrap group. */
 bool bootstrap_secret_groups(
 	const struct bootstrap_secret *s, struct arena *a, struct str_vec *ret);

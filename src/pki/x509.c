@@ -158,14 +158,13 @@ int x509_info_read(struct str pem, struct arena *a, struct x509_info *ret, struc
 }
 
 /* One block of the chain; false with err when it is no certificate. */
-static bool check_block(const char *name, const char *header, const unsigned char *data, long n,
-	struct err *err)
+static bool check_block(
+	const char *name, const char *header, const unsigned char *data, long n, struct err *err)
 {
 	X509 *cert;
 
 	if (strcmp(name, "CERTIFICATE") != 0) {
-		err_bad_request(
-			err, "only CERTIFICATE PEM blocks are allowed, found \"%s\"", name);
+		err_bad_request(err, "only CERTIFICATE PEM blocks are allowed, found \"%s\"", name);
 		return false;
 	}
 	if (*header) {

@@ -330,8 +330,8 @@ static X509 *make_leaf(X509_REQ *req, const struct x509_ca *ca, const char *key_
 	if (fill(cert, req, ca, not_before_s, not_after_s) &&
 		(!*key_usage || add_extension(cert, ca->cert, NID_key_usage, critical)) &&
 		(!*extended || add_extension(cert, ca->cert, NID_ext_key_usage, extended)) &&
-		X509_sign(cert, ca->key, EVP_PKEY_get_id(ca->key) == EVP_PKEY_ED25519 ? NULL
-										      : EVP_sha256()))
+		X509_sign(cert, ca->key,
+			EVP_PKEY_get_id(ca->key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256()))
 		return cert;
 	X509_free(cert);
 	return NULL;
@@ -355,8 +355,8 @@ int x509_sign(const struct x509_ca *ca, struct str request_pem, const struct str
 	if (not_before_s >= ca->not_after_s)
 		return err_internal(err, "the signer has expired");
 	req = read_request(request_pem, err);
-	cert = make_leaf(req, ca, key_usage, extended, not_before_s,
-		MIN(not_after_s, ca->not_after_s));
+	cert = make_leaf(
+		req, ca, key_usage, extended, not_before_s, MIN(not_after_s, ca->not_after_s));
 	X509_REQ_free(req);
 	if (!cert)
 		return x509_crypto_error(err, "cannot sign the certificate");

@@ -20,7 +20,8 @@ struct auth {
 		struct static_token *v;
 		size_t n;
 	} tokens;
-	void *key; /* EVP_PKEY * */
+	bool bootstrap_tokens; /* --enable-bootstrap-token-auth */
+	void *key;             /* EVP_PKEY * */
 	bool is_ec;
 	struct str key_id, jwks;
 };
@@ -37,7 +38,8 @@ struct token_authenticator {
 	int (*authenticate)(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
 		struct user_info *ret, struct str_vec *ret_audiences, struct err *err);
 };
-extern const struct token_authenticator static_tokens, service_account_tokens;
+extern const struct token_authenticator static_tokens, service_account_tokens,
+	bootstrap_tokens;
 
 int static_tokens_parse(struct auth *a, struct str csv, struct err *err);
 int token_keys_open(struct auth *a, struct str pem, struct err *err);

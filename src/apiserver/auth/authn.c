@@ -5,6 +5,7 @@
 static const struct token_authenticator *const token_authenticators[] = {
 	&static_tokens,
 	&service_account_tokens,
+	&bootstrap_tokens,
 };
 
 int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
@@ -13,6 +14,7 @@ int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 	int r = static_tokens_parse(a, opts->token_auth_csv, err);
 
 	a->store = opts->store;
+	a->bootstrap_tokens = opts->bootstrap_tokens;
 	a->issuer = arena_strc(&a->arena, opts->service_account_issuer
 						  ? opts->service_account_issuer
 						  : "https://kubernetes.default.svc");

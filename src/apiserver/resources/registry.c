@@ -2,6 +2,7 @@
 #include "apiserver/resources/rules.h"
 
 const struct strategy *const strategies[] = {
+	&certificate_signing_request_strategy,
 	&config_map_strategy,
 	&cron_job_strategy,
 	&daemon_set_strategy,

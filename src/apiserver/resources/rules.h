@@ -35,7 +35,8 @@ bool is_status(const struct strategy_ctx *ctx);
 void validate_immutable_str(
 	struct str now, struct str old, const struct field_path *p, struct field_errors *e);
 
-extern const struct strategy config_map_strategy, priority_class_strategy, runtime_class_strategy,
+extern const struct strategy certificate_signing_request_strategy, config_map_strategy,
+	priority_class_strategy, runtime_class_strategy,
 	storage_class_strategy, ingress_strategy, network_policy_strategy,
 	persistent_volume_strategy, persistent_volume_claim_strategy,
 	pod_disruption_budget_strategy, cron_job_strategy, daemon_set_strategy, deployment_strategy,

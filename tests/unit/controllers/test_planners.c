@@ -6,6 +6,7 @@
  *     # key: default/web              what is reconciled; namespace/name
  *     # now: 1767225600               Unix seconds; that is the default, too
  *     # wait: 41                      seconds between the objects' arrival and the reconcile
+ *     # answer: {…}                  what the last round's review was answered with
  *     # failure: create pods Forbidden message …     how the last round ended
  *     kind: …                         objects, separated by ---
  *     ---
@@ -23,6 +24,7 @@
 #include "base/file.h"
 #include "controllers/cidr.h"
 #include "controllers/planner.h"
+#include "pki/x509.h"
 #include "types.gen.h"
 
 #define GOLDEN "tests/golden/controllers"
@@ -150,6 +152,25 @@ static const char *op_name(enum plan_op op)
 	return names[op];
 }
 
+/* A certificate differs from run to run; what it says does not. */
+static void write_certificate(const struct plan_write *w, struct buf *out)
+{
+	struct certificates_v1_certificate_signing_request *csr = (void *)w->object;
+	struct x509_info info;
+	struct arena a = {0};
+
+	if (w->resource != &certificates_v1_certificate_signing_request_resource ||
+		!csr->status.certificate.n)
+		return;
+	assert_int_equal(x509_info_read(csr->status.certificate, &a, &info, NULL), 0);
+	buf_fmt(out, "\tcertificate of " STR_FMT ", %zu names, %zu addresses, from %" PRId64
+		" to %" PRId64 "\n",
+		STR_ARG(info.names.common_name), info.names.dns.n, info.names.ips.n,
+		info.not_before_s, info.not_after_s);
+	csr->status.certificate = S("(certificate)");
+	arena_release(&a);
+}
+
 static void write_plan(const struct plan *p, int result, const struct err *err, struct buf *out)
 {
 	for (size_t i = 0; i < p->writes.n; i++) {
@@ -161,6 +182,7 @@ static void write_plan(const struct plan *p, int result, const struct err *err, 
 			w->resource->plural, STR_ARG(w->ns), STR_ARG(w->name),
 			STR_ARG(w->subresource));
 		if (w->object) {
+			write_certificate(w, out);
 			buf_add_c(out, "\t");
 			schema_encode_json(w->type ? w->type : w->resource->type, w->object, out);
 			buf_add_c(out, "\n");
@@ -220,6 +242,10 @@ static void setup(struct fixture *f, const struct planner *p)
 		.node_startup_grace_ms = 60000,
 		.terminated_pod_gc_threshold = 2,
 	};
+	assert_int_equal(file_read(GOLDEN "/ca.crt", FILE_MAX, &f->arena,
+				 &f->opts.signing_cert_pem, NULL), 0);
+	assert_int_equal(file_read(GOLDEN "/ca.key", FILE_MAX, &f->arena,
+				 &f->opts.signing_key_pem, NULL), 0);
 	f->snapshots = xcalloc(schema_n_resources, sizeof(struct snapshot *));
 	for (size_t i = 0; i < schema_n_resources; i++)
 		f->snapshots[i] = snapshot_new(schema_resources[i]);
@@ -258,6 +284,7 @@ static void run_case(const struct planner *p, struct str text, struct buf *out)
 	load_objects(&f, &v, text);
 	v.now_ns += f.wait_s * 1000000000;
 	v.failure = f.failure.code ? &f.failure : NULL;
+	v.answer = header(text, "answer");
 	if (!str_cut(f.key, '/', &key.ns, &key.name))
 		fail_msg("# key: namespace/name is missing");
 	/* The garbage collector's names begin with the resource. */
