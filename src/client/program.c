@@ -4,10 +4,15 @@
 #include <stdio.h>
 #include <uv.h>
 
-static void on_signal(uv_signal_t *handle, int signum)
-{
-	loop_stop(handle->data);
-}
+#include "base/notify.h"
+
+struct running {
+	struct client_program *p;
+	struct loop *loop;
+	struct leader *leader; /* NULL: without election */
+	uv_signal_t term, interrupt;
+	bool failed;
+};
 
 static int make_client(
 	const struct client_program *p, struct loop *loop, struct client **ret, struct err *err)
@@ -24,34 +29,108 @@ static int make_client(
 	return r;
 }
 
+static int start(struct running *r, struct err *err)
+{
+	struct client *client;
+	int rc = make_client(r->p, r->loop, &client, err);
+
+	return rc < 0 ? rc : r->p->start(r->p, r->loop, client, err);
+}
+
+static void on_leading(void *user_data)
+{
+	struct running *r = user_data;
+	struct err err CLEANUP(err_release) = {0};
+
+	if (start(r, &err) == 0)
+		return;
+	fprintf(stderr, "%s: %s\n", r->p->name, err_text(&err));
+	r->failed = true;
+	loop_stop(r->loop);
+}
+
+static void on_lost(void *user_data)
+{
+	struct running *r = user_data;
+
+	if (!r->failed)
+		r->p->stop(r->p);
+}
+
+static void on_released(void *user_data)
+{
+	loop_stop(((struct running *)user_data)->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	struct running *r = handle->data;
+
+	uv_signal_stop(handle);
+	if (r->leader)
+		leader_release(r->leader, on_released, r);
+	else
+		loop_stop(r->loop);
+}
+
+static int begin(struct running *r, struct err *err)
+{
+	const struct leader_flags *f = &r->p->leader;
+	struct leader_opts opts = {
+		.ns = f->ns,
+		.name = f->name,
+		.lease_ms = f->lease_ms,
+		.renew_ms = f->renew_ms,
+		.retry_ms = f->retry_ms,
+		.started = on_leading,
+		.stopped = on_lost,
+		.user_data = r,
+	};
+	int rc;
+
+	if (!f->elect)
+		return start(r, err);
+	rc = leader_flags_check(f, err);
+	if (rc == 0)
+		rc = make_client(r->p, r->loop, &opts.client, err);
+	if (rc == 0)
+		r->leader = leader_new(&opts);
+	return rc;
+}
+
+const char *client_program_url(const char *master, struct arena *a)
+{
+	if (!master || strstr(master, "://"))
+		return master;
+	return arena_fmt(a, "http://%s", master).p;
+}
+
 int client_program_run(struct client_program *p)
 {
+	struct running r = {.p = p};
 	struct err err CLEANUP(err_release) = {0};
-	struct loop *loop;
-	struct client *client;
-	uv_signal_t term, interrupt;
-	int r;
 
 	if (!p->kubeconfig && !p->master) {
 		fprintf(stderr, "%s: --kubeconfig or --master is needed\n", p->name);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	loop = loop_new_uv();
-	r = make_client(p, loop, &client, &err);
-	if (r == 0)
-		r = p->start(p, loop, client, &err);
-	if (r < 0) {
+	r.loop = loop_new_uv();
+	if (begin(&r, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", p->name, err_text(&err));
 		return 1;
 	}
-	uv_signal_init(loop_uv(loop), &term);
-	uv_signal_init(loop_uv(loop), &interrupt);
-	term.data = interrupt.data = loop;
-	uv_signal_start(&term, on_signal, SIGTERM);
-	uv_signal_start(&interrupt, on_signal, SIGINT);
+	uv_signal_init(loop_uv(r.loop), &r.term);
+	uv_signal_init(loop_uv(r.loop), &r.interrupt);
+	r.term.data = r.interrupt.data = &r;
+	uv_signal_start(&r.term, on_signal, SIGTERM);
+	uv_signal_start(&r.interrupt, on_signal, SIGINT);
 	log_info("%s: started", p->name);
-	loop_run(loop);
-	p->stop(p);
-	return 0;
+	notify_supervisor("READY=1");
+	loop_run(r.loop);
+	if (r.leader)
+		leader_free(r.leader);
+	else
+		p->stop(p);
+	return r.failed ? 1 : 0;
 }

@@ -2,9 +2,9 @@
 #include <stdio.h>
 
 #include "base/file.h"
-#include "base/flags.h"
 #include "client/program.h"
 #include "controllers/controllers.h"
+#include "controllers/flags.h"
 
 enum { CA_FILE_MAX = 1 << 20 };
 
@@ -42,65 +42,87 @@ static int start(
 
 static void stop(struct client_program *p)
 {
-	controllers_stop(((struct manager *)p->user_data)->controllers);
+	struct manager *m = p->user_data;
+
+	controllers_stop(m->controllers);
+	m->controllers = NULL;
+}
+
+struct settings {
+	const char *root_ca_file, *service_cidr;
+	bool allocate_cidrs, credentials;
+};
+
+static int parse(struct client_program *p, struct controllers_opts *o, struct settings *s, int argc,
+	char **argv)
+{
+	struct flag election[LEADER_FLAGS_MAX];
+	const struct flag flags[] = {
+		FLAGS_HEADING("API server"),
+		{"kubeconfig", FLAG_STRING, &p->kubeconfig, "FILE", "how to reach the API server"},
+		{"master", FLAG_STRING, &p->master, "URL",
+			"the API server; overrides the kubeconfig's"},
+		FLAGS_HEADING("Controllers"),
+		{"controllers", FLAG_STRING, &o->controllers, "LIST", "*, foo, -foo with commas"},
+		{"node-monitor-grace-period", FLAG_DURATION, &o->node_monitor_grace_ms, "T",
+			"how long a node may be silent; default: 40s"},
+		{"node-startup-grace-period", FLAG_DURATION, &o->node_startup_grace_ms, "T",
+			"how long a new node may be silent; default: 1m"},
+		{"terminated-pod-gc-threshold", FLAG_INT, &o->terminated_pod_gc_threshold, "N",
+			"finished pods that are kept; default: 12500"},
+		{"root-ca-file", FLAG_STRING, &s->root_ca_file, "FILE",
+			"CA given to every namespace"},
+		{"use-service-account-credentials", FLAG_BOOL, &s->credentials, NULL,
+			"accepted: one user writes for all controllers"},
+		FLAGS_HEADING("Addresses"),
+		{"allocate-node-cidrs", FLAG_BOOL, &s->allocate_cidrs, NULL,
+			"give nodes their pod addresses; default: true"},
+		{"cluster-cidr", FLAG_STRING, &o->cluster_cidr, "CIDR", "addresses of pods"},
+		{"node-cidr-mask-size", FLAG_INT, &o->node_cidr_mask_ipv4, "BITS",
+			"of a node's part, IPv4; default: 24"},
+		{"node-cidr-mask-size-ipv4", FLAG_INT, &o->node_cidr_mask_ipv4, "BITS", "the same"},
+		{"node-cidr-mask-size-ipv6", FLAG_INT, &o->node_cidr_mask_ipv6, "BITS",
+			"of a node's part, IPv6; default: 64"},
+		{"service-cluster-ip-range", FLAG_STRING, &s->service_cidr, "CIDR",
+			"accepted: nodes' parts lie outside"},
+		FLAGS_INCLUDE(election),
+		FLAGS_HEADING("Log"),
+		FLAGS_INCLUDE(flags_logging),
+		FLAGS_INCLUDE(upstream_flags_controller_manager),
+		FLAGS_INCLUDE(flags_delegated),
+		FLAGS_INCLUDE(flags_client),
+		FLAGS_INCLUDE(flags_component),
+		{NULL},
+	};
+
+	leader_flags_table(&p->leader, election);
+	return flags_parse(flags, p->name, argc, argv, NULL);
 }
 
 int kube_controller_manager_main(int argc, char **argv)
 {
 	struct manager m = {0};
-	struct client_program p = {
-		.name = "kube-controller-manager", .start = start, .stop = stop, .user_data = &m};
+	struct client_program p = {.name = "kube-controller-manager",
+		.leader = leader_flags_default("kube-controller-manager"),
+		.start = start,
+		.stop = stop,
+		.user_data = &m};
 	struct controllers_opts *o = &m.opts;
-	const char *root_ca_file = NULL, *service_cidr = NULL;
-	bool leader_elect = false, allocate_cidrs = true, credentials = false;
+	struct settings s = {.allocate_cidrs = true};
 	struct arena arena;
 	struct err err CLEANUP(err_release) = {0};
-	const struct flag flags[] = {
-		{"kubeconfig", FLAG_STRING, &p.kubeconfig, "FILE", "how to reach the API server"},
-		{"master", FLAG_STRING, &p.master, "URL",
-			"the API server; overrides the kubeconfig's"},
-		{"controllers", FLAG_STRING, &o->controllers, "LIST", "*, foo, -foo with commas"},
-		{"allocate-node-cidrs", FLAG_BOOL, &allocate_cidrs, "",
-			"give nodes their pod addresses"},
-		{"cluster-cidr", FLAG_STRING, &o->cluster_cidr, "CIDR", "addresses of pods"},
-		{"node-cidr-mask-size", FLAG_INT, &o->node_cidr_mask_ipv4, "BITS",
-			"of a node's part, IPv4"},
-		{"node-cidr-mask-size-ipv4", FLAG_INT, &o->node_cidr_mask_ipv4, "BITS", "the same"},
-		{"node-cidr-mask-size-ipv6", FLAG_INT, &o->node_cidr_mask_ipv6, "BITS",
-			"of a node's part, IPv6"},
-		{"node-monitor-grace-period", FLAG_DURATION, &o->node_monitor_grace_ms, "T",
-			"how long a node may be silent"},
-		{"node-startup-grace-period", FLAG_DURATION, &o->node_startup_grace_ms, "T",
-			"how long a new node may be silent"},
-		{"terminated-pod-gc-threshold", FLAG_INT, &o->terminated_pod_gc_threshold, "N",
-			"finished pods that are kept"},
-		{"root-ca-file", FLAG_STRING, &root_ca_file, "FILE", "CA given to every namespace"},
-		{"service-cluster-ip-range", FLAG_STRING, &service_cidr, "CIDR",
-			"accepted: nodes' parts lie outside"},
-		{"leader-elect", FLAG_BOOL, &leader_elect, "",
-			"accepted: one manager runs beside the embedded store"},
-		{"use-service-account-credentials", FLAG_BOOL, &credentials, "", "accepted"},
-		{"service-account-private-key-file", FLAG_RETIRED, NULL, "",
-			"tokens come from the API server"},
-		{"cluster-signing-cert-file", FLAG_RETIRED, NULL, "", "no certificates are signed"},
-		{"cluster-signing-key-file", FLAG_RETIRED, NULL, "", "no certificates are signed"},
-		{"authentication-kubeconfig", FLAG_RETIRED, NULL, "", "nothing is served"},
-		{"authorization-kubeconfig", FLAG_RETIRED, NULL, "", "nothing is served"},
-		{"bind-address", FLAG_RETIRED, NULL, "", "nothing is served"},
-		{"secure-port", FLAG_RETIRED, NULL, "", "nothing is served"},
-		{NULL},
-	};
-	int r = flags_parse(flags, p.name, argc, argv, NULL);
+	int r = parse(&p, o, &s, argc, argv);
 
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
 	arena_init(&arena);
-	if (root_ca_file &&
-		file_read(root_ca_file, CA_FILE_MAX, &arena, &o->root_ca_pem, &err) < 0) {
+	p.master = client_program_url(p.master, &arena);
+	if (s.root_ca_file &&
+		file_read(s.root_ca_file, CA_FILE_MAX, &arena, &o->root_ca_pem, &err) < 0) {
 		fprintf(stderr, "%s: --root-ca-file: %s\n", p.name, err_text(&err));
 		return 1;
 	}
-	if (!allocate_cidrs)
+	if (!s.allocate_cidrs)
 		o->controllers = arena_fmt(
 			&arena, "-node-ipam-controller,%s", o->controllers ? o->controllers : "*")
 					 .p;

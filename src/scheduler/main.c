@@ -1,40 +1,109 @@
 /* main.c: the program kube-scheduler. */
-#include "base/flags.h"
+#include <stdio.h>
+
 #include "client/program.h"
-#include "scheduler/scheduler.h"
+#include "scheduler/config.h"
+
+struct running {
+	struct scheduler_config config;
+	struct scheduler *scheduler;
+};
 
 static int start(
 	struct client_program *p, struct loop *loop, struct client *client, struct err *err)
 {
-	const struct scheduler_opts opts = {.loop = loop, .client = client};
+	struct running *r = p->user_data;
+	const struct scheduler_opts opts = {
+		.loop = loop,
+		.client = client,
+		.name = r->config.scheduler_name,
+		.percentage_of_nodes_to_score = r->config.percentage_of_nodes_to_score,
+	};
 
-	return scheduler_start(&opts, (struct scheduler **)&p->user_data, err);
+	return scheduler_start(&opts, &r->scheduler, err);
 }
 
 static void stop(struct client_program *p)
 {
-	scheduler_stop(p->user_data);
+	struct running *r = p->user_data;
+
+	scheduler_stop(r->scheduler);
+	r->scheduler = NULL;
+}
+
+/* flags_upstream: what means nothing here or what we cannot honour. */
+static const struct flag upstream_flags[] = {
+	{"write-config-to", FLAG_REFUSED, NULL, NULL, "the configuration is what --config holds"},
+	{"unsupported-kube-api-over-localhost", FLAG_UNUSED, NULL, NULL,
+		"the API server is where --master and --kubeconfig say"},
+	{"pod-max-in-unschedulable-pods-duration", FLAG_UNUSED, NULL, NULL,
+		"what may help a pod wakes it, and 5 minutes"},
+	{"algorithm-provider", FLAG_RETIRED, NULL, NULL, "the default plugins run"},
+	{"policy-config-file", FLAG_REFUSED, NULL, NULL, "policies are gone: --config"},
+	{"policy-configmap", FLAG_REFUSED, NULL, NULL, "policies are gone: --config"},
+	{"hard-pod-affinity-symmetric-weight", FLAG_RETIRED, NULL, NULL, "it is 1"},
+	{"failure-domains", FLAG_RETIRED, NULL, NULL, "pods say their topology keys"},
+	{"bind-pods-qps", FLAG_RETIRED, NULL, NULL, "500 bindings may be under way"},
+	{"bind-pods-burst", FLAG_RETIRED, NULL, NULL, "500 bindings may be under way"},
+	{NULL},
+};
+
+static int parse(struct client_program *p, struct scheduler_config *c, int argc, char **argv)
+{
+	struct flag election[LEADER_FLAGS_MAX];
+	const char *config = NULL;
+	const struct flag flags[] = {
+		FLAGS_HEADING("API server"),
+		{"kubeconfig", FLAG_STRING, &p->kubeconfig, "FILE", "how to reach the API server"},
+		{"master", FLAG_STRING, &p->master, "URL",
+			"the API server; overrides the kubeconfig's"},
+		FLAGS_HEADING("Scheduling"),
+		{"config", FLAG_STRING, &config, "FILE",
+			"a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1); its values "
+			"go before these flags"},
+		{"scheduler-name", FLAG_STRING, &c->scheduler_name, "NAME",
+			"profiles[].schedulerName of --config", .retired = true},
+		FLAGS_INCLUDE(election),
+		FLAGS_HEADING("Log"),
+		FLAGS_INCLUDE(flags_logging),
+		FLAGS_INCLUDE(upstream_flags),
+		FLAGS_INCLUDE(flags_delegated),
+		FLAGS_INCLUDE(flags_client),
+		FLAGS_INCLUDE(flags_component),
+		{NULL},
+	};
+	struct err err CLEANUP(err_release) = {0};
+	int r;
+
+	leader_flags_table(&p->leader, election);
+	r = flags_parse(flags, p->name, argc, argv, NULL);
+	if (r || !config)
+		return r;
+	c->kubeconfig = p->kubeconfig;
+	c->leader = p->leader;
+	if (scheduler_config_read(config, c, &err) < 0) {
+		fprintf(stderr, "%s: %s\n", p->name, err_text(&err));
+		return -EINVAL;
+	}
+	p->kubeconfig = c->kubeconfig;
+	p->leader = c->leader;
+	return 0;
 }
 
 int kube_scheduler_main(int argc, char **argv)
 {
-	struct client_program p = {.name = "kube-scheduler", .start = start, .stop = stop};
-	bool leader_elect = false;
-	const struct flag flags[] = {
-		{"kubeconfig", FLAG_STRING, &p.kubeconfig, "FILE", "how to reach the API server"},
-		{"master", FLAG_STRING, &p.master, "URL",
-			"the API server; overrides the kubeconfig's"},
-		{"leader-elect", FLAG_BOOL, &leader_elect, "",
-			"accepted: one scheduler runs beside the embedded store"},
-		{"authentication-kubeconfig", FLAG_RETIRED, NULL, "", "nothing is served"},
-		{"authorization-kubeconfig", FLAG_RETIRED, NULL, "", "nothing is served"},
-		{"bind-address", FLAG_RETIRED, NULL, "", "nothing is served"},
-		{"secure-port", FLAG_RETIRED, NULL, "", "nothing is served"},
-		{NULL},
-	};
-	int r = flags_parse(flags, p.name, argc, argv, NULL);
+	struct running running = {0};
+	struct client_program p = {.name = "kube-scheduler",
+		.leader = leader_flags_default("kube-scheduler"),
+		.start = start,
+		.stop = stop,
+		.user_data = &running};
+	int r = parse(&p, &running.config, argc, argv);
 
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
-	return client_program_run(&p);
+	p.master = client_program_url(p.master, &running.config.arena);
+	r = client_program_run(&p);
+	arena_release(&running.config.arena);
+	return r;
 }
