@@ -48,9 +48,7 @@ static bool is_upstreams(struct str name)
 {
 	static const char *const names[] = {"horizontal-pod-autoscaler-controller",
 		"disruption-controller", "job-controller", "cronjob-controller",
-		"resourcequota-controller",
-		"ttl-controller",
-		"service-lb-controller",
+		"resourcequota-controller", "ttl-controller", "service-lb-controller",
 		"node-route-controller", "cloud-node-lifecycle-controller",
 		"persistentvolume-binder-controller", "persistentvolume-attach-detach-controller",
 		"persistentvolume-expander-controller", "clusterrole-aggregation-controller",
@@ -84,6 +82,16 @@ static int check_list(struct str list, struct err *err)
 				STR_ARG(name));
 	}
 	return 0;
+}
+
+int controllers_check(const struct controllers_opts *opts, struct err *err)
+{
+	struct cidr ranges[CIDRS_MAX];
+	int r = opts->controllers ? check_list(str_c(opts->controllers), err) : 0;
+
+	if (r == 0 && opts->cluster_cidr)
+		r = cidrs_parse(str_c(opts->cluster_cidr), ranges, err);
+	return r < 0 ? r : 0;
 }
 
 static void copy_opts(struct controllers *c, const struct controllers_opts *opts)

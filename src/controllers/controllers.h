@@ -37,6 +37,8 @@ struct controllers_opts {
 	size_t writes_in_flight_max;                  /* 0 = 500 */
 };
 
+/* Whether controllers_start would find `controllers` or `cluster_cidr` wrong. */
+int controllers_check(const struct controllers_opts *opts, struct err *err);
 /* Copies what it needs of opts. -EINVAL when `controllers` or `cluster_cidr` do not parse. */
 int controllers_start(
 	const struct controllers_opts *opts, struct controllers **ret, struct err *err);

@@ -122,6 +122,10 @@ int kube_controller_manager_main(int argc, char **argv)
 		fprintf(stderr, "%s: --root-ca-file: %s\n", p.name, err_text(&err));
 		return 1;
 	}
+	if (controllers_check(o, &err) < 0) {
+		fprintf(stderr, "%s: %s\n", p.name, err_text(&err));
+		return 1;
+	}
 	if (!s.allocate_cidrs)
 		o->controllers = arena_fmt(
 			&arena, "-node-ipam-controller,%s", o->controllers ? o->controllers : "*")

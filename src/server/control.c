@@ -26,6 +26,7 @@
 #include "server/addresses.h"
 #include "server/control_flags.h"
 #include "server/pki.h"
+#include "server/worker.h"
 #include "loop/thread.h"
 #include "store/backend.h"
 
@@ -51,7 +52,7 @@ struct control {
 	struct loop *main_loop;
 	struct io_thread io[IO_THREADS_MAX];
 	int n_io;
-	struct loop_thread controllers_thread, scheduler_thread;
+	struct worker controllers_worker, scheduler_worker;
 	struct controllers *controllers;
 	struct scheduler *scheduler;
 };
@@ -326,19 +327,13 @@ static struct client *controllers_client(void *user_data, const char *user)
 {
 	struct control *c = user_data;
 
-	return local_client(c, c->controllers_thread.loop, user);
+	return local_client(c, c->controllers_worker.thread.loop, user);
 }
 
-static int start_controllers(struct control *c, struct err *err)
+static struct controllers_opts controllers_settings(struct control *c)
 {
-	int r = loop_thread_init(&c->controllers_thread, err);
-
-	if (r == 0)
-		r = loop_thread_init(&c->scheduler_thread, err);
-	if (r < 0)
-		return r;
-	const struct controllers_opts controllers = {
-		.loop = c->controllers_thread.loop,
+	return (struct controllers_opts){
+		.loop = c->controllers_worker.thread.loop,
 		.client_for = controllers_client,
 		.user_data = c,
 		.controllers = c->flags->controllers,
@@ -346,18 +341,75 @@ static int start_controllers(struct control *c, struct err *err)
 		.cluster_cidr = c->flags->cluster_cidr,
 		.node_monitor_grace_ms = c->flags->node_monitor_grace_ms,
 	};
-	const struct scheduler_opts scheduler = {
-		.loop = c->scheduler_thread.loop,
-		.client = local_client(c, c->scheduler_thread.loop, "system:kube-scheduler"),
+}
+
+static int start_controllers(struct worker *w, struct err *err)
+{
+	struct control *c = w->user_data;
+	const struct controllers_opts opts = controllers_settings(c);
+
+	return controllers_start(&opts, &c->controllers, err);
+}
+
+static void stop_controllers(struct worker *w)
+{
+	struct control *c = w->user_data;
+
+	controllers_stop(c->controllers);
+	c->controllers = NULL;
+}
+
+static int start_scheduler(struct worker *w, struct err *err)
+{
+	struct control *c = w->user_data;
+	const struct scheduler_opts opts = {
+		.loop = w->thread.loop,
+		.client = local_client(c, w->thread.loop, "system:kube-scheduler"),
 	};
 
-	r = controllers_start(&controllers, &c->controllers, err);
+	return scheduler_start(&opts, &c->scheduler, err);
+}
+
+static void stop_scheduler(struct worker *w)
+{
+	struct control *c = w->user_data;
+
+	scheduler_stop(c->scheduler);
+	c->scheduler = NULL;
+}
+
+/* `user` is the name of the program that does the same alone, and that of its Lease. */
+static int start_worker(
+	struct control *c, struct worker *w, const char *thread, const char *name, struct err *err)
+{
+	char *user CLEANUP(free_ptr) = xasprintf("system:%s", name);
+	struct leader_flags flags = c->flags->leader;
+	struct client *lease = NULL;
+	int r = worker_init(w, err);
+
+	if (r < 0)
+		return r;
+	w->user_data = c;
+	flags.name = name;
+	if (control_shares_store(c->flags) && flags.elect)
+		lease = local_client(c, w->thread.loop, user);
+	return worker_start(w, thread, lease, &flags, err);
+}
+
+static int start_workers(struct control *c, struct err *err)
+{
+	const struct controllers_opts controllers = controllers_settings(c);
+	int r = controllers_check(&controllers, err);
+
+	c->controllers_worker.start = start_controllers;
+	c->controllers_worker.stop = stop_controllers;
+	c->scheduler_worker.start = start_scheduler;
+	c->scheduler_worker.stop = stop_scheduler;
 	if (r == 0)
-		r = scheduler_start(&scheduler, &c->scheduler, err);
+		r = start_worker(
+			c, &c->controllers_worker, "controllers", "kube-controller-manager", err);
 	if (r == 0)
-		r = loop_thread_start(&c->controllers_thread, "controllers", err);
-	if (r == 0)
-		r = loop_thread_start(&c->scheduler_thread, "scheduler", err);
+		r = start_worker(c, &c->scheduler_worker, "scheduler", "kube-scheduler", err);
 	return r;
 }
 
@@ -381,8 +433,8 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 static void stop(struct control *c)
 {
-	loop_thread_stop(&c->scheduler_thread);
-	loop_thread_stop(&c->controllers_thread);
+	worker_stop(&c->scheduler_worker);
+	worker_stop(&c->controllers_worker);
 	for (int i = 0; i < c->n_io; i++)
 		loop_thread_stop(&c->io[i].thread);
 	/* The loops stand still: what is durable is on disk, so the process ends here without
@@ -411,7 +463,7 @@ static int start(struct control *c, struct err *err)
 	if (r == 0)
 		r = write_kubeconfigs(c, err);
 	if (r == 0 && c->with_controllers)
-		r = start_controllers(c, err);
+		r = start_workers(c, err);
 	return r;
 }
 

@@ -3,8 +3,20 @@
 #include <stdio.h>
 #include <unistd.h>
 
+bool control_shares_store(const struct control_flags *f)
+{
+	(void)f;
+	return false; /* the embedded store has one server */
+}
+
 static int check(const struct control_flags *f, const char *program)
 {
+	struct err err CLEANUP(err_release) = {0};
+
+	if (leader_flags_check(&f->leader, &err) < 0) {
+		fprintf(stderr, "%s: %s\n", program, err_text(&err));
+		return -EINVAL;
+	}
 	if (f->io_threads < 1 || f->io_threads > IO_THREADS_MAX) {
 		fprintf(stderr, "%s: --io-threads is 1 to 4\n", program);
 		return -EINVAL;
@@ -51,6 +63,7 @@ static struct control_flags defaults(bool with_controllers)
 		.service_cidr = "10.254.0.0/16",
 		.node_port_range = "30000-32767",
 		.kubelet_port = 10250,
+		.leader = leader_flags_default(NULL), /* a name for each of the two */
 		.allow_privileged = with_controllers, /* upstream's API server alone: false */
 		.io_threads = MAX(1, MIN(cpus, IO_THREADS_MAX)),
 	};
@@ -60,6 +73,7 @@ int control_flags_parse(
 	struct control_flags *f, const char *program, bool with_controllers, int argc, char **argv)
 {
 	*f = defaults(with_controllers);
+	struct flag election[LEADER_FLAGS_MAX];
 	const struct flag controllers[] = {
 		FLAGS_HEADING("Controllers"),
 		{"controllers", FLAG_STRING, &f->controllers, "LIST",
@@ -67,6 +81,7 @@ int control_flags_parse(
 		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR", "addresses of pods"},
 		{"node-monitor-grace-period", FLAG_DURATION, &f->node_monitor_grace_ms, "T",
 			"how long a node may be silent"},
+		FLAGS_INCLUDE(election),
 		{NULL},
 	};
 	const struct flag flags[] = {
@@ -136,7 +151,9 @@ int control_flags_parse(
 		FLAGS_INCLUDE(upstream_flags_apiserver),
 		{NULL},
 	};
-	int r = flags_parse(flags, program, argc, argv, NULL);
+	int r;
 
+	leader_flags_table(&f->leader, election);
+	r = flags_parse(flags, program, argc, argv, NULL);
 	return r ? r : check(f, program);
 }

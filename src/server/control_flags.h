@@ -5,7 +5,7 @@
 #ifndef SAMPAN_CONTROL_FLAGS_H
 #define SAMPAN_CONTROL_FLAGS_H
 
-#include "base/flags.h"
+#include "client/leader.h"
 
 enum { IO_THREADS_MAX = 4 };
 
@@ -25,11 +25,15 @@ struct control_flags {
 	bool allow_privileged;
 	int io_threads;
 	int64_t node_monitor_grace_ms;
+	struct leader_flags leader; /* of `control`; counts where several may share a store */
 };
 
 /* 0, FLAGS_HELP, or negative: it was said on stderr. Strings point into argv. */
 int control_flags_parse(struct control_flags *f, const char *program, bool with_controllers,
 	int argc, char **argv);
+
+/* Whether other control planes may use the same store: then controllers and scheduler elect a leader. */
+bool control_shares_store(const struct control_flags *f);
 
 /* What of upstream's kube-apiserver is not listed there, and why. */
 extern const struct flag upstream_flags_apiserver[];

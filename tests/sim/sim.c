@@ -58,6 +58,8 @@ static void act(struct chaos *c)
 		change_node(c->w);
 	else if (dice < 8)
 		disk_fails(c);
+	else if (dice < 14 && c->w->elects)
+		members_act(c->w);
 	else
 		workloads_act(c->w->workloads);
 }
@@ -81,6 +83,7 @@ static void run_rest(struct world *w)
 
 	world_note(w, "all faults are over");
 	w->fault_percent = 0;
+	members_heal(w);
 	for (int i = 0; i < w->nodes; i++) {
 		w->alive[i] = true;
 		hollow_set_alive(w->hollow, i, true);
@@ -101,6 +104,7 @@ void sim_run(const struct sim_opts *opts, struct sim_result *ret)
 	w.clock = sim_clock_new(opts->seed, 1767225600 * INT64_C(1000000000));
 	w.disk = memory_disk_new();
 	w.nodes = 2 + (int)world_random(&w, NODES_MAX - 1);
+	w.elects = opts->seed % 2 == 0;
 	w.history_events_max =
 		world_percent(&w, 50) ? 2 + world_random(&w, 8) : 0; /* watchers fall behind */
 	for (int i = 0; i < w.nodes; i++)

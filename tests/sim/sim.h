@@ -4,10 +4,11 @@
  * and an auditor who looks at everything.
  *
  *     world.c     starts the cluster, crashes it and brings it back from what was durable
- *     workload.c  the user: makes, scales, changes and deletes workloads, and remembers what was
- * acknowledged audit.c     watches every resource: each event once, in order; no pod bound twice or
- * lost check.c     what must hold when the faults are over and the cluster has come to rest sim.c
- * one run: chaos, then rest
+ *     members.c   controllers and scheduler, one of each or two that elect a leader; kills them and
+ * cuts them off workload.c  the user: makes, scales, changes and deletes workloads, and remembers
+ * what was acknowledged audit.c     watches every resource: each event once, in order; no pod bound
+ * twice or lost check.c     what must hold when the faults are over and the cluster has come to
+ * rest sim.c one run: chaos, then rest
  *
  * A run depends on its seed alone. What is wrong is reported by world_fail(), which keeps the first
  * finding.
@@ -18,6 +19,7 @@
 #include "api/object.h"
 #include "apiserver/apiserver.h"
 #include "client/client.h"
+#include "client/leader.h"
 #include "controllers/controllers.h"
 #include "node/hollow.h"
 #include "scheduler/scheduler.h"
@@ -34,14 +36,28 @@ struct sim_result {
 	char failure[512]; /* empty: all was well */
 	uint64_t trace;    /* hash of everything that happened */
 	uint64_t events;
-	int crashes, kills, store_errors, resyncs;
+	int crashes, kills, store_errors, resyncs, takeovers;
 };
 
 void sim_run(const struct sim_opts *opts, struct sim_result *ret);
 
 /* --- world.c --- */
 
-enum { NODES_MAX = 8 };
+enum { NODES_MAX = 8, MEMBERS = 4 };
+
+struct held;
+
+/* members.c: a controller manager or a scheduler. Of four, 0 and 2 are of a kind, 1 and 3, too. */
+struct member {
+	struct world *w;
+	bool schedules, up, cut;
+	struct loop *loop;
+	struct http_handler gate; /* before the API server's */
+	struct held *held;
+	struct leader *leader; /* NULL: works without election */
+	struct controllers *controllers;
+	struct scheduler *scheduler;
+};
 
 struct audit;
 struct workloads;
@@ -52,6 +68,7 @@ struct world {
 	struct sim_clock *clock;
 	struct memory_disk *disk; /* outlives crashes, as do the next */
 	int nodes;
+	bool elects; /* two controller managers and two schedulers */
 	bool alive[NODES_MAX];
 	int fault_percent; /* of the commits that fail now */
 	size_t history_events_max;
@@ -59,11 +76,10 @@ struct world {
 	struct workloads *workloads;
 
 	/* the control plane and what talks to it: new after each crash */
-	struct loop *api_loop, *controllers_loop, *scheduler_loop, *nodes_loop, *user_loop;
+	struct loop *api_loop, *nodes_loop, *user_loop;
 	struct store *store;
 	struct apiserver *api;
-	struct controllers *controllers;
-	struct scheduler *scheduler;
+	struct member members[MEMBERS];
 	struct hollow *hollow;
 	struct client *user;
 	bool bootstrapped;
@@ -83,6 +99,14 @@ void world_crash(struct world *w); /* world_start brings it back */
 void world_stop(struct world *w);
 /* Lets that much time pass; ends early on a failure. */
 void world_run(struct world *w, int64_t ms);
+
+/* --- members.c --- */
+
+void members_start(struct world *w);
+void members_stop(struct world *w);    /* they die */
+void members_release(struct world *w); /* when nothing runs any more */
+void members_act(struct world *w);     /* one random thing; where they elect */
+void members_heal(struct world *w);    /* all are up and heard */
 
 /* --- audit.c --- */
 

@@ -32,9 +32,10 @@ struct runs {
 static void print_result(const struct sim_opts *opts, const struct sim_result *r)
 {
 	printf("seed %ju: %s%s%ju events, %d crashes, %d nodes died, %d store errors, %d resyncs, "
-	       "trace %016jx\n",
+	       "%d takeovers, trace %016jx\n",
 		(uintmax_t)opts->seed, r->failure, r->failure[0] ? "; " : "", (uintmax_t)r->events,
-		r->crashes, r->kills, r->store_errors, r->resyncs, (uintmax_t)r->trace);
+		r->crashes, r->kills, r->store_errors, r->resyncs, r->takeovers,
+		(uintmax_t)r->trace);
 }
 
 /* Twice, when the seed ends in 7: the second run must go exactly as the first did. */

@@ -87,13 +87,6 @@ static struct client *client_as(
 	return client_local_new(loop, w->store, apiserver_handler(w->api), &info);
 }
 
-static struct client *controllers_client(void *user_data, const char *user)
-{
-	struct world *w = user_data;
-
-	return client_as(w, w->controllers_loop, user, S("system:masters"));
-}
-
 static void on_bootstrapped(void *user_data)
 {
 	((struct world *)user_data)->bootstrapped = true;
@@ -134,17 +127,6 @@ static void start_api(struct world *w)
 
 static void start_components(struct world *w)
 {
-	struct controllers_opts controllers = {
-		.loop = w->controllers_loop,
-		.client_for = controllers_client,
-		.user_data = w,
-		.root_ca_pem = S("a certificate"),
-	};
-	struct scheduler_opts scheduler = {
-		.loop = w->scheduler_loop,
-		.client = client_as(
-			w, w->scheduler_loop, "system:kube-scheduler", S("system:masters")),
-	};
 	struct hollow_opts hollow = {
 		.client = client_as(w, w->nodes_loop, "hollow", S("system:masters")),
 		.name_prefix = "node-",
@@ -152,28 +134,21 @@ static void start_components(struct world *w)
 		.cpu = "4",
 		.pods = "40",
 	};
-	struct err err CLEANUP(err_release) = {0};
 
-	if (controllers_start(&controllers, &w->controllers, &err) < 0 ||
-		scheduler_start(&scheduler, &w->scheduler, &err) < 0) {
-		fprintf(stderr, "controllers, scheduler: %s\n", err_text(&err));
-		abort();
-	}
+	members_start(w);
 	w->hollow = hollow_start(&hollow);
 	for (int i = 0; i < w->nodes; i++)
 		hollow_set_alive(w->hollow, i, w->alive[i]);
 	w->user = client_as(w, w->user_loop, "kubernetes-admin", S("system:masters"));
 }
 
-enum { LOOPS = 5 };
+enum { LOOPS = 3 };
 
 static void loops_of(struct world *w, struct loop **to[LOOPS])
 {
 	to[0] = &w->api_loop;
-	to[1] = &w->controllers_loop;
-	to[2] = &w->scheduler_loop;
-	to[3] = &w->nodes_loop;
-	to[4] = &w->user_loop;
+	to[1] = &w->nodes_loop;
+	to[2] = &w->user_loop;
 }
 
 void world_start(struct world *w)
@@ -203,8 +178,7 @@ static void take_down(struct world *w)
 {
 	struct loop **loops[LOOPS];
 
-	controllers_stop(w->controllers);
-	scheduler_stop(w->scheduler);
+	members_stop(w);
 	hollow_stop(w->hollow);
 	client_free(w->user);
 	workloads_crash(w->workloads);
@@ -213,6 +187,7 @@ static void take_down(struct world *w)
 	drain(w);
 	apiserver_free(w->api);
 	store_abandon(w->store);
+	members_release(w);
 	loops_of(w, loops);
 	for (size_t i = 0; i < ARRAY_SIZE(loops); i++) {
 		loop_free(*loops[i]);
