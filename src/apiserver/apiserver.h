@@ -22,6 +22,7 @@ struct apiserver_opts {
 	struct loop *clock;                    /* whose clock gives the time (a simulated loop in the simulator) */
 	const char *service_cluster_ip_range;  /* "10.254.0.0/16", may be two with a comma */
 	int node_port_min, node_port_max;      /* 0 = 30000, 32767 */
+	const char *cluster_cidr;              /* pods' addresses, told to joining machines; NULL = not told */
 	const char *advertise_address;         /* of the kubernetes endpoints; NULL = none are made */
 	int advertise_port;
 	const char *service_account_issuer;    /* NULL = https://kubernetes.default.svc */
@@ -30,6 +31,7 @@ struct apiserver_opts {
 	struct str token_auth_csv;             /* --token-auth-file's content; may be empty */
 	bool enable_bootstrap_token_auth;
 	bool allow_privileged;
+	struct str kubelet_ca_pem;             /* of kubelets' serving certificates; empty: they are not verified */
 	struct str kubelet_client_cert_pem, kubelet_client_key_pem; /* towards kubelets (logs, exec, proxy) */
 	struct admission_opts admission;       /* used during apiserver_new only */
 	int kubelet_port;                      /* of nodes that do not tell theirs; 0 = 10250 */

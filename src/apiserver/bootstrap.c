@@ -4,6 +4,8 @@
  */
 #include "apiserver/server.h"
 #include "client/client.h"
+#include "pki/bootstrap_token.h"
+#include "pki/cluster_info.h"
 
 enum { RETRY_MS = 100, RETRY_MAX_MS = 5000 };
 
@@ -139,6 +141,24 @@ static void want_slice(struct bootstrap *b, struct str address)
 	want(b, &discovery_v1_endpoint_slice_resource, S("default"), S("kubernetes"), s);
 }
 
+/* What joining machines are told (kubeadm's cluster-info); the bootstrap signer signs it. */
+static void want_cluster_info(struct bootstrap *b, const char *address)
+{
+	const struct apiserver_opts *o = &b->s->opts;
+	struct v1_config_map *cm = ARENA_NEW(&b->arena, struct v1_config_map);
+	struct str_pair kubeconfig = {S("kubeconfig")};
+
+	if (!o->ca_pem.n)
+		return;
+	kubeconfig.value = cluster_info_kubeconfig(&b->arena,
+		&(struct cluster_info){str_c(address), o->advertise_port, o->ca_pem,
+			str_c(o->cluster_cidr), str_c(o->service_cluster_ip_range)});
+	cm->metadata.name = S(CLUSTER_INFO);
+	cm->metadata.namespace = S("kube-public");
+	ARENA_PUSH(&b->arena, &cm->data, kubeconfig);
+	want(b, &v1_config_map_resource, S("kube-public"), cm->metadata.name, cm);
+}
+
 static void fill(struct bootstrap *b)
 {
 	const char *address = b->s->opts.advertise_address;
@@ -155,6 +175,7 @@ static void fill(struct bootstrap *b)
 	want_service(b);
 	if (!address || !b->s->opts.advertise_port)
 		return;
+	want_cluster_info(b, address);
 	want_endpoints(b, str_c(address));
 	want_slice(b, str_c(address));
 }

@@ -27,6 +27,8 @@ static void copy_opts(struct apiserver *s, const struct apiserver_opts *from)
 	to->service_account_key_pem = arena_str(a, from->service_account_key_pem);
 	to->ca_pem = arena_str(a, from->ca_pem);
 	to->token_auth_csv = arena_str(a, from->token_auth_csv);
+	to->kubelet_ca_pem = arena_str(a, from->kubelet_ca_pem);
+	to->cluster_cidr = copy(a, from->cluster_cidr);
 	to->kubelet_client_cert_pem = arena_str(a, from->kubelet_client_cert_pem);
 	to->kubelet_client_key_pem = arena_str(a, from->kubelet_client_key_pem);
 	if (!to->kubelet_port)
@@ -50,15 +52,15 @@ static int open_auth(struct apiserver *s, struct err *err)
 	return auth_new(&opts, &s->auth, err);
 }
 
-/* Kubelets serve with certificates that they made themselves: the client certificate proves us to
- * them, nothing proves them to us, as with upstream's default (no --kubelet-certificate-authority).
- */
+/* The client certificate proves us to kubelets. Nothing proves them to us unless a CA is named, as
+ * with upstream: they may serve with certificates that they made themselves. */
 static int open_kubelet_tls(struct apiserver *s, struct err *err)
 {
 	struct tls_client_opts opts = {
 		.cert_pem = s->opts.kubelet_client_cert_pem,
 		.key_pem = s->opts.kubelet_client_key_pem,
-		.insecure = true,
+		.ca_pem = s->opts.kubelet_ca_pem,
+		.insecure = !s->opts.kubelet_ca_pem.n,
 	};
 
 	if (!opts.cert_pem.n)

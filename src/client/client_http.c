@@ -250,6 +250,8 @@ static int connect_with(struct http_transport *t, const struct kubeconfig *k, st
 		opts.server_name = k->tls_server_name.p;
 	if (str_starts(k->server, S("https:")))
 		r = tls_client_ctx(&tls, &opts.ssl_ctx, err);
+	if (r == 0 && opts.ssl_ctx && k->cert_file.n && k->key_file.n)
+		tls_ctx_follow(opts.ssl_ctx, k->cert_file.p, k->key_file.p);
 	if (r == 0)
 		r = http_client_new(t->base.loop, &opts, &t->http, err);
 	SSL_CTX_free(opts.ssl_ctx);
@@ -268,6 +270,7 @@ static int settings(const struct client_http_opts *opts, struct kubeconfig *k, s
 	if (!str_empty(opts->ca_pem))
 		k->ca_pem = opts->ca_pem;
 	if (!str_empty(opts->cert_pem)) {
+		k->cert_file = k->key_file = (struct str){0};
 		k->cert_pem = opts->cert_pem;
 		k->key_pem = opts->key_pem;
 	}

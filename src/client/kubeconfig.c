@@ -26,21 +26,25 @@ static struct json_value *find_entry(
 }
 
 /* Relative to the kubeconfig's own folder, as everywhere. */
-static int read_beside(struct reading *r, struct str file, struct str *ret)
+static struct str path_beside(const struct reading *r, struct str file)
 {
 	struct str path = str_c(r->path);
 	ssize_t slash = str_rchr(path, '/');
 
 	if (slash >= 0 && !str_starts(file, S("/")))
-		file = arena_fmt(r->arena, "%.*s/" STR_FMT, (int)slash, path.p, STR_ARG(file));
-	else
-		file = arena_str(r->arena, file);
-	return file_read(file.p, FILE_MAX, r->arena, ret, r->err);
+		return arena_fmt(r->arena, "%.*s/" STR_FMT, (int)slash, path.p, STR_ARG(file));
+	return arena_str(r->arena, file);
+}
+
+static int read_beside(struct reading *r, struct str file, struct str *ret)
+{
+	return file_read(path_beside(r, file).p, FILE_MAX, r->arena, ret, r->err);
 }
 
 /* `<name>-data` in base64, or the file called `<name>`. Neither: stays empty. */
 static int read_pem(
-	struct reading *r, const struct json_value *v, const char *name, struct str *ret)
+	struct reading *r, const struct json_value *v, const char *name, struct str *ret,
+	struct str *ret_file)
 {
 	struct str key = arena_fmt(r->arena, "%s-data", name);
 	struct str data = json_get_str(v, key.p), file = json_get_str(v, name);
@@ -50,7 +54,10 @@ static int read_pem(
 			return err_bad_request(r->err, "%s: %s is not base64", r->path, key.p);
 		return 0;
 	}
-	return str_empty(file) ? 0 : read_beside(r, file, ret);
+	if (str_empty(file))
+		return 0;
+	*ret_file = path_beside(r, file);
+	return read_beside(r, file, ret);
 }
 
 static int read_cluster(struct reading *r, const struct json_value *cluster, struct kubeconfig *k)
@@ -63,7 +70,7 @@ static int read_cluster(struct reading *r, const struct json_value *cluster, str
 	if (str_empty(k->server))
 		return err_bad_request(
 			r->err, "%s: the cluster of the context has no server", r->path);
-	return read_pem(r, cluster, "certificate-authority", &k->ca_pem);
+	return read_pem(r, cluster, "certificate-authority", &k->ca_pem, &(struct str){0});
 }
 
 static int read_user(struct reading *r, const struct json_value *user, struct kubeconfig *k)
@@ -78,8 +85,8 @@ static int read_user(struct reading *r, const struct json_value *user, struct ku
 			return ret;
 		k->token = str_trim(k->token);
 	}
-	ret = read_pem(r, user, "client-certificate", &k->cert_pem);
-	return ret < 0 ? ret : read_pem(r, user, "client-key", &k->key_pem);
+	ret = read_pem(r, user, "client-certificate", &k->cert_pem, &k->cert_file);
+	return ret < 0 ? ret : read_pem(r, user, "client-key", &k->key_pem, &k->key_file);
 }
 
 static int read_context(

@@ -10,6 +10,7 @@
 
 struct kubeconfig {
 	struct str server, ca_pem, cert_pem, key_pem, token, ns, tls_server_name;
+	struct str cert_file, key_file; /* where cert_pem and key_pem were read; empty: embedded */
 	bool insecure;
 	struct arena arena; /* owns all of the above */
 };

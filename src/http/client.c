@@ -5,6 +5,7 @@
 #include "http/client.h"
 #include "http/conn_int.h"
 #include "http/http1.h"
+#include "http/tls_int.h"
 
 enum {
 	IDLE_TIMEOUT_MS = 90 * 1000,
@@ -29,6 +30,7 @@ struct line {
 	struct buf in;
 	struct loop_timer idle_timer;
 	struct loop_task resume;
+	unsigned renewed; /* how often the certificate had been renewed when it was opened */
 	bool idle, used_before, answered, closing, pooled, resume_posted, orphan;
 };
 
@@ -203,11 +205,18 @@ static void send_call(struct line *l, struct http_call *call)
 		conn_read_start(l->conn);
 }
 
+/* A connection made with a certificate that has been renewed since is not used again. */
+static unsigned renewals(const struct http_client *c)
+{
+	return c->ssl_ctx ? tls_ctx_refresh(c->ssl_ctx) : 0;
+}
+
 /* The answer has been read to its end. */
 static void answer_complete(struct line *l)
 {
 	struct http_call *call = l->call;
-	bool reuse = l->reader.head.keep_alive && l->in.n == 0 && l->pooled;
+	bool reuse = l->reader.head.keep_alive && l->in.n == 0 && l->pooled &&
+		     l->renewed == renewals(l->client);
 
 	detach(call);
 	if (reuse) {
@@ -469,6 +478,7 @@ static void line_start(struct http_client *c, struct http_call *call)
 	l->pooled = !call->stream;
 	c->pooled += l->pooled;
 	l->resume.fn = on_resume;
+	l->renewed = renewals(c);
 	buf_init(&l->in, HEAD_MAX + 512 * 1024);
 	loop_timer_init(&l->idle_timer, c->loop, on_idle_timeout);
 	list_add(&c->lines, &l->all);
@@ -486,12 +496,16 @@ static void line_start(struct http_client *c, struct http_call *call)
 
 static struct line *idle_line(struct http_client *c)
 {
+	unsigned renewed = renewals(c);
+
 	/* The last used first, so that the others get old and go. */
 	for (struct link *i = c->lines.prev; i != &c->lines; i = i->prev) {
 		struct line *l = container_of(i, struct line, all);
 
-		if (l->idle)
+		if (l->idle && l->renewed == renewed)
 			return l;
+		if (l->idle)
+			line_close(l);
 	}
 	return NULL;
 }

@@ -393,6 +393,7 @@ static void sock_use_tls(struct sock *k, SSL_CTX *ctx)
 {
 	BIO *bio;
 
+	tls_ctx_refresh(ctx);
 	k->ssl = SSL_new(ctx);
 	bio = BIO_new(tls_context_bio(ctx));
 	if (!k->ssl || !bio)

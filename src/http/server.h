@@ -45,5 +45,10 @@ struct tls_client_opts {
 	bool insecure;                /* skip verification */
 };
 int tls_client_ctx(const struct tls_client_opts *opts, void **ret_ssl_ctx, struct err *err);
+/* From now on the context (client's or server's) has the certificate and key of these files (PEM; may be the same file),
+ * read again whenever they have changed and a connection begins, so that renewed certificates are taken without a restart.
+ * Files that are missing or do not fit together leave what there is. For a context that one thread uses. The files are
+ * small and local: looking at them does not count as blocking. */
+void tls_ctx_follow(void *ssl_ctx, const char *cert_path, const char *key_path);
 
 #endif

@@ -4,9 +4,13 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
+#include <sys/stat.h>
 
+#include "base/file.h"
 #include "http/server.h"
 #include "http/tls_int.h"
+
+enum { FOLLOWED_MAX = 256 * 1024 };
 
 static void free_bio(BIO **b)
 {
@@ -94,16 +98,87 @@ static void free_method(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, lo
 	BIO_meth_free(ptr);
 }
 
-static int bio_index = -1; /* constant once made */
+/* Files that are followed (tls_ctx_follow), among a context's data. */
+struct follow {
+	char *cert_path, *key_path;
+	struct stat seen; /* of the certificate */
+	unsigned renewed;
+};
+
+static void free_follow(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+	struct follow *f = ptr;
+
+	if (!f)
+		return;
+	free(f->cert_path);
+	free(f->key_path);
+	free(f);
+}
+
+static int bio_index = -1, follow_index = -1; /* constant once made */
 
 static void make_bio_index(void)
 {
 	bio_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_method);
+	follow_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_follow);
 }
 
 BIO_METHOD *tls_context_bio(SSL_CTX *ctx)
 {
 	return SSL_CTX_get_ex_data(ctx, bio_index);
+}
+
+/* --- files that are renewed --- */
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Both or neither: a context never has one's certificate with the other's key. */
+static bool take_files(SSL_CTX *ctx, const struct follow *f)
+{
+	struct arena a = {0};
+	struct str cert, key;
+	SSL_CTX *trial = SSL_CTX_new(TLS_method());
+	bool good = file_read(f->cert_path, FOLLOWED_MAX, &a, &cert, NULL) == 0 &&
+		    file_read(f->key_path, FOLLOWED_MAX, &a, &key, NULL) == 0 &&
+		    use_cert(trial, cert, key, NULL) == 0;
+
+	if (good) {
+		SSL_CTX_clear_chain_certs(ctx);
+		good = use_cert(ctx, cert, key, NULL) == 0;
+	}
+	SSL_CTX_free(trial);
+	arena_release(&a);
+	return good;
+}
+
+unsigned tls_ctx_refresh(SSL_CTX *ctx)
+{
+	struct follow *f = follow_index < 0 ? NULL : SSL_CTX_get_ex_data(ctx, follow_index);
+	struct stat now;
+
+	if (!f)
+		return 0;
+	if (stat(f->cert_path, &now) == 0 && !same_file(&now, &f->seen)) {
+		f->seen = now;
+		f->renewed += take_files(ctx, f);
+	}
+	return f->renewed;
+}
+
+void tls_ctx_follow(void *ssl_ctx, const char *cert_path, const char *key_path)
+{
+	struct follow *f = xcalloc(1, sizeof(*f));
+
+	f->cert_path = xstrdup(cert_path);
+	f->key_path = xstrdup(key_path);
+	free_follow(NULL, SSL_CTX_get_ex_data(ssl_ctx, follow_index), NULL, 0, 0, NULL);
+	SSL_CTX_set_ex_data(ssl_ctx, follow_index, f);
+	tls_ctx_refresh(ssl_ctx);
 }
 
 static SSL_CTX *context_new(const SSL_METHOD *method)

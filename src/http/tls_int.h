@@ -11,6 +11,8 @@
 BIO_METHOD *tls_bio_method_new(void);
 BIO_METHOD *tls_context_bio(SSL_CTX *ctx);
 
+/* Takes renewed files in (tls_ctx_follow); how often that has happened. */
+unsigned tls_ctx_refresh(SSL_CTX *ctx);
 void tls_peer_fill(SSL *ssl, struct http_peer *peer, struct str *alpn);
 /* SNI, the name or address that the server's certificate must be for, and ALPN ("h2,http/1.1", NULL
  * = none). */

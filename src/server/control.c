@@ -44,7 +44,7 @@ struct control {
 	struct arena arena;
 	struct pki pki;
 	struct str advertise; /* address other machines and pods reach us at */
-	struct str ca_pem, client_ca_pem, sa_key_pem;
+	struct str ca_pem, client_ca_pem, sa_key_pem, signing_cert_pem, signing_key_pem;
 	struct pki_pair serving, kubelet_client;
 	SSL_CTX *ssl;
 	struct store *store;
@@ -105,6 +105,13 @@ static int load_keys(struct control *c, struct err *err)
 		return r;
 	c->ca_pem = c->client_ca_pem = c->pki.ca_cert_pem;
 	c->sa_key_pem = c->pki.sa_key_pem;
+	c->signing_cert_pem = c->pki.ca_cert_pem;
+	c->signing_key_pem = c->pki.ca_key_pem;
+	r = read_flag_file(c, c->flags->signing_cert_file, &c->signing_cert_pem, err);
+	if (r == 0)
+		r = read_flag_file(c, c->flags->signing_key_file, &c->signing_key_pem, err);
+	if (r < 0)
+		return r;
 	if (c->flags->client_ca_file) {
 		struct str more;
 
@@ -211,11 +218,15 @@ static int make_apiserver(struct control *c, struct err *err)
 		.store = c->store,
 		.clock = c->main_loop,
 		.service_cluster_ip_range = c->flags->service_cidr,
+		.cluster_cidr = !c->with_controllers   ? NULL
+				: c->flags->cluster_cidr ? c->flags->cluster_cidr
+							 : "10.244.0.0/16",
 		.advertise_address = arena_cstr(&c->arena, c->advertise),
 		.advertise_port = c->flags->secure_port,
 		.service_account_issuer = c->flags->sa_issuer,
 		.service_account_key_pem = c->sa_key_pem,
 		.ca_pem = c->ca_pem,
+		.enable_bootstrap_token_auth = c->flags->bootstrap_tokens,
 		.allow_privileged = c->flags->allow_privileged,
 		.kubelet_client_cert_pem = c->kubelet_client.cert_pem,
 		.kubelet_client_key_pem = c->kubelet_client.key_pem,
@@ -229,6 +240,8 @@ static int make_apiserver(struct control *c, struct err *err)
 
 	if (r == 0)
 		r = read_flag_file(c, c->flags->token_auth_file, &opts.token_auth_csv, err);
+	if (r == 0)
+		r = read_flag_file(c, c->flags->kubelet_ca_file, &opts.kubelet_ca_pem, err);
 	if (r == 0)
 		r = read_flag_file(c, c->flags->admission_config_file, &opts.admission.config, err);
 	if (r == 0 && c->flags->admission_config_file)
@@ -338,6 +351,9 @@ static struct controllers_opts controllers_settings(struct control *c)
 		.user_data = c,
 		.controllers = c->flags->controllers,
 		.root_ca_pem = c->ca_pem,
+		.signing_cert_pem = c->signing_cert_pem,
+		.signing_key_pem = c->signing_key_pem,
+		.signing_duration_ms = c->flags->signing_duration_ms,
 		.cluster_cidr = c->flags->cluster_cidr,
 		.node_monitor_grace_ms = c->flags->node_monitor_grace_ms,
 	};

@@ -32,6 +32,13 @@ static int check(const struct control_flags *f, const char *program)
 			program);
 		return -EINVAL;
 	}
+	if (!f->signing_cert_file != !f->signing_key_file) {
+		fprintf(stderr,
+			"%s: --cluster-signing-cert-file and --cluster-signing-key-file come "
+			"together\n",
+			program);
+		return -EINVAL;
+	}
 	if (f->admission_only.n && (f->admission_on.n || f->admission_off.n)) {
 		fprintf(stderr,
 			"%s: --admission-control and --enable-admission-plugins or "
@@ -64,6 +71,7 @@ static struct control_flags defaults(bool with_controllers)
 		.node_port_range = "30000-32767",
 		.kubelet_port = 10250,
 		.leader = leader_flags_default(NULL), /* a name for each of the two */
+		.bootstrap_tokens = with_controllers, /* likewise */
 		.allow_privileged = with_controllers, /* upstream's API server alone: false */
 		.io_threads = MAX(1, MIN(cpus, IO_THREADS_MAX)),
 	};
@@ -81,6 +89,11 @@ int control_flags_parse(
 		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR", "addresses of pods"},
 		{"node-monitor-grace-period", FLAG_DURATION, &f->node_monitor_grace_ms, "T",
 			"how long a node may be silent"},
+		{"cluster-signing-cert-file", FLAG_STRING, &f->signing_cert_file, "FILE",
+			"CA that signs certificates; default: the cluster's own"},
+		{"cluster-signing-key-file", FLAG_STRING, &f->signing_key_file, "FILE", "its key"},
+		{"cluster-signing-duration", FLAG_DURATION, &f->signing_duration_ms, "T",
+			"how long certificates live that are signed; default: 8760h"},
 		FLAGS_INCLUDE(election),
 		{NULL},
 	};
@@ -116,6 +129,8 @@ int control_flags_parse(
 			"another CA for client certificates"},
 		{"token-auth-file", FLAG_STRING, &f->token_auth_file, "FILE",
 			"static tokens: token,user,uid,\"groups\""},
+		{"enable-bootstrap-token-auth", FLAG_BOOL, &f->bootstrap_tokens, NULL,
+			"take the tokens by which machines join"},
 		{"service-account-signing-key-file", FLAG_STRING, &f->sa_signing_key_file, "FILE",
 			"key of service account tokens"},
 		{"service-account-issuer", FLAG_STRING, &f->sa_issuer, "URL",
@@ -142,6 +157,8 @@ int control_flags_parse(
 		{"kubelet-client-certificate", FLAG_STRING, &f->kubelet_client_cert_file, "FILE",
 			"what we show to kubelets instead of our own"},
 		{"kubelet-client-key", FLAG_STRING, &f->kubelet_client_key_file, "FILE", "its key"},
+		{"kubelet-certificate-authority", FLAG_STRING, &f->kubelet_ca_file, "FILE",
+			"CA of kubelets' serving certificates; default: they are not verified"},
 		{"kubelet-port", FLAG_INT, &f->kubelet_port, "PORT",
 			"nothing: a Node says its own port (this one counts where it does not)",
 			.retired = true},

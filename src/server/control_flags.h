@@ -17,7 +17,10 @@ struct control_flags {
 	const char *service_cidr, *node_port_range, *cluster_cidr;
 	const char *token_auth_file, *tls_cert_file, *tls_key_file, *client_ca_file;
 	const char *sa_signing_key_file, *sa_issuer;
-	const char *kubelet_client_cert_file, *kubelet_client_key_file;
+	const char *kubelet_client_cert_file, *kubelet_client_key_file, *kubelet_ca_file;
+	const char *signing_cert_file, *signing_key_file;
+	int64_t signing_duration_ms;
+	bool bootstrap_tokens;
 	int kubelet_port; /* of nodes that do not tell theirs */
 	struct flag_list tls_sans, admission_on, admission_off, admission_only;
 	const char *admission_config_file;

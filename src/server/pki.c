@@ -202,6 +202,7 @@ int pki_open(const char *data_dir, struct pki *ret, struct err *err)
 		return r;
 	}
 	p.ca_cert_pem = cert_pem(&p.arena, p.ca_cert);
+	p.ca_key_pem = key_pem(&p.arena, p.ca_key);
 	*ret = p;
 	return 0;
 }

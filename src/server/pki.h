@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 struct pki {
-	struct str ca_cert_pem, sa_key_pem;
+	struct str ca_cert_pem, ca_key_pem, sa_key_pem;
 	void *ca_key;  /* EVP_PKEY * */
 	void *ca_cert; /* X509 * */
 	struct arena arena;
