@@ -3,8 +3,6 @@
  * members stand: each goes to a file of its own, then manifest.json (docker) or index.json (OCI
  * image layout) says what they are.
  */
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/utsname.h>
@@ -13,6 +11,7 @@
 #include "json/value.h"
 #include "node/runtime/fs.h"
 #include "node/runtime/image/image.h"
+#include "node/runtime/image/libraries.h"
 #include "node/runtime/image/manifest.h"
 #include "node/runtime/image/ref.h"
 
@@ -108,7 +107,7 @@ static int spool(struct import *im, struct member *m, struct err *err)
 	if (fd < 0)
 		return err_errno(err, errno, "cannot write %s", m->path.p);
 	hash = sha256_new();
-	while ((r = archive_read_data_block(im->archive, &p, &n, &at)) == ARCHIVE_OK ||
+	while ((r = libarchive.read_data_block(im->archive, &p, &n, &at)) == ARCHIVE_OK ||
 		r == ARCHIVE_WARN) {
 		if ((uint64_t)at != m->size || pwrite(fd, p, n, at) != (ssize_t)n) {
 			r = (uint64_t)at != m->size ? ARCHIVE_FATAL : -1000;
@@ -127,9 +126,9 @@ static int spool(struct import *im, struct member *m, struct err *err)
 
 static int read_member(struct import *im, struct archive_entry *e, struct err *err)
 {
-	const char *name = archive_entry_pathname(e);
+	const char *name = libarchive.entry_pathname(e);
 	struct member m = {0};
-	const char *link = archive_entry_hardlink(e);
+	const char *link = libarchive.entry_hardlink(e);
 	int r = 0;
 
 	if (!name)
@@ -137,9 +136,9 @@ static int read_member(struct import *im, struct archive_entry *e, struct err *e
 	m.name = arena_str(im->arena, member_name(str_c(name)));
 	if (link)
 		m.target = arena_strc(im->arena, link);
-	else if (archive_entry_filetype(e) == AE_IFLNK)
-		m.target = link_target(im->arena, m.name, str_c(archive_entry_symlink(e)));
-	else if (archive_entry_filetype(e) == AE_IFREG)
+	else if (libarchive.entry_filetype(e) == AE_IFLNK)
+		m.target = link_target(im->arena, m.name, str_c(libarchive.entry_symlink(e)));
+	else if (libarchive.entry_filetype(e) == AE_IFREG)
 		r = spool(im, &m, err);
 	else
 		return 0;
@@ -153,11 +152,12 @@ static int read_members(struct import *im, struct err *err)
 	struct archive_entry *e;
 	int r;
 
-	archive_read_support_format_tar(im->archive);
-	if (archive_read_open(im->archive, im, NULL, read_cb, NULL) != ARCHIVE_OK)
+	libarchive.read_support_format_tar(im->archive);
+	if (libarchive.read_open(im->archive, im, NULL, read_cb, NULL) != ARCHIVE_OK)
 		return err_bad_request(err, "not an image archive: %s",
-			archive_error_string(im->archive) ?: "no tar");
-	while ((r = archive_read_next_header(im->archive, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+			libarchive.error_string(im->archive) ?: "no tar");
+	while ((r = libarchive.read_next_header(im->archive, &e)) == ARCHIVE_OK ||
+		r == ARCHIVE_WARN) {
 		if (im->members.n >= MEMBERS_MAX)
 			return err_bad_request(
 				err, "the archive has more than %d members", MEMBERS_MAX);
@@ -168,7 +168,7 @@ static int read_members(struct import *im, struct err *err)
 	if (r != ARCHIVE_EOF)
 		return err_bad_request(err, "not an image archive: %s",
 			im->in_error ? "the compressed data are broken" :
-				       archive_error_string(im->archive) ?: "no tar");
+				       libarchive.error_string(im->archive) ?: "no tar");
 	return 0;
 }
 
@@ -412,16 +412,16 @@ int image_import(
 	struct fd_source from = fd_source(fd);
 	struct import im = {.store = s, .arena = a, .ret = ret};
 	struct image_add spool_dir; /* a locked directory in tmp, for the members */
-	int r = image_add_begin(s, a, &spool_dir, err);
+	int r = libarchive_open(err);
 
-	if (r == 0) {
-		im.spool = spool_dir.tmp;
-		im.in = inflate_new(&from.source, 2 * IMAGE_LAYER_BYTES_MAX);
-		im.archive = archive_read_new();
-		r = read_members(&im, err);
-		archive_read_free(im.archive);
-		inflate_free(im.in);
-	}
+	if (r < 0 || (r = image_add_begin(s, a, &spool_dir, err)) < 0)
+		return r;
+	im.spool = spool_dir.tmp;
+	im.in = inflate_new(&from.source, 2 * IMAGE_LAYER_BYTES_MAX);
+	im.archive = libarchive.read_new();
+	r = read_members(&im, err);
+	libarchive.read_free(im.archive);
+	inflate_free(im.in);
 	if (r == 0)
 		r = import_found(&im, err);
 	image_add_end(&spool_dir);

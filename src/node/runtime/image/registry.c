@@ -1,7 +1,6 @@
 /* registry.c: pulls from OCI registries (distribution spec 1.1) with libcurl. Runs in a process of
  * its own. */
 #include <ctype.h>
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <strings.h>
@@ -11,6 +10,7 @@
 #include "json/value.h"
 #include "node/runtime/fs.h"
 #include "node/runtime/image/image.h"
+#include "node/runtime/image/libraries.h"
 #include "node/runtime/image/manifest.h"
 #include "node/runtime/image/ref.h"
 
@@ -60,7 +60,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *user_data)
 	long status = 0;
 
 	n *= size;
-	curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+	libcurl.easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (r->fd < 0 || status >= 300) {
 		if (r->body.n + n > r->body.max) {
 			r->too_large = status < 300;
@@ -113,28 +113,28 @@ static const char *cstr(struct client *c, struct str s)
 
 static void set_common(struct client *c, struct answer *r, const char *url)
 {
-	curl_easy_reset(c->curl);
-	curl_easy_setopt(c->curl, CURLOPT_URL, url);
-	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(
+	libcurl.easy_reset(c->curl);
+	libcurl.easy_setopt(c->curl, CURLOPT_URL, url);
+	libcurl.easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	libcurl.easy_setopt(
 		c->curl, CURLOPT_REDIR_PROTOCOLS_STR, c->insecure ? "http,https" : "https");
-	curl_easy_setopt(c->curl, CURLOPT_FOLLOWLOCATION, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
-	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-	curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_S);
-	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "sampan/" SAMPAN_VERSION);
-	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, r->error);
-	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, r);
-	curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, r);
+	libcurl.easy_setopt(c->curl, CURLOPT_FOLLOWLOCATION, 1L);
+	libcurl.easy_setopt(c->curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+	libcurl.easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+	libcurl.easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	libcurl.easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_S);
+	libcurl.easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
+	libcurl.easy_setopt(c->curl, CURLOPT_USERAGENT, "sampan/" SAMPAN_VERSION);
+	libcurl.easy_setopt(c->curl, CURLOPT_ERRORBUFFER, r->error);
+	libcurl.easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
+	libcurl.easy_setopt(c->curl, CURLOPT_WRITEDATA, r);
+	libcurl.easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, on_header);
+	libcurl.easy_setopt(c->curl, CURLOPT_HEADERDATA, r);
 	if (c->o->ca_file)
-		curl_easy_setopt(c->curl, CURLOPT_CAINFO, c->o->ca_file);
+		libcurl.easy_setopt(c->curl, CURLOPT_CAINFO, c->o->ca_file);
 	if (c->insecure) {
-		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYPEER, 0L);
-		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYHOST, 0L);
+		libcurl.easy_setopt(c->curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		libcurl.easy_setopt(c->curl, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
 }
 
@@ -154,15 +154,15 @@ static int perform(struct client *c, struct answer *r, const char *url, struct c
 {
 	CURLcode code;
 
-	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
-	code = curl_easy_perform(c->curl);
-	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &r->status);
+	libcurl.easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+	code = libcurl.easy_perform(c->curl);
+	libcurl.easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &r->status);
 	if (r->too_large)
 		return err_fmt(err, 500, "InternalError",
 			"failed to do request: %s sends more than it may", url);
 	if (code != CURLE_OK)
 		return err_fmt(err, 500, "InternalError", "failed to do request: %s: %s", url,
-			r->error[0] ? r->error : curl_easy_strerror(code));
+			r->error[0] ? r->error : libcurl.easy_strerror(code));
 	return 0;
 }
 
@@ -228,10 +228,10 @@ static struct str challenge_value(struct client *c, struct str challenge, const 
 
 static const char *escape(struct client *c, struct str s)
 {
-	char *e = curl_easy_escape(c->curl, s.p ? s.p : "", s.n);
+	char *e = libcurl.easy_escape(c->curl, s.p ? s.p : "", s.n);
 	const char *kept = arena_strc(c->arena, e).p;
 
-	curl_free(e);
+	libcurl.free(e);
 	return kept;
 }
 
@@ -259,8 +259,8 @@ static int fetch_token(struct client *c, struct str challenge, struct err *err)
 	r.body.max = TOKEN_MAX;
 	set_common(c, &r, url);
 	if (c->o->identity_token.n && c->official) {
-		curl_easy_setopt(c->curl, CURLOPT_URL, cstr(c, realm));
-		curl_easy_setopt(c->curl, CURLOPT_COPYPOSTFIELDS,
+		libcurl.easy_setopt(c->curl, CURLOPT_URL, cstr(c, realm));
+		libcurl.easy_setopt(c->curl, CURLOPT_COPYPOSTFIELDS,
 			arena_fmt(c->arena,
 				"grant_type=refresh_token&client_id=sampan&service=%s&scope=%s&"
 				"refresh_token=%s",
@@ -268,7 +268,7 @@ static int fetch_token(struct client *c, struct str challenge, struct err *err)
 				escape(c, c->o->identity_token))
 				.p);
 	} else if (user.n) {
-		curl_easy_setopt(c->curl, CURLOPT_USERPWD, user.p);
+		libcurl.easy_setopt(c->curl, CURLOPT_USERPWD, user.p);
 	}
 	result = perform(c, &r, url, NULL, err);
 	if (result == 0 && r.status != 200)
@@ -291,24 +291,24 @@ static int fetch_token(struct client *c, struct str challenge, struct err *err)
 static int request(
 	struct client *c, struct answer *r, const char *url, bool manifest, struct err *err)
 {
-	struct curl_slist *headers = manifest ? curl_slist_append(NULL, ACCEPT) : NULL;
+	struct curl_slist *headers = manifest ? libcurl.slist_append(NULL, ACCEPT) : NULL;
 	char range[32];
 	int result;
 
 	set_common(c, r, url);
 	if (c->bearer.n)
-		headers = curl_slist_append(headers,
+		headers = libcurl.slist_append(headers,
 			arena_fmt(c->arena, "Authorization: Bearer " STR_FMT, STR_ARG(c->bearer))
 				.p);
 	else if (c->basic)
-		curl_easy_setopt(c->curl, CURLOPT_USERPWD, cstr(c, credentials(c)));
+		libcurl.easy_setopt(c->curl, CURLOPT_USERPWD, cstr(c, credentials(c)));
 	if (r->written) {
 		snprintf(range, sizeof(range), "%llu-", (unsigned long long)r->written);
-		curl_easy_setopt(c->curl, CURLOPT_RANGE, range);
+		libcurl.easy_setopt(c->curl, CURLOPT_RANGE, range);
 		r->resuming = true;
 	}
 	result = perform(c, r, url, headers, err);
-	curl_slist_free_all(headers);
+	libcurl.slist_free_all(headers);
 	return result;
 }
 
@@ -615,19 +615,19 @@ int image_pull(const struct image_store *s, struct str text, const struct regist
 	struct image_ref ref;
 	int r = image_ref_parse(text, a, &ref, err);
 
-	if (r < 0)
+	if (r < 0 || (r = libcurl_open(err)) < 0)
 		return r;
 	decode_auth(&o, a);
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-	c.curl = curl_easy_init();
+	libcurl.global_init(CURL_GLOBAL_DEFAULT);
+	c.curl = libcurl.easy_init();
 	r = -ENOENT;
 	for (size_t i = 0; i < o.n_mirrors && r < 0; i++)
 		if (str_eq(o.mirrors[i].host, ref.domain) || str_eqc(o.mirrors[i].host, "*"))
 			r = try_base(&c, o.mirrors[i].url, false, &ref, ret_id, &mirror);
 	if (r < 0)
 		r = try_registry(&c, &ref, ret_id, &last);
-	curl_easy_cleanup(c.curl);
-	curl_global_cleanup();
+	libcurl.easy_cleanup(c.curl);
+	libcurl.global_cleanup();
 	if (r < 0) {
 		struct str full = ref.digest.n ? image_ref_digested(&ref, ref.digest, a)
 					       : image_ref_tagged(&ref, a);

@@ -1,7 +1,5 @@
 #include "node/runtime/image/unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -11,6 +9,7 @@
 #include <unistd.h>
 
 #include "node/runtime/fs.h"
+#include "node/runtime/image/libraries.h"
 
 enum { PATH_BYTES_MAX = 4096 };
 
@@ -139,7 +138,7 @@ static int open_parent(struct unpack *u, char *path, const char **ret_name)
 /* mknodat, symlinkat … with a real descriptor: O_PATH is enough for all *at calls. */
 static int make_node(struct unpack *u, struct archive_entry *e, const char *name)
 {
-	mode_t type = archive_entry_filetype(e);
+	mode_t type = libarchive.entry_filetype(e);
 	int at = u->parent_fd, fd;
 
 	switch (type) {
@@ -151,15 +150,15 @@ static int make_node(struct unpack *u, struct archive_entry *e, const char *name
 			return -errno;
 		return 0;
 	case AE_IFLNK:
-		return symlinkat(archive_entry_symlink(e) ?: "", at, name) < 0 ? -errno : 0;
+		return symlinkat(libarchive.entry_symlink(e) ?: "", at, name) < 0 ? -errno : 0;
 	case AE_IFIFO:
 		return mkfifoat(at, name, 0600) < 0 ? -errno : 0;
 	case AE_IFCHR:
 	case AE_IFBLK:
-		if (archive_entry_rdev(e) == 0)
+		if (libarchive.entry_rdev(e) == 0)
 			return -EPERM; /* would be a whiteout */
 		return mknodat(at, name, (type == AE_IFCHR ? S_IFCHR : S_IFBLK) | 0600,
-			       archive_entry_rdev(e)) < 0
+			       libarchive.entry_rdev(e)) < 0
 			       ? -errno
 			       : 0;
 	default:
@@ -174,8 +173,8 @@ static int make_room(struct unpack *u, struct archive_entry *e, const char *name
 
 	if (fstatat(u->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (S_ISDIR(st.st_mode) && archive_entry_filetype(e) == AE_IFDIR &&
-		!archive_entry_hardlink(e))
+	if (S_ISDIR(st.st_mode) && libarchive.entry_filetype(e) == AE_IFDIR &&
+		!libarchive.entry_hardlink(e))
 		return 0;
 	strcpy(u->parent,
 		"//"); /* what goes may be above the parent of a later entry: look that up again */
@@ -189,7 +188,7 @@ static int write_content(struct unpack *u, int fd)
 	la_int64_t at;
 	int r;
 
-	while ((r = archive_read_data_block(u->archive, &p, &n, &at)) == ARCHIVE_OK ||
+	while ((r = libarchive.read_data_block(u->archive, &p, &n, &at)) == ARCHIVE_OK ||
 		r == ARCHIVE_WARN) {
 		while (n) {
 			ssize_t done = pwrite(fd, p, n, at);
@@ -217,14 +216,14 @@ static int set_xattrs(struct unpack *u, struct archive_entry *e, const char *nam
 	const void *value;
 	size_t n;
 	int fd CLEANUP(fd_close) = -1;
-	mode_t type = archive_entry_filetype(e);
+	mode_t type = libarchive.entry_filetype(e);
 
-	if ((type != AE_IFREG && type != AE_IFDIR) || archive_entry_xattr_reset(e) == 0)
+	if ((type != AE_IFREG && type != AE_IFDIR) || libarchive.entry_xattr_reset(e) == 0)
 		return 0;
 	fd = openat(u->parent_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	while (archive_entry_xattr_next(e, &key, &value, &n) == ARCHIVE_OK)
+	while (libarchive.entry_xattr_next(e, &key, &value, &n) == ARCHIVE_OK)
 		if (xattr_wanted(key) && fsetxattr(fd, key, value, n, 0) < 0 && errno != EOPNOTSUPP)
 			return -errno;
 	return 0;
@@ -233,19 +232,20 @@ static int set_xattrs(struct unpack *u, struct archive_entry *e, const char *nam
 /* Owner before mode (chown clears setuid), xattrs after (chown clears capabilities), times last. */
 static int set_meta(struct unpack *u, struct archive_entry *e, const char *name, const char *path)
 {
-	struct timespec mtime = {archive_entry_mtime(e), archive_entry_mtime_nsec(e)};
+	struct timespec mtime = {libarchive.entry_mtime(e), libarchive.entry_mtime_nsec(e)};
 	struct timespec times[2] = {mtime, mtime};
 	int at = u->parent_fd, r;
 
-	if (fchownat(at, name, archive_entry_uid(e), archive_entry_gid(e), AT_SYMLINK_NOFOLLOW) < 0)
+	if (fchownat(at, name, libarchive.entry_uid(e), libarchive.entry_gid(e),
+		    AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	if (archive_entry_filetype(e) != AE_IFLNK &&
-		fchmodat(at, name, archive_entry_perm(e), 0) < 0)
+	if (libarchive.entry_filetype(e) != AE_IFLNK &&
+		fchmodat(at, name, libarchive.entry_perm(e), 0) < 0)
 		return -errno;
 	r = set_xattrs(u, e, name);
 	if (r < 0)
 		return r;
-	if (archive_entry_filetype(e) == AE_IFDIR) {
+	if (libarchive.entry_filetype(e) == AE_IFDIR) {
 		struct dir_time t = {arena_strc(&u->arena, path), mtime};
 
 		ARENA_PUSH(&u->arena, &u->dirs, t);
@@ -294,17 +294,17 @@ static int hard_link(struct unpack *u, const char *target, const char *name)
 
 static int root_entry(struct unpack *u, struct archive_entry *e)
 {
-	if (archive_entry_filetype(e) != AE_IFDIR)
+	if (libarchive.entry_filetype(e) != AE_IFDIR)
 		return -EPERM;
-	if (fchown(u->o->root_fd, archive_entry_uid(e), archive_entry_gid(e)) < 0 ||
-		fchmod(u->o->root_fd, archive_entry_perm(e)) < 0)
+	if (fchown(u->o->root_fd, libarchive.entry_uid(e), libarchive.entry_gid(e)) < 0 ||
+		fchmod(u->o->root_fd, libarchive.entry_perm(e)) < 0)
 		return -errno;
 	return 0;
 }
 
 static int unpack_entry(struct unpack *u, struct archive_entry *e)
 {
-	const char *from = archive_entry_pathname(e), *name;
+	const char *from = libarchive.entry_pathname(e), *name;
 	char path[PATH_BYTES_MAX], full[PATH_BYTES_MAX];
 	int fd CLEANUP(fd_close) = -1, r;
 
@@ -324,8 +324,8 @@ static int unpack_entry(struct unpack *u, struct archive_entry *e)
 	r = make_room(u, e, name);
 	if (r < 0)
 		return r;
-	if (archive_entry_hardlink(e))
-		return hard_link(u, archive_entry_hardlink(e), name);
+	if (libarchive.entry_hardlink(e))
+		return hard_link(u, libarchive.entry_hardlink(e), name);
 	fd = make_node(u, e, name);
 	if (fd < 0)
 		return fd;
@@ -342,7 +342,7 @@ static la_ssize_t read_cb(struct archive *archive, void *user_data, const void *
 
 	if (n < 0) {
 		u->in_error = n;
-		archive_set_error(archive, -n, "broken stream");
+		libarchive.set_error(archive, -n, "broken stream");
 		return -1;
 	}
 	return n;
@@ -365,36 +365,39 @@ static int unpack_all(struct unpack *u, struct err *err)
 	struct archive_entry *e;
 	int r;
 
-	for (int n = 0;
-		(r = archive_read_next_header(u->archive, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN;
+	for (int n = 0; (r = libarchive.read_next_header(u->archive, &e)) == ARCHIVE_OK ||
+			r == ARCHIVE_WARN;
 		n++) {
 		int failed = n < UNPACK_ENTRIES_MAX ? unpack_entry(u, e) : -EFBIG;
 
 		if (failed < 0)
 			return err_errno(err, -failed, "layer entry \"%s\"",
-				archive_entry_pathname(e) ?: "?");
+				libarchive.entry_pathname(e) ?: "?");
 	}
 	if (r != ARCHIVE_EOF)
 		return err_bad_request(err, "broken layer: %s",
 			u->in_error == -EFBIG ? "too large" :
-						archive_error_string(u->archive) ?: "not a tar archive");
+						libarchive.error_string(u->archive) ?: "not a tar archive");
 	set_dir_times(u);
 	return 0;
 }
 
 int unpack_layer(struct inflate *in, const struct unpack_opts *o, struct err *err)
 {
-	struct unpack u = {.o = o, .in = in, .parent_fd = -1, .archive = archive_read_new()};
-	int r;
+	struct unpack u = {.o = o, .in = in, .parent_fd = -1};
+	int r = libarchive_open(err);
 
+	if (r < 0)
+		return r;
+	u.archive = libarchive.read_new();
 	arena_init(&u.arena);
-	archive_read_support_format_tar(u.archive);
-	archive_read_support_format_empty(u.archive);
-	if (archive_read_open(u.archive, &u, NULL, read_cb, NULL) != ARCHIVE_OK)
-		r = err_bad_request(err, "broken layer: %s", archive_error_string(u.archive));
+	libarchive.read_support_format_tar(u.archive);
+	libarchive.read_support_format_empty(u.archive);
+	if (libarchive.read_open(u.archive, &u, NULL, read_cb, NULL) != ARCHIVE_OK)
+		r = err_bad_request(err, "broken layer: %s", libarchive.error_string(u.archive));
 	else
 		r = unpack_all(&u, err);
-	archive_read_free(u.archive);
+	libarchive.read_free(u.archive);
 	arena_release(&u.arena);
 	fd_close(&u.parent_fd);
 	return r;
