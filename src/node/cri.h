@@ -255,4 +255,10 @@ int cri_runtime_new(struct loop *loop, const struct cri_runtime_opts *opts, stru
 void cri_runtime_set_pod_cidr(struct cri *c, struct str pod_cidr);
 int cri_grpc_new(struct loop *loop, const char *endpoint, struct cri **ret, struct err *err);
 
+/* Notes in the node's data directory where its pods run (empty: the built-in runtime), so that `sampan down` finds them
+ * when the node's program is gone. Blocks for a moment. */
+int cri_endpoint_record(const char *data_dir, struct str endpoint, struct err *err);
+/* What was noted; empty when nothing was. */
+struct str cri_endpoint_recorded(const char *data_dir, struct arena *a);
+
 #endif

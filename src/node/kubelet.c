@@ -103,6 +103,9 @@ static int start_runtime(struct kubelet *k, struct err *err)
 	else
 		r = cri_grpc_new(k->loop, o->runtime_endpoint, &k->cri, err);
 	if (r == 0)
+		r = cri_endpoint_record(
+			o->data_dir, k->builtin_runtime ? S("") : str_c(o->runtime_endpoint), err);
+	if (r == 0)
 		k->cri->ops->version(k->cri, got_version, k);
 	return r;
 }

@@ -109,7 +109,9 @@ int stop_pods(const char *node_data_dir, const char *run_dir, int64_t grace_ms, 
 {
 	const struct cri_runtime_opts opts = {.data_dir = node_data_dir, .run_dir = run_dir};
 	struct stopping s = {.loop = loop_new_uv(), .err = err};
-	int r = cri_runtime_new(s.loop, &opts, &s.cri, err);
+	struct str endpoint = cri_endpoint_recorded(node_data_dir, &s.arena);
+	int r = endpoint.n ? cri_grpc_new(s.loop, endpoint.p, &s.cri, err)
+			   : cri_runtime_new(s.loop, &opts, &s.cri, err);
 
 	if (r < 0)
 		return r;

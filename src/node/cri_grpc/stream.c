@@ -250,6 +250,8 @@ struct cri_stream *grpc_stream(
 	t->stdout_ = o->stdout_;
 	t->stderr_ = o->stderr_ && !o->tty;
 	t->tty = o->tty;
+	t->width = o->width;
+	t->height = o->height;
 	buf_init(&t->early, QUEUE_MAX);
 	buf_init(&t->status, STATUS_MAX);
 	request =

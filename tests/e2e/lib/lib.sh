@@ -2,7 +2,7 @@
 # out, a cluster in it, kubectl that talks to it, and everything it started is ended when it ends.
 #
 #   e2e_begin NAME            namespace, data directory, traps
-#   e2e_up [flags]            sampan up inside the namespace; KUBECONFIG set
+#   e2e_up [flags]            sampan up inside the namespace; KUBECONFIG set. With E2E_RUNTIME=containerd its pods run there
 #   k ARGS                    kubectl (E2E_KUBECTL chooses which)
 #   in_ns CMD                 a command inside the namespace
 #   wait_for SECONDS WHAT CMD …     until CMD succeeds; fails the test otherwise
@@ -25,7 +25,7 @@ k() { in_ns "$E2E_KUBECTL" "$@"; }
 e2e_evidence() {
   set +e
   [ -n "${KUBECONFIG:-}" ] && { k get nodes,pods -A -o wide; k get events -A --sort-by=.lastTimestamp | tail -30; } 2>&1
-  for f in "$E2E_DIR"/data/log/*.log "$E2E_DIR"/data/server.log; do [ -f "$f" ] && { echo "== $f"; tail -25 "$f"; }; done
+  for f in "$E2E_DIR"/data/log/*.log "$E2E_DIR"/data/server.log "$E2E_DIR"/containerd.log; do [ -f "$f" ] && { echo "== $f"; tail -25 "$f"; }; done
 }
 
 e2e_end() {
@@ -55,16 +55,70 @@ e2e_begin() {
 }
 
 e2e_up() {
+  if [ "${E2E_RUNTIME:-}" = containerd ]; then
+    [ -n "${E2E_CRI:-}" ] || e2e_containerd
+    set -- --container-runtime-endpoint "unix://$E2E_CRI" "$@"
+  fi
   in_ns "$SAMPAN" up --data-dir "$E2E_DIR/data" --node-name node-1 --node-ip "$E2E_IP" "$@" || fail "sampan up"
   export KUBECONFIG=$E2E_DIR/data/admin.kubeconfig
 }
 
-# e2e_image NAME [busybox command …]: a busybox image under that name, imported
+# e2e_image NAME [mkimage.py's options …]: a busybox image under that name, imported
 e2e_image() {
   local tar=$E2E_DIR/image.tar name=$1; shift
-  "$ROOT/tests/e2e/lib/mkimage.py" "$tar" "$name" "$@"
-  in_ns "$SAMPAN" image import --data-dir "$E2E_DIR/data/node" "$tar" >/dev/null || fail "image import"
+  "$ROOT/tests/e2e/lib/mkimage.py" "$tar" "$name" "$@" >/dev/null
+  if [ -n "${E2E_CRI:-}" ]; then
+    in_ns ctr --address "$E2E_CRI" -n k8s.io images import --snapshotter native "$tar" >/dev/null || fail "image import"
+  else
+    in_ns "$SAMPAN" image import --data-dir "$E2E_DIR/data/node" "$tar" >/dev/null || fail "image import"
+  fi
   rm -f "$tar"
+}
+
+# A containerd of this test's own in its namespace, with the CNI plugins of Debian; E2E_CRI is its socket. CONTAINERD names
+# another program than the one on PATH (its shim beside it).
+e2e_containerd() {
+  local containerd=${CONTAINERD:-$(command -v containerd || true)} cni=${CNI_BIN:-/usr/lib/cni}
+  if [ -z "$containerd" ] || ! command -v runc >/dev/null || [ ! -x "$cni/bridge" ]; then
+    echo "SKIPPED: containerd, runc and the CNI plugins are not all installed"
+    exit 77
+  fi
+  PATH=$(dirname "$containerd"):$PATH
+  E2E_CRI=$E2E_DIR/containerd.sock
+  mkdir -p "$E2E_DIR/cni"
+  cat > "$E2E_DIR/config.toml" <<EOF
+version = 2
+root = "$E2E_DIR/root"
+state = "$E2E_DIR/state"
+disabled_plugins = ["io.containerd.internal.v1.opt"]
+[grpc]
+  address = "$E2E_CRI"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "localhost/pause:1"
+  restrict_oom_score_adj = true
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+[plugins."io.containerd.grpc.v1.cri".containerd]
+  snapshotter = "native"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+  SystemdCgroup = false
+[plugins."io.containerd.grpc.v1.cri".cni]
+  bin_dir = "$cni"
+  conf_dir = "$E2E_DIR/cni"
+EOF
+  cat > "$E2E_DIR/cni/10-bridge.conflist" <<EOF
+{"cniVersion": "0.4.0", "name": "e2e", "plugins": [
+  {"type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true,
+   "ipam": {"type": "host-local", "dataDir": "$E2E_DIR/ipam", "ranges": [[{"subnet": "10.88.0.0/24"}]],
+            "routes": [{"dst": "0.0.0.0/0"}]}},
+  {"type": "portmap", "capabilities": {"portMappings": true}}]}
+EOF
+  in_ns "$containerd" --config "$E2E_DIR/config.toml" > "$E2E_DIR/containerd.log" 2>&1 &
+  E2E_PIDS+=($!)
+  wait_for 20 "containerd does not answer" in_ns ctr --address "$E2E_CRI" version
+  e2e_image localhost/pause:1 --cmd '["sleep","1000000"]'
 }
 
 wait_for() {
@@ -81,8 +135,9 @@ e2e_pod_pids() {
   find /sys/fs/cgroup -path "*pod$uid*" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -un
 }
 
-# Every kubectl on this machine: the one on PATH and those beside what it links to.
+# Every kubectl on this machine: the one on PATH and those beside what it links to. E2E_KUBECTLS=one: the one on PATH.
 e2e_kubectls() {
+  if [ "${E2E_KUBECTLS:-all}" = one ]; then command -v kubectl; return; fi
   local main; main=$(command -v kubectl)
   { echo "$main"; ls "$(dirname "$(readlink -f "$main")")"/kubectl.1.* 2>/dev/null; } | awk '!seen[$0]++'
 }

@@ -22,6 +22,8 @@ spec:
 Y
 k wait --for=condition=Ready pod/p --timeout=30s
 head -c 20000000 /dev/urandom > "$E2E_DIR/big"
+mkfifo "$E2E_DIR/typing" # a terminal at which nobody types
+exec 9<> "$E2E_DIR/typing"
 mapfile -t kubectls < <(e2e_kubectls)
 for E2E_KUBECTL in "${kubectls[@]}"; do
   step "$E2E_KUBECTL"
@@ -44,7 +46,8 @@ for E2E_KUBECTL in "${kubectls[@]}"; do
   check_eq "$(k exec p -c a -- head -c 20000000 /dev/zero | { sleep 3; wc -c; })" 20000000 "20 MB to a slow reader"
   check_eq "$(timeout 3 nsenter --net="/run/netns/$E2E_NS" "$E2E_KUBECTL" exec p -c a -- sh -c 'echo asked >&2; sleep 10' 2>&1 | sed -n 1p)" \
     asked "a prompt, before the command goes on"
-  script -qec "stty rows 33 cols 99; nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL exec -it p -c a -- stty size" /dev/null < /dev/null > "$E2E_DIR/tty" || true
+  # the size comes a moment after the process: until then busybox says that there is none
+  script -qec "stty rows 33 cols 99; nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL exec -it p -c a -- sh -c 'until stty size; do sleep 0.1; done'" /dev/null <&9 > "$E2E_DIR/tty" || true
   grep -q "33 99" "$E2E_DIR/tty" || { cat "$E2E_DIR/tty"; fail "exec -it: size of the terminal"; }
   check_eq "$(echo echoed | timeout 5 nsenter --net="/run/netns/$E2E_NS" "$E2E_KUBECTL" attach -i p -c b 2>/dev/null | head -1)" echoed "attach -i"
   k wait --for=condition=Ready pod/p --timeout=60s >/dev/null
