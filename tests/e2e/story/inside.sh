@@ -49,7 +49,8 @@ for E2E_KUBECTL in "${kubectls[@]}"; do
   # the size comes a moment after the process: until then busybox says that there is none
   script -qec "stty rows 33 cols 99; nsenter --net=/run/netns/$E2E_NS $E2E_KUBECTL exec -it p -c a -- sh -c 'until stty size 2>&1 | grep -v input; do sleep 0.1; done'" /dev/null <&9 > "$E2E_DIR/tty" || true
   grep -q "33 99" "$E2E_DIR/tty" || { cat "$E2E_DIR/tty"; fail "exec -it: size of the terminal"; }
-  check_eq "$(echo echoed | timeout 5 nsenter --net="/run/netns/$E2E_NS" "$E2E_KUBECTL" attach -i p -c b 2>/dev/null | head -1)" echoed "attach -i"
+  # (containerd drops the output once its input has ended: so the input stays a moment)
+  check_eq "$({ echo echoed; sleep 1; } | timeout 5 nsenter --net="/run/netns/$E2E_NS" "$E2E_KUBECTL" attach -i p -c b 2>/dev/null | head -1)" echoed "attach -i"
   k wait --for=condition=Ready pod/p --timeout=60s >/dev/null
   echo "copied $RANDOM" > "$E2E_DIR/file"
   k cp "$E2E_DIR/file" p:/tmp/file -c a; k cp p:/tmp/file "$E2E_DIR/file2" -c a >/dev/null
