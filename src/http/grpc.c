@@ -1,6 +1,7 @@
 /* One HTTP/2 connection by nghttp2, calls as its streams, five bytes of framing before each
  * message. */
 #include <nghttp2/nghttp2.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 
 #include "http/conn_int.h"
@@ -26,6 +27,7 @@ struct grpc_call {
 	int status;      /* grpc-status, -1: not seen */
 	int http_status;
 	struct loop_timer timer;
+	bool deferred; /* nghttp2 waits for the next message */
 	bool ended; /* no more callbacks; freed when nothing is running */
 };
 
@@ -33,10 +35,14 @@ struct grpc_client {
 	struct loop *loop;
 	char *address;
 	struct conn *conn;
+	SSL_CTX *ssl_ctx;
 	nghttp2_session *ng;
-	struct grpc_call *calls;
+	struct grpc_call *calls, *last;
 	struct loop_task task; /* sends, and frees what ended */
-	bool connecting, posted, busy, freed;
+	struct loop_timer keepalive;
+	int keepalive_ms;
+	bool heard; /* something came since the timer was started */
+	bool pinged, connecting, posted, busy, freed;
 };
 
 static void on_connected(void *user_data, struct conn *c, struct err *err);
@@ -59,6 +65,8 @@ static void call_free(struct grpc_call *call)
 		c->calls = call->next;
 	if (call->next)
 		call->next->prev = call->prev;
+	else
+		c->last = call->prev;
 	loop_timer_stop(&call->timer);
 	buf_release(&call->out);
 	buf_release(&call->in);
@@ -116,6 +124,7 @@ static void fail_all(struct grpc_client *c, const char *why)
 
 static void drop_session(struct grpc_client *c)
 {
+	loop_timer_stop(&c->keepalive);
 	nghttp2_session_del(c->ng);
 	c->ng = NULL;
 	c->conn = NULL;
@@ -125,7 +134,9 @@ static void client_free(struct grpc_client *c)
 {
 	while (c->calls)
 		call_free(c->calls);
+	loop_timer_stop(&c->keepalive);
 	nghttp2_session_del(c->ng);
+	SSL_CTX_free(c->ssl_ctx);
 	free(c->address);
 	free(c);
 }
@@ -251,8 +262,16 @@ static ssize_t read_request(nghttp2_session *ng, int32_t id, uint8_t *p, size_t 
 	n = MIN(size, call->out.n - call->out_at);
 	memcpy(p, call->out.p + call->out_at, n);
 	call->out_at += n;
-	if (call->out_at == call->out.n)
+	if (call->out_at < call->out.n)
+		return (ssize_t)n;
+	buf_reset(&call->out);
+	call->out_at = 0;
+	if (!call->r.keep_open) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	} else if (n == 0) {
+		call->deferred = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
 	return (ssize_t)n;
 }
 
@@ -290,18 +309,21 @@ static void submit(struct grpc_client *c, struct grpc_call *call)
 	const char *authority = c->address[0] == 'u' && strncmp(c->address, "unix:", 5) == 0
 					? "localhost"
 					: c->address;
+	const char *extra = call->r.metadata_name;
 	nghttp2_nv nv[] = {
 		NV(":method", "POST"),
-		NV(":scheme", "http"),
+		NV(":scheme", c->ssl_ctx ? "https" : "http"),
 		NV(":path", call->method),
 		NV(":authority", authority),
 		NV("content-type", "application/grpc"),
 		NV("te", "trailers"),
 		NV("user-agent", "sampan/" SAMPAN_VERSION),
+		NV(extra ? extra : "", extra ? call->r.metadata_value : ""),
 	};
 #undef NV
 	nghttp2_data_provider body = {.read_callback = read_request};
-	int32_t id = nghttp2_submit_request(c->ng, NULL, nv, ARRAY_SIZE(nv), &body, call);
+	int32_t id = nghttp2_submit_request(
+		c->ng, NULL, nv, ARRAY_SIZE(nv) - (extra ? 0 : 1), &body, call);
 
 	if (id < 0)
 		call_end(call, GRPC_UNAVAILABLE, S("no more streams on this connection"), 0);
@@ -312,7 +334,10 @@ static void submit(struct grpc_client *c, struct grpc_call *call)
 static void connect_again(struct grpc_client *c)
 {
 	c->connecting = true;
-	conn_connect(c->loop, &(struct conn_connect_opts){.address = str_c(c->address)},
+	conn_connect(c->loop,
+		&(struct conn_connect_opts){.address = str_c(c->address),
+			.ssl_ctx = c->ssl_ctx,
+			.alpn = c->ssl_ctx ? "h2" : NULL},
 		on_connected, c);
 }
 
@@ -361,6 +386,7 @@ static void conn_data(struct conn *conn, struct str bytes)
 
 	if (c->freed)
 		return;
+	c->heard = true;
 	c->busy = true;
 	n = nghttp2_session_mem_recv(c->ng, (const uint8_t *)bytes.p, bytes.n);
 	c->busy = false;
@@ -418,19 +444,50 @@ static void on_connected(void *user_data, struct conn *conn, struct err *err)
 		return;
 	}
 	conn_read_start(conn);
+	c->pinged = false;
+	if (c->keepalive_ms)
+		loop_timer_start(&c->keepalive, c->keepalive_ms);
 	post(c);
+}
+
+/* A peer that vanished without a word shows by silence only. */
+static void on_keepalive(struct loop_timer *t)
+{
+	struct grpc_client *c = container_of(t, struct grpc_client, keepalive);
+
+	if (c->pinged && !c->heard) {
+		conn_abort(c->conn);
+		return;
+	}
+	c->pinged = !c->heard;
+	c->heard = false;
+	if (c->pinged) {
+		nghttp2_submit_ping(c->ng, NGHTTP2_FLAG_NONE, NULL);
+		post(c);
+	}
+	loop_timer_start(t, c->keepalive_ms);
 }
 
 /* The client. */
 
-struct grpc_client *grpc_client_new(struct loop *loop, struct str address)
+struct grpc_client *grpc_client_open(struct loop *loop, const struct grpc_client_opts *opts)
 {
 	struct grpc_client *c = xcalloc(1, sizeof(*c));
 
 	c->loop = loop;
-	c->address = xasprintf(STR_FMT, STR_ARG(address));
+	c->address = xasprintf(STR_FMT, STR_ARG(opts->address));
 	c->task.fn = on_task;
+	c->ssl_ctx = opts->ssl_ctx;
+	if (c->ssl_ctx)
+		SSL_CTX_up_ref(c->ssl_ctx);
+	c->keepalive_ms = opts->keepalive_ms;
+	loop_timer_init(&c->keepalive, loop, on_keepalive);
 	return c;
+}
+
+struct grpc_client *grpc_client_new(struct loop *loop, struct str address)
+{
+	return grpc_client_open(loop, &(struct grpc_client_opts){.address = address});
 }
 
 void grpc_client_free(struct grpc_client *c)
@@ -450,29 +507,48 @@ void grpc_client_free(struct grpc_client *c)
 /* Last, so that calls leave in the order in which they were made. */
 static void call_append(struct grpc_client *c, struct grpc_call *call)
 {
-	struct grpc_call *last = c->calls;
+	call->prev = c->last;
+	*(c->last ? &c->last->next : &c->calls) = call;
+	c->last = call;
+}
 
-	while (last && last->next)
-		last = last->next;
-	call->prev = last;
-	*(last ? &last->next : &c->calls) = call;
+/* With the five bytes in front that gRPC puts there. */
+static void add_message(struct grpc_call *call, struct str message)
+{
+	const unsigned char prefix[PREFIX] = {0, (unsigned char)(message.n >> 24),
+		(unsigned char)(message.n >> 16), (unsigned char)(message.n >> 8),
+		(unsigned char)message.n};
+
+	buf_add(&call->out, prefix, PREFIX);
+	buf_add_str(&call->out, message);
+}
+
+void grpc_call_send(struct grpc_call *call, struct str message)
+{
+	struct grpc_client *c = call->client;
+
+	assert(call->r.keep_open);
+	if (call->ended)
+		return;
+	add_message(call, message);
+	if (call->deferred && call->id && c->ng) {
+		call->deferred = false;
+		nghttp2_session_resume_data(c->ng, call->id);
+	}
+	post(c);
 }
 
 struct grpc_call *grpc_call_new(struct grpc_client *c, const struct grpc_request *r)
 {
 	struct grpc_call *call = xcalloc(1, sizeof(*call));
-	unsigned char prefix[PREFIX] = {0, (unsigned char)(r->message.n >> 24),
-		(unsigned char)(r->message.n >> 16), (unsigned char)(r->message.n >> 8),
-		(unsigned char)r->message.n};
 
 	call->client = c;
 	call->r = *r;
 	call->r.message = (struct str){0};
 	call->method = xstrdup(r->method);
 	call->status = -1;
-	buf_init(&call->out, r->message.n + PREFIX);
-	buf_add(&call->out, prefix, PREFIX);
-	buf_add_str(&call->out, r->message);
+	buf_init(&call->out, r->keep_open ? GRPC_MESSAGE_MAX : r->message.n + PREFIX);
+	add_message(call, r->message);
 	buf_init(&call->in, GRPC_MESSAGE_MAX + PREFIX + WINDOW);
 	buf_init(&call->text, TEXT_MAX);
 	loop_timer_init(&call->timer, c->loop, on_call_timeout);

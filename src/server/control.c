@@ -181,8 +181,15 @@ static int open_store(struct control *c, struct err *err)
 {
 	char *path CLEANUP(free_ptr) = xasprintf("%s/state.db", c->flags->data_dir);
 	struct store_opts opts = {0};
-	int r = backend_sqlite_open(path, &opts.backend, err);
+	struct etcd_opts etcd;
+	int r;
 
+	if (c->flags->etcd.servers.n) {
+		r = etcd_flags_opts(&c->flags->etcd, &c->arena, &etcd, err);
+		opts.etcd = &etcd;
+		return r < 0 ? r : store_open(&opts, &c->store, err);
+	}
+	r = backend_sqlite_open(path, &opts.backend, err);
 	return r < 0 ? r : store_open(&opts, &c->store, err);
 }
 
@@ -218,7 +225,7 @@ static int make_apiserver(struct control *c, struct err *err)
 		.store = c->store,
 		.clock = c->main_loop,
 		.service_cluster_ip_range = c->flags->service_cidr,
-		.cluster_cidr = !c->with_controllers   ? NULL
+		.cluster_cidr = !c->with_controllers     ? NULL
 				: c->flags->cluster_cidr ? c->flags->cluster_cidr
 							 : "10.244.0.0/16",
 		.advertise_address = arena_cstr(&c->arena, c->advertise),

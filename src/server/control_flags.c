@@ -5,8 +5,7 @@
 
 bool control_shares_store(const struct control_flags *f)
 {
-	(void)f;
-	return false; /* the embedded store has one server */
+	return f->etcd.servers.n > 0; /* the embedded store has one server */
 }
 
 static int check(const struct control_flags *f, const char *program)
@@ -70,6 +69,7 @@ static struct control_flags defaults(bool with_controllers)
 		.service_cidr = "10.254.0.0/16",
 		.node_port_range = "30000-32767",
 		.kubelet_port = 10250,
+		.etcd = {.compaction_interval_ms = 5 * 60 * 1000, .event_ttl_ms = 60 * 60 * 1000},
 		.leader = leader_flags_default(NULL), /* a name for each of the two */
 		.bootstrap_tokens = with_controllers, /* likewise */
 		.allow_privileged = with_controllers, /* upstream's API server alone: false */
@@ -101,6 +101,7 @@ int control_flags_parse(
 		FLAGS_HEADING("State"),
 		{"data-dir", FLAG_STRING, &f->data_dir, "DIR",
 			"where the cluster's state and keys are kept"},
+		ETCD_FLAGS(&f->etcd),
 		FLAGS_HEADING("Serving"),
 		{"bind-address", FLAG_STRING, &f->bind_address, "IP", "address to serve on"},
 		{"secure-port", FLAG_INT, &f->secure_port, "PORT",

@@ -6,6 +6,7 @@
 #define SAMPAN_CONTROL_FLAGS_H
 
 #include "client/leader.h"
+#include "server/etcd_flags.h"
 
 enum { IO_THREADS_MAX = 4 };
 
@@ -28,6 +29,7 @@ struct control_flags {
 	bool allow_privileged;
 	int io_threads;
 	int64_t node_monitor_grace_ms;
+	struct etcd_flags etcd;
 	struct leader_flags leader; /* of `control`; counts where several may share a store */
 };
 

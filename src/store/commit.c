@@ -9,18 +9,11 @@
  */
 #include "store/store_int.h"
 
-struct change {
-	struct store_write *w;
-	struct store_resource *rs;
-	struct object *object;     /* NULL once given to the writer, or failed */
-	const struct object *prev; /* with a reference */
-};
-
 struct commit_batch {
-	struct change changes[COMMIT_BATCH_MAX];
+	struct changes changes;
+	struct store_write *writers[COMMIT_BATCH_MAX]; /* of each change */
 	struct backend_write durable[COMMIT_BATCH_MAX];
-	struct store_resource *touched[COMMIT_BATCH_MAX];
-	size_t n_changes, n_durable, n_touched;
+	size_t n_durable;
 };
 
 struct commit_batch *commit_batch_new(void)
@@ -30,6 +23,7 @@ struct commit_batch *commit_batch_new(void)
 
 void commit_batch_free(struct commit_batch *b)
 {
+	changes_release(&b->changes);
 	free(b);
 }
 
@@ -59,27 +53,6 @@ static int reserve(struct store *s, uint64_t revision)
 	return 0;
 }
 
-/* Readers may put a newer stamp on the current snapshot at any time, and drop the old one: not
- * without the lock. */
-static struct tree published_tree(struct store_resource *rs)
-{
-	struct tree t;
-
-	pthread_mutex_lock(&rs->lock);
-	t = tree_ref(&rs->current->tree);
-	pthread_mutex_unlock(&rs->lock);
-	return t;
-}
-
-static void touch(struct commit_batch *b, struct store_resource *rs)
-{
-	if (rs->touched)
-		return;
-	rs->touched = true;
-	rs->work = published_tree(rs);
-	b->touched[b->n_touched++] = rs;
-}
-
 static struct object *committed(
 	struct store *s, struct store_write *w, const struct object *current)
 {
@@ -90,13 +63,19 @@ static struct object *committed(
 	return o;
 }
 
+static const enum store_event_type event_types[] = {
+	[STORE_CREATE] = STORE_ADDED,
+	[STORE_UPDATE] = STORE_MODIFIED,
+	[STORE_DELETE] = STORE_DELETED,
+};
+
 static void apply(struct store *s, struct commit_batch *b, struct store_write *w)
 {
 	struct store_resource *rs = store_resource(s, w->resource);
 	const struct object *current;
 	struct change *c;
 
-	touch(b, rs);
+	changes_touch(&b->changes, rs);
 	current = tree_get(&rs->work, w->ns, w->name);
 	w->result = compare(w, current);
 	if (w->result == 0 && rs->resource->lazy)
@@ -106,13 +85,8 @@ static void apply(struct store *s, struct commit_batch *b, struct store_write *w
 			w->object = object_ref(current);
 		return;
 	}
-	c = &b->changes[b->n_changes++];
-	*c = (struct change){.w = w, .rs = rs, .object = committed(s, w, current)};
-	c->prev = current ? object_ref(current) : NULL;
-	if (w->op == STORE_DELETE)
-		tree_remove(&rs->work, w->ns, w->name);
-	else
-		tree_put(&rs->work, c->object);
+	b->writers[b->changes.n] = w;
+	c = changes_add(&b->changes, rs, event_types[w->op], committed(s, w, current), current);
 	if (!rs->resource->lazy)
 		b->durable[b->n_durable++] = (struct backend_write){
 			.resource = rs->resource,
@@ -142,11 +116,13 @@ static int make_durable(struct store *s, struct commit_batch *b)
  * that failed: those writers learn of the failure instead. Revisions that were used stay used. */
 static void fail_durable(struct commit_batch *b, struct store_write *list, int r)
 {
-	for (size_t i = 0; i < b->n_changes; i++) {
-		if (b->changes[i].rs->resource->lazy)
+	struct changes *all = &b->changes;
+
+	for (size_t i = 0; i < all->n; i++) {
+		if (all->v[i].rs->resource->lazy)
 			continue;
-		b->changes[i].object = object_unref(b->changes[i].object);
-		b->changes[i].prev = object_unref((struct object *)b->changes[i].prev);
+		all->v[i].object = object_unref(all->v[i].object);
+		all->v[i].prev = object_unref((struct object *)all->v[i].prev);
 	}
 	for (struct store_write *w = list; w; w = w->next) {
 		if (w->resource->storage_resource->lazy)
@@ -154,98 +130,50 @@ static void fail_durable(struct commit_batch *b, struct store_write *list, int r
 		w->object = object_unref((struct object *)w->object);
 		w->result = r;
 	}
-	for (size_t i = 0; i < b->n_touched; i++) {
-		if (b->touched[i]->resource->lazy)
+	for (size_t i = 0; i < all->n_touched; i++) {
+		if (all->touched[i]->resource->lazy)
 			continue;
-		tree_release(&b->touched[i]->work);
-		b->touched[i]->work = published_tree(b->touched[i]);
+		tree_release(&all->touched[i]->work);
+		all->touched[i]->work = published_tree(all->touched[i]);
 	}
 }
 
-static struct store_event event_of(const struct change *c)
+static void note_lazy(struct commit_batch *b)
 {
-	static const enum store_event_type types[] = {
-		[STORE_CREATE] = STORE_ADDED,
-		[STORE_UPDATE] = STORE_MODIFIED,
-		[STORE_DELETE] = STORE_DELETED,
-	};
-
-	return (struct store_event){types[c->w->op], c->object, c->prev, c->object->revision};
-}
-
-/* One resource's new snapshot and events appear together. */
-static void publish(struct commit_batch *b, struct store_resource *rs, int64_t now_ms)
-{
-	struct snapshot *old;
-	uint64_t revision = 0;
-
-	for (size_t i = 0; i < b->n_changes; i++)
-		if (b->changes[i].rs == rs && b->changes[i].object)
-			revision = b->changes[i].object->revision;
-	if (revision == 0)
-		return;
-	pthread_mutex_lock(&rs->lock);
-	for (size_t i = 0; i < b->n_changes; i++) {
-		struct change *c = &b->changes[i];
-		struct store_event ev;
-
-		if (c->rs != rs || !c->object)
-			continue;
-		ev = event_of(c);
-		history_add(&rs->history, &ev, now_ms);
-	}
-	old = rs->current;
-	rs->current = snapshot_of(rs->resource, &rs->work, revision);
-	pthread_mutex_unlock(&rs->lock);
-	snapshot_unref(old);
-}
-
-static void note_lazy(struct store *s, struct commit_batch *b)
-{
-	for (size_t i = 0; i < b->n_changes; i++) {
-		struct change *c = &b->changes[i];
+	for (size_t i = 0; i < b->changes.n; i++) {
+		struct change *c = &b->changes.v[i];
 
 		if (c->object && c->rs->resource->lazy)
-			lazy_note(c->rs, c->w->op, c->object);
+			lazy_note(c->rs, b->writers[i]->op, c->object);
 	}
-}
-
-static void publish_all(struct store *s, struct commit_batch *b)
-{
-	int64_t now_ms = store_now_ms(s);
-	uint64_t revision = 0;
-
-	for (size_t i = 0; i < b->n_touched; i++)
-		publish(b, b->touched[i], now_ms);
-	for (size_t i = 0; i < b->n_changes; i++)
-		if (b->changes[i].object)
-			revision = b->changes[i].object->revision;
-	if (revision)
-		atomic_store_explicit(&s->revision, revision, memory_order_release);
-	for (size_t i = 0; i < b->n_touched; i++)
-		history_wake(b->touched[i]);
 }
 
 /* Hands results over; a write belongs to its loop again as soon as it is posted. */
 static void finish(struct commit_batch *b, struct store_write *list)
 {
-	for (size_t i = 0; i < b->n_changes; i++) {
-		struct change *c = &b->changes[i];
+	for (size_t i = 0; i < b->changes.n; i++) {
+		struct change *c = &b->changes.v[i];
 
-		object_unref((struct object *)c->prev);
 		if (c->object)
-			c->w->object = c->object;
+			b->writers[i]->object = object_ref(c->object);
 	}
 	for (struct store_write *w = list, *next; w; w = next) {
 		next = w->next;
 		w->draft = object_unref(w->draft);
 		loop_post(w->loop, &w->task);
 	}
-	for (size_t i = 0; i < b->n_touched; i++) {
-		tree_release(&b->touched[i]->work);
-		b->touched[i]->touched = false;
-	}
-	b->n_changes = b->n_durable = b->n_touched = 0;
+	changes_clear(&b->changes);
+	b->n_durable = 0;
+}
+
+static uint64_t last_revision(const struct changes *all)
+{
+	uint64_t revision = 0;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].object)
+			revision = all->v[i].object->revision;
+	return revision;
 }
 
 void commit_run(struct store *s, struct store_write *list)
@@ -258,7 +186,7 @@ void commit_run(struct store *s, struct store_write *list)
 	r = make_durable(s, b);
 	if (r < 0)
 		fail_durable(b, list, r);
-	publish_all(s, b);
-	note_lazy(s, b);
+	changes_publish(s, &b->changes, last_revision(&b->changes));
+	note_lazy(b);
 	finish(b, list);
 }

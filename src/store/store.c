@@ -1,3 +1,4 @@
+#include "store/etcd/etcd_int.h"
 #include "store/store_int.h"
 
 #include <signal.h>
@@ -45,6 +46,7 @@ void store_submit(struct store *s, struct store_write *w)
 	w->next = NULL;
 	w->object = NULL;
 	w->result = 0;
+	w->why[0] = 0;
 	pthread_mutex_lock(&s->queue_lock);
 	if (s->crashed || s->n_queued >= s->queue_max) {
 		refuse(w, s->crashed ? -EIO : -EAGAIN);
@@ -54,20 +56,21 @@ void store_submit(struct store *s, struct store_write *w)
 	first = s->n_queued++ == 0;
 	*s->tail = w;
 	s->tail = &w->next;
-	if (first && !s->sim_loop)
+	if (first && s->etcd)
+		etcd_wake(s->etcd);
+	else if (first && !s->sim_loop)
 		pthread_cond_signal(&s->queue_cond);
 	pthread_mutex_unlock(&s->queue_lock);
 	if (first && s->sim_loop)
 		loop_timer_start(&s->sim_timer, loop_random(s->sim_loop) % SIM_COMMIT_MS);
 }
 
-/* The next batch, at most COMMIT_BATCH_MAX writes. Under the queue's lock. */
-static struct store_write *take(struct store *s)
+struct store_write *store_take(struct store *s, size_t max)
 {
 	struct store_write *list = s->head, **end = &s->head;
 	size_t n = 0;
 
-	for (; *end && n < COMMIT_BATCH_MAX; n++)
+	for (; *end && n < max; n++)
 		end = &(*end)->next;
 	s->head = *end;
 	if (!s->head)
@@ -75,6 +78,11 @@ static struct store_write *take(struct store *s)
 	*end = NULL;
 	s->n_queued -= n;
 	return n ? list : NULL;
+}
+
+static struct store_write *take(struct store *s)
+{
+	return store_take(s, COMMIT_BATCH_MAX);
 }
 
 /* Under the queue's lock: until there are writes, or lazy ones are due, or the end has come. */
@@ -281,7 +289,8 @@ static void store_free(struct store *s)
 		lazy_release(rs);
 		pthread_mutex_destroy(&rs->lock);
 	}
-	s->backend->ops->close(s->backend);
+	if (s->backend)
+		s->backend->ops->close(s->backend);
 	pthread_mutex_destroy(&s->queue_lock);
 	pthread_cond_destroy(&s->queue_cond);
 	commit_batch_free(s->batch);
@@ -311,8 +320,18 @@ static struct store *store_new(const struct store_opts *opts)
 int store_open(const struct store_opts *opts, struct store **ret, struct err *err)
 {
 	struct store *s = store_new(opts);
-	int r = load(s, err);
+	int r;
 
+	if (opts->etcd) {
+		set_floors(s, 0);
+		r = etcd_open(s, opts->etcd, &s->etcd, err);
+		if (r < 0)
+			store_free(s);
+		else
+			*ret = s;
+		return r;
+	}
+	r = load(s, err);
 	if (r == 0 && s->sim_loop) {
 		loop_timer_init(&s->sim_timer, s->sim_loop, sim_commit);
 		loop_timer_init(&s->sim_flush_timer, s->sim_loop, sim_flush);
@@ -345,6 +364,11 @@ void store_close(struct store *s)
 {
 	struct store_write *list;
 
+	if (s->etcd) {
+		etcd_close(s->etcd, ETCD_FINISH);
+		store_free(s);
+		return;
+	}
 	stop(s);
 	while ((list = take(s)))
 		commit_run(s, list);
@@ -377,7 +401,10 @@ void store_crash(struct store *s)
 		refuse(w, -EIO);
 	}
 	pthread_mutex_unlock(&s->queue_lock);
-	stop(s);
+	if (s->etcd)
+		etcd_crash(s->etcd);
+	else
+		stop(s);
 }
 
 void store_abandon(struct store *s)
@@ -386,7 +413,9 @@ void store_abandon(struct store *s)
 	for (struct store_write *w = take_all(s); w; w = w->next)
 		w->draft = object_unref(w->draft);
 	pthread_mutex_unlock(&s->queue_lock);
-	if (!s->crashed)
+	if (s->etcd)
+		etcd_close(s->etcd, ETCD_DROP);
+	else if (!s->crashed)
 		stop(s);
 	store_free(s);
 }
@@ -396,6 +425,16 @@ void store_abandon(struct store *s)
 uint64_t store_revision(struct store *s)
 {
 	return atomic_load_explicit(&s->revision, memory_order_acquire);
+}
+
+bool store_healthy(struct store *s)
+{
+	return s->etcd ? etcd_healthy(s->etcd) : store_revision(s) > 0;
+}
+
+bool store_barrier(struct store *s, struct store_barrier *b)
+{
+	return s->etcd && etcd_barrier(s->etcd, b);
 }
 
 /* A snapshot stands for the whole store's revision, also when the last changes were of other

@@ -29,17 +29,20 @@ struct snapshot;
 
 /* --- opening --- */
 
-struct store_backend; /* see backend.h: sqlite, memory (etcd later) */
+struct store_backend; /* see backend.h: sqlite, memory */
+struct etcd_opts;     /* see etcd.h */
 
 struct store_opts {
-	struct store_backend *backend; /* taken over */
+	struct store_backend *backend; /* taken over; NULL with etcd */
+	const struct etcd_opts *etcd;  /* copied */
 	size_t history_events_max;     /* per resource; 0 = 4096 */
 	size_t queue_max;              /* writes waiting; 0 = 8192; above: -EAGAIN, 429 */
 	struct loop *sim_loop; /* NULL: the store starts its own commit thread. A simulated loop:
 				  everything happens on it, deterministically. */
 };
 
-/* Loads everything into memory. Blocks; call before the loops run. */
+/* Loads everything into memory. Blocks, with etcd until one can be reached; call before the loops
+ * run. */
 int store_open(const struct store_opts *opts, struct store **ret, struct err *err);
 /* Commits what waits, flushes what is lazy, stops the thread. The loops have stopped, and are freed
  * only after this: until then the store may still be posting to them. */
@@ -51,6 +54,7 @@ void store_crash(struct store *s);
 /* As kill -9 would: what is not durable is lost, writes that wait get no done(). */
 void store_abandon(struct store *s);
 uint64_t store_revision(struct store *s); /* of the newest commit that readers can see */
+bool store_healthy(struct store *s);      /* any thread: etcd answers */
 
 /* --- writing --- */
 
@@ -69,8 +73,9 @@ struct store_write {
 	void (*done)(struct store_write *w);
 
 	/* results */
-	int result; /* 0; -EEXIST (CREATE), -ENOENT, -EBUSY (revision moved on), -EAGAIN (queue
-		       full), -ENOSPC, -EIO */
+	int result;    /* 0; -EEXIST (CREATE), -ENOENT, -EBUSY (revision moved on), -EAGAIN (queue
+			  full), -ENOSPC, -EIO, -ETIMEDOUT (etcd did not answer) */
+	char why[160]; /* etcd's words with -ENOSPC and -EIO; else empty */
 	const struct object *object; /* committed (for DELETE: as deleted, with the deletion's
 					revision); on -EEXIST and -EBUSY the one that is there. A
 					reference the caller owns; may be NULL */
@@ -83,6 +88,21 @@ struct store_write {
 void store_submit(struct store *s, struct store_write *w);
 
 /* --- reading --- */
+
+/* With etcd others write, too, and what this process shows may be behind: a barrier waits until it
+ * shows everything that was committed, by anyone, before the call. */
+struct store_barrier {
+	uint64_t revision; /* not that, only this revision; 0: everything */
+	struct loop *loop;
+	void (*done)(struct store_barrier *b); /* on `loop` */
+	int result; /* 0; -ETIMEDOUT; -ERANGE: the revision did not come within 3 s */
+	/* private */
+	struct loop_task task;
+	struct store_barrier *next;
+	int64_t deadline_ms;
+};
+/* Any thread. False: there is nothing to wait for, and done() will not be called. */
+bool store_barrier(struct store *s, struct store_barrier *b);
 
 /* The newest state of one resource; never blocks on a commit. Any thread; the caller owns a
  * reference. */

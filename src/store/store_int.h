@@ -82,7 +82,8 @@ struct store_resource {
 };
 
 struct store {
-	struct store_backend *backend;
+	struct store_backend *backend;    /* NULL with etcd */
+	struct etcd *etcd;                /* or NULL */
 	struct store_resource *resources; /* by index */
 	_Atomic uint64_t revision;        /* what readers can see */
 	struct loop *sim_loop;
@@ -109,6 +110,35 @@ static inline struct store_resource *store_resource(
 	return &s->resources[res->storage_resource->index];
 }
 int64_t store_now_ms(struct store *s);
+/* The queue's next writes, at most n. Under the queue's lock. */
+struct store_write *store_take(struct store *s, size_t n);
+
+/* --- publish.c --- */
+
+/* One change on its way to readers. */
+struct change {
+	struct store_resource *rs;
+	enum store_event_type type;
+	struct object *object;     /* a reference; NULL: did not happen after all */
+	const struct object *prev; /* with a reference, or NULL */
+};
+
+/* Changes that become visible together. The touched resources' `work` is what is published, with
+ * the changes applied. */
+struct changes {
+	struct change *v;
+	struct store_resource **touched;
+	size_t n, cap, n_touched, cap_touched;
+};
+struct tree published_tree(struct store_resource *rs); /* a reference */
+void changes_touch(struct changes *c, struct store_resource *rs);
+/* Takes object over, references prev, applies the change. Valid until the next. */
+struct change *changes_add(struct changes *c, struct store_resource *rs, enum store_event_type type,
+	struct object *object, const struct object *prev);
+/* `revision` becomes the store's, unless it is there already. */
+void changes_publish(struct store *s, struct changes *c, uint64_t revision);
+void changes_clear(struct changes *c);
+void changes_release(struct changes *c);
 
 /* --- commit.c --- */
 
