@@ -137,6 +137,36 @@ static int check_mirror(struct admission_attrs *attrs, const struct v1_pod *pod,
 	return 0;
 }
 
+/* A server without a key to sign with makes no tokens: what the story said when the controller
+ * manager had been given none. */
+static int no_token(const struct v1_service_account *account, struct err *err)
+{
+	err_fmt(err, 500, "ServerTimeout",
+		"No API token found for service account \"" STR_FMT
+		"\", retry after the token is automatically created and added to the service "
+		"account",
+		STR_ARG(account->metadata.name));
+	err_details(err, S(""), S("serviceaccounts"), S("create pod"), S(""));
+	if (err)
+		err->retry_after_s = 1;
+	return -EAGAIN;
+}
+
+static int check_created(struct admission_attrs *attrs, struct err *err)
+{
+	const struct v1_pod *pod = attrs->obj;
+
+	if (!admission_is(attrs, &v1_pod_resource))
+		return 0;
+	if (str_map_get(&pod->metadata.annotations, S(MIRROR)))
+		return check_mirror(attrs, pod, err);
+	if (!pod->spec.service_account_name.n)
+		return admission_forbidden(attrs, err,
+			"no service account specified for pod " STR_FMT "/" STR_FMT,
+			STR_ARG(attrs->ns), STR_ARG(pod->metadata.name));
+	return find_account(attrs, pod->spec.service_account_name, err) ? 0 : -EACCES;
+}
+
 static int admit(struct admission_attrs *attrs, struct err *err)
 {
 	const struct v1_service_account *account;
@@ -152,8 +182,11 @@ static int admit(struct admission_attrs *attrs, struct err *err)
 	account = find_account(attrs, pod->spec.service_account_name, err);
 	if (!account)
 		return -EACCES;
-	if (wants_token(account, pod))
+	if (wants_token(account, pod)) {
+		if (!attrs->server->opts.service_account_key_pem.n)
+			return no_token(account, err);
 		mount_token(attrs, pod);
+	}
 	if (!pod->spec.image_pull_secrets.n)
 		pod->spec.image_pull_secrets = account->image_pull_secrets;
 	return 0;
@@ -163,4 +196,5 @@ const struct admission_plugin admission_service_account = {
 	.name = "ServiceAccount",
 	.ops = ADMIT_CREATE,
 	.admit = admit,
+	.validate = check_created,
 };
