@@ -285,6 +285,8 @@ static int enable(struct apiserver *s, struct admission *adm, const struct admis
 
 	if (r >= 0)
 		ARENA_PUSH(&adm->arena, &adm->chain, e);
+	else if (e.state && p->free)
+		p->free(e.state);
 	return r;
 }
 

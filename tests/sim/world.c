@@ -1,4 +1,5 @@
 #include "sim.h"
+#include "../unit/apiserver/signing_key.h"
 
 #include <stdio.h>
 
@@ -113,6 +114,7 @@ static void start_api(struct world *w)
 {
 	struct err err CLEANUP(err_release) = {0};
 	struct apiserver_opts opts = {
+		.service_account_key_pem = TEST_SIGNING_KEY,
 		.store = w->store,
 		.clock = w->api_loop,
 		.service_cluster_ip_range = "10.254.0.0/16",

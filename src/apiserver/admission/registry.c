@@ -13,6 +13,7 @@ const struct admission_plugin *const admission_plugins[] = {
 	&admission_taint_nodes_by_condition,
 	&admission_always_pull_images,
 	&admission_image_policy_webhook,
+	&admission_pod_security,
 	&admission_pod_node_selector,
 	&admission_priority,
 	&admission_default_toleration_seconds,

@@ -15,6 +15,7 @@
 #include "scheduler/scheduler.h"
 #include "store/backend.h"
 #include "types.gen.h"
+#include "../apiserver/signing_key.h"
 
 enum { NOW_S = 1767225600 };
 
@@ -204,6 +205,7 @@ static struct cluster *cluster_new(uint64_t seed)
 	if (store_open(&store, &c->store, &err) < 0)
 		fail_msg("%s", err_text(&err));
 	const struct apiserver_opts api = {
+		.service_account_key_pem = TEST_SIGNING_KEY,
 		.store = c->store,
 		.clock = c->loop,
 		.service_cluster_ip_range = "10.254.0.0/16",
