@@ -2,6 +2,8 @@
  * bootstrap.c: what must be there before anybody can use the cluster. Each object is created if it
  * is missing; everything is tried again, a little later each time, until all is there.
  */
+#include <arpa/inet.h>
+
 #include "apiserver/server.h"
 #include "client/client.h"
 #include "pki/bootstrap_token.h"
@@ -13,6 +15,7 @@ struct wanted {
 	const struct schema_resource *resource;
 	struct str ns, name;
 	const void *object;
+	bool optional; /* when it is refused, the cluster is none the worse */
 };
 
 struct bootstrap {
@@ -39,7 +42,7 @@ static void next(struct bootstrap *b);
 static void want(struct bootstrap *b, const struct schema_resource *res, struct str ns,
 	struct str name, const void *object)
 {
-	struct wanted w = {res, ns, name, object};
+	struct wanted w = {res, ns, name, object, false};
 
 	ARENA_PUSH(&b->arena, &b->wanted, w);
 }
@@ -100,6 +103,65 @@ static void want_service(struct bootstrap *b)
 	s->spec.type = S("ClusterIP");
 	s->spec.session_affinity = S("None");
 	want(b, &v1_service_resource, S("default"), S("kubernetes"), s);
+}
+
+/* Address number ten of each service range: 10.254.0.10 of 10.254.0.0/16. A machine's address is
+ * counted on as a number, whatever the range's prefix. */
+static struct str_vec tenth_addresses(struct arena *a, const char *range)
+{
+	struct str rest = str_c(range ? range : "10.254.0.0/16"), cidr, net, bits;
+	struct str_vec out = {0};
+
+	while (rest.n && out.n < 2) {
+		unsigned char ip[16];
+		char text[INET6_ADDRSTRLEN];
+		bool v6;
+
+		str_cut(rest, ',', &cidr, &rest);
+		str_cut(str_trim(cidr), '/', &net, &bits);
+		v6 = str_chr(net, ':') >= 0;
+		if (inet_pton(v6 ? AF_INET6 : AF_INET, arena_cstr(a, net), ip) != 1)
+			continue;
+		ip[v6 ? 15 : 3] += 10; /* ranges begin at a multiple of sixteen, or have no tenth */
+		inet_ntop(v6 ? AF_INET6 : AF_INET, ip, text, sizeof(text));
+		ARENA_PUSH(a, &out, arena_strc(a, text));
+	}
+	return out;
+}
+
+/* The cluster's DNS: every node answers at this address itself (src/dns), unless somebody gives the
+ * service a selector or endpoints. */
+static void want_dns_service(struct bootstrap *b)
+{
+	struct arena *a = &b->arena;
+	struct v1_service *s = ARENA_NEW(a, struct v1_service);
+	struct str_vec ips = tenth_addresses(a, b->s->opts.service_cluster_ip_range);
+	static const char *const names[] = {"dns", "dns-tcp"}, *const protocols[] = {"UDP", "TCP"};
+
+	if (!ips.n)
+		return;
+	s->metadata.name = S("kube-dns");
+	s->metadata.labels = labels(a, "k8s-app", "kube-dns");
+	ARENA_PUSH(a, &s->metadata.labels,
+		((struct str_pair){S("kubernetes.io/cluster-service"), S("true")}));
+	ARENA_PUSH(
+		a, &s->metadata.labels, ((struct str_pair){S("kubernetes.io/name"), S("CoreDNS")}));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct v1_service_port port = {
+			.name = str_c(names[i]), .protocol = str_c(protocols[i]), .port = 53};
+
+		port.target_port.i = 53;
+		ARENA_PUSH(a, &s->spec.ports, port);
+	}
+	s->spec.cluster_ip = ips.v[0];
+	s->spec.cluster_ips = ips;
+	if (ips.n > 1)
+		s->spec.ip_family_policy = S("PreferDualStack");
+	s->spec.type = S("ClusterIP");
+	s->spec.session_affinity = S("None");
+	want(b, &v1_service_resource, S("kube-system"), s->metadata.name, s);
+	/* the address may be taken, or the range too small for it */
+	b->wanted.v[b->wanted.n - 1].optional = true;
 }
 
 static void want_endpoints(struct bootstrap *b, struct str address)
@@ -173,6 +235,7 @@ static void fill(struct bootstrap *b)
 		"Used for system critical pods that must run in the cluster, but can be moved to "
 		"another node if necessary.");
 	want_service(b);
+	want_dns_service(b);
 	if (!address || !b->s->opts.advertise_port)
 		return;
 	want_cluster_info(b, address);
@@ -210,7 +273,9 @@ static void created(struct client_call *call)
 {
 	struct bootstrap *b = call->user_data;
 
-	if (call->result < 0 && call->result != -EEXIST) {
+	if (call->result < 0 && b->wanted.v[b->at].optional && call->status == 422) {
+		log_warn("bootstrap: %s", err_text(&call->err));
+	} else if (call->result < 0 && call->result != -EEXIST) {
 		if (b->delay_ms == RETRY_MAX_MS)
 			log_warn("bootstrap: " STR_FMT ": %s", STR_ARG(b->wanted.v[b->at].name),
 				err_text(&call->err));

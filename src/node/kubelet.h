@@ -33,8 +33,11 @@ struct kubelet_opts { /* strings are borrowed and must outlive the kubelet; 0 or
 	const char *static_pod_path; /* a directory or file of manifests [none] */
 	const char *cgroup_root;     /* where kubepods is made [/] */
 	const char *pod_cidr;        /* until the Node has one [none] */
-	const char *cluster_dns;     /* comma-separated addresses */
+	const char *cluster_dns;     /* comma-separated addresses [of the Service kube-system/kube-dns] */
 	const char *cluster_domain;  /* [cluster.local] */
+	const char *dns_upstreams;   /* "IP[:PORT],…": asked for names outside of the cluster [those
+					of resolv_conf] */
+	const char *dns_stub_domains; /* "DOMAIN=IP[:PORT],…" */
 	const char *resolv_conf;     /* [/etc/resolv.conf] */
 	const char *node_labels;     /* k=v,… */
 	const char *taints;          /* key=value:Effect,… */

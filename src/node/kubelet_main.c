@@ -19,7 +19,7 @@ static struct str join(struct arena *a, const struct flag_list *l)
 
 struct command {
 	struct kubelet_opts o;
-	struct flag_list labels, taints, dns;
+	struct flag_list labels, taints, dns, dns_upstreams, dns_stub_domains;
 	const char *hostname_override;
 	bool register_node;
 	bool retired;
@@ -62,7 +62,12 @@ static int parse(struct command *c, int argc, char **argv, struct arena *a)
 			"where kubepods is made [/]"},
 		{"pod-cidr", FLAG_STRING, &o->pod_cidr, "CIDR",
 			"addresses of pods until the Node has some"},
-		{"cluster-dns", FLAG_LIST, &c->dns, "IP,…", "name servers of pods"},
+		{"cluster-dns", FLAG_LIST, &c->dns, "IP,…",
+			"name servers of pods [the Service kube-system/kube-dns]"},
+		{"dns-upstream", FLAG_LIST, &c->dns_upstreams, "IP[:PORT],…",
+			"where this node's DNS asks for other names [as --resolv-conf says]"},
+		{"dns-stub-domain", FLAG_LIST, &c->dns_stub_domains, "DOMAIN=IP[:PORT],…",
+			"where it asks for the names of a domain"},
 		{"cluster-domain", FLAG_STRING, &o->cluster_domain, "DOMAIN", "[cluster.local]"},
 		{"resolv-conf", FLAG_STRING, &o->resolv_conf, "FILE", "[/etc/resolv.conf]"},
 		{"register-node", FLAG_BOOL, &c->register_node, NULL,
@@ -97,6 +102,8 @@ static int parse(struct command *c, int argc, char **argv, struct arena *a)
 	o->node_labels = join(a, &c->labels).p;
 	o->taints = join(a, &c->taints).p;
 	o->cluster_dns = join(a, &c->dns).p;
+	o->dns_upstreams = join(a, &c->dns_upstreams).p;
+	o->dns_stub_domains = join(a, &c->dns_stub_domains).p;
 	o->no_register = !c->register_node;
 	return 0;
 }

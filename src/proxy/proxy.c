@@ -21,7 +21,7 @@ struct proxy {
 	struct client *client;
 	struct proxy_backend *backend;
 	struct arena arena;
-	struct str node_name;
+	struct str node_name, answered_here;
 	bool ipv6, synced, programmed;
 	struct map entries; /* "ns/name" -> struct entry * */
 	struct map routed;  /* cluster IPs that were looked at */
@@ -123,6 +123,25 @@ static void ensure_routes(struct proxy *p, const struct proxy_service *svc)
 	}
 }
 
+static bool is_answered_here(const struct proxy *p, const struct entry *e)
+{
+	struct str ns, name;
+
+	return str_cut(p->answered_here, '/', &ns, &name) && str_eq(ns, e->ns) &&
+	       str_eq(name, e->name);
+}
+
+/* Without rules the packets come to this machine's own sockets. */
+static void leave_out_unanswered(struct proxy_service *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_ports; i++)
+		if (s->ports[i].internal.n)
+			s->ports[n++] = s->ports[i];
+	s->n_ports = n;
+}
+
 /* What the kernel should have for one service. */
 static void desired(struct proxy *p, struct entry *e, struct arena *a, struct ruleset *ret)
 {
@@ -140,6 +159,8 @@ static void desired(struct proxy *p, struct entry *e, struct arena *a, struct ru
 		struct proxy_service view;
 
 		proxy_service_from(svc, slices, n, p->node_name, v6, a, &view);
+		if (is_answered_here(p, e))
+			leave_out_unanswered(&view);
 		ensure_routes(p, &view);
 		ruleset_add_service(ret, &view, a);
 	}
@@ -237,6 +258,7 @@ struct proxy *proxy_start(const struct proxy_opts *opts)
 	p->client = opts->client;
 	p->backend = opts->backend;
 	p->node_name = arena_str(&p->arena, opts->node_name);
+	p->answered_here = arena_str(&p->arena, opts->answered_here);
 	p->ipv6 = opts->ipv6;
 	p->on_synced = opts->on_synced;
 	p->user_data = opts->user_data;

@@ -28,6 +28,9 @@ struct proxy_opts {
 	struct proxy_backend *backend; /* taken over */
 	struct str node_name;
 	bool ipv6;                          /* serve IPv6, too */
+	/* "namespace/name" of a service that this machine itself answers where the service has no
+	 * endpoints (DNS): its packets are not refused then. May be empty. */
+	struct str answered_here;
 	void (*on_synced)(void *user_data); /* after the first full program; may be NULL */
 	void *user_data;
 };

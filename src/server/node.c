@@ -5,9 +5,37 @@
 #include <malloc.h>
 
 #include "base/file.h"
+#include "dns/dns.h"
 #include "loop/thread.h"
 #include "node/kubelet.h"
 #include "proxy/proxy.h"
+
+static void on_services_known(void *dns)
+{
+	dns_set_synced(dns);
+}
+
+/* The cluster's names come from what the service proxy watches. */
+static int start_dns(const struct kubelet_opts *opts, struct proxy_opts *proxy, struct err *err)
+{
+	struct dns_opts o = {
+		.client = proxy->client,
+		.cluster_domain = opts->cluster_domain,
+		.addresses = opts->cluster_dns,
+		.resolv_conf = opts->resolv_conf ? opts->resolv_conf : "/etc/resolv.conf",
+		.upstreams = opts->dns_upstreams,
+		.stub_domains = opts->dns_stub_domains,
+	};
+	struct dns *dns;
+	int r = dns_start(&o, &dns, err);
+
+	if (r < 0)
+		return r;
+	proxy->answered_here = S(DNS_SERVICE_NAMESPACE "/" DNS_SERVICE_NAME);
+	proxy->on_synced = on_services_known;
+	proxy->user_data = dns;
+	return 0;
+}
 
 static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struct err *err)
 {
@@ -30,6 +58,9 @@ static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struc
 	if (r == 0)
 		r = client_http_new(thread.loop, &client, &proxy.client, err);
 	arena_release(&a);
+	if (r < 0)
+		return r;
+	r = start_dns(opts, &proxy, err);
 	if (r < 0)
 		return r;
 	proxy_start(&proxy);

@@ -127,6 +127,12 @@ static int start_node(struct server *s, struct err *err)
 	add_arg(s, c, "--node-name", s->flags->node_name);
 	if (s->flags->node_ip)
 		add_arg(s, c, "--node-ip", s->flags->node_ip);
+	if (s->flags->resolv_conf)
+		add_arg(s, c, "--resolv-conf", s->flags->resolv_conf);
+	if (s->flags->dns_upstream)
+		add_arg(s, c, "--dns-upstream", s->flags->dns_upstream);
+	if (s->flags->dns_stub_domain)
+		add_arg(s, c, "--dns-stub-domain", s->flags->dns_stub_domain);
 	if (s->flags->runtime_endpoint)
 		add_arg(s, c, "--container-runtime-endpoint", s->flags->runtime_endpoint);
 	if (s->flags->verbosity)
