@@ -303,6 +303,22 @@ int flags_parse(const struct flag *flags, const char *program, int argc, char **
 	return 0;
 }
 
+const char *flags_peek(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+		struct str arg = str_c(argv[i]), given, value;
+
+		if (!str_starts(arg, S("-")))
+			continue;
+		arg = str_sub(arg, str_starts(arg, S("--")) ? 2 : 1, arg.n);
+		if (str_cut(arg, '=', &given, &value) && same_name(given, name))
+			return value.p;
+		if (same_name(arg, name) && i + 1 < argc)
+			return argv[i + 1];
+	}
+	return NULL;
+}
+
 const char *flag_list_join(const struct flag_list *l, struct arena *a)
 {
 	struct str out = S("");

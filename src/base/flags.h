@@ -77,6 +77,8 @@ extern const struct flag flags_delegated[];
  * "--" ends the flags. argv may be reordered. */
 int flags_parse(const struct flag *flags, const char *program, int argc, char **argv, struct flag_args *rest);
 void flags_usage(const struct flag *flags, const char *program);
+/* The value of one flag before anything is parsed (the file to read first), NULL: not given. */
+const char *flags_peek(int argc, char **argv, const char *name);
 /* The values of a list as a comma-separated string in `a`. */
 const char *flag_list_join(const struct flag_list *l, struct arena *a);
 

@@ -20,6 +20,7 @@ const struct flag flags_logging[] = {
 	{"log-dir", FLAG_RETIRED, NULL, NULL, TO_STDERR ", the journal keeps it"},
 	{"log-file", FLAG_RETIRED, NULL, NULL, TO_STDERR ", the journal keeps it"},
 	{"log-file-max-size", FLAG_RETIRED, NULL, NULL, TO_STDERR ", the journal keeps it"},
+	{"log-cadvisor-usage", FLAG_RETIRED, NULL, NULL, "it belongs to cAdvisor"},
 	{"log-backtrace-at", FLAG_RETIRED, NULL, NULL, NULL},
 	{"add-dir-header", FLAG_RETIRED, NULL, NULL, NULL},
 	{"one-output", FLAG_RETIRED, NULL, NULL, NULL},

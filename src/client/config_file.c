@@ -13,21 +13,31 @@ struct reading {
 	struct err *err;
 };
 
-static const struct flag *find(const struct reading *r, struct str path)
+static const struct flag *find(const struct flag *f, struct str path)
 {
-	for (const struct flag *f = r->fields; f->name; f++)
-		if (str_eqc(path, f->name))
-			return f;
+	for (; f->name; f++) {
+		const struct flag *inner = NULL;
+
+		if (f->type == FLAG_GROUP)
+			inner = find(f->to, path);
+		else if (str_eqc(path, f->name))
+			inner = f;
+		if (inner)
+			return inner;
+	}
 	return NULL;
 }
 
 /* Whether the table has something below the path. */
-static bool leads_on(const struct reading *r, struct str path)
+static bool leads_on(const struct flag *f, struct str path)
 {
-	for (const struct flag *f = r->fields; f->name; f++)
+	for (; f->name; f++) {
+		if (f->type == FLAG_GROUP && leads_on(f->to, path))
+			return true;
 		if (str_starts(str_c(f->name), path) &&
 			(f->name[path.n] == '.' || f->name[path.n] == '['))
 			return true;
+	}
 	return false;
 }
 
@@ -64,14 +74,31 @@ static int set_list(
 	return v->kind == JSON_ARRAY || v->kind == JSON_OBJECT ? rc : wrong(r, path, "a list");
 }
 
+/* A value that asks for nothing. */
+static bool is_off(struct str text)
+{
+	static const char *const off[] = {"", "false", "0", "0s", "[]", "{}", "null"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(off); i++)
+		if (str_eqc(text, off[i]))
+			return true;
+	return false;
+}
+
+static struct str text_of(struct reading *r, const struct json_value *v)
+{
+	return v->kind == JSON_STRING ? v->text : json_text(v, r->a);
+}
+
 static int refuse(
 	struct reading *r, struct str path, const struct flag *f, const struct json_value *v)
 {
-	struct str text = v->kind == JSON_STRING ? v->text : json_text(v, r->a);
+	struct str text = text_of(r, v);
 
-	if (!text.n || str_eqc(text, "false") || str_eqc(text, "0") || str_eqc(text, "[]") ||
-		str_eqc(text, "{}") || (f->value_name && str_eqc(text, f->value_name)))
+	if (f->value_name ? str_eqc(text, f->value_name) : is_off(text))
 		return 0;
+	if (f->value_name && (!text.n || str_eqc(text, "0s") || str_eqc(text, "{}")))
+		return 0; /* the default */
 	return err_bad_request(
 		r->err, "%s: " STR_FMT " is not supported: %s", r->file, STR_ARG(path), f->help);
 }
@@ -106,6 +133,8 @@ static int set(struct reading *r, struct str path, const struct flag *f, const s
 	case FLAG_REFUSED:
 		return refuse(r, path, f, v);
 	case FLAG_UNUSED:
+		if (is_off(text_of(r, v)))
+			return 0;
 		log_info("%s: " STR_FMT " has no effect here: %s", r->file, STR_ARG(path), f->help);
 		return 0;
 	case FLAG_RETIRED:
@@ -117,14 +146,14 @@ static int set(struct reading *r, struct str path, const struct flag *f, const s
 
 static int walk(struct reading *r, struct str path, const struct json_value *v)
 {
-	const struct flag *f = find(r, path);
+	const struct flag *f = find(r->fields, path);
 	int rc = 0;
 
-	if (v->kind == JSON_NULL && (f || leads_on(r, path)))
+	if (v->kind == JSON_NULL && (f || leads_on(r->fields, path)))
 		return 0;
 	if (f)
 		return set(r, path, f, v);
-	if (path.n && !leads_on(r, path))
+	if (path.n && !leads_on(r->fields, path))
 		return err_bad_request(r->err,
 			"%s: strict decoding error: unknown field \"" STR_FMT "\"", r->file,
 			STR_ARG(path));

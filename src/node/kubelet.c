@@ -30,6 +30,8 @@ static void fill_in(struct kubelet *k)
 	o->resolv_conf = o->resolv_conf ? o->resolv_conf : "/etc/resolv.conf";
 	o->bind_address = or_default(o->bind_address, "0.0.0.0");
 	o->port = o->port ? o->port : 10250;
+	o->healthz_bind_address = or_default(o->healthz_bind_address, "127.0.0.1");
+	o->healthz_port = o->healthz_port ? o->healthz_port : 10248;
 	o->max_pods = o->max_pods ? o->max_pods : 110;
 	o->image_gc_high_percent = o->image_gc_high_percent ? o->image_gc_high_percent : 85;
 	o->image_gc_low_percent = o->image_gc_low_percent ? o->image_gc_low_percent : 80;
@@ -217,6 +219,8 @@ int kubelet_start(
 	}
 	if (r == 0 && k->opts.port > 0)
 		r = kubelet_server_start(k, err);
+	if (r == 0 && k->opts.healthz_port > 0)
+		k->healthz = healthz_start(k);
 	if (r < 0) {
 		kubelet_stop(k);
 		return r;
@@ -234,6 +238,7 @@ void kubelet_stop(struct kubelet *k)
 		return;
 	k->stopping = true;
 	kubelet_server_free(k->server);
+	healthz_free(k->healthz);
 	static_pods_free(k->static_pods);
 	housekeeping_free(k->housekeeping);
 	eviction_free(k->eviction);

@@ -44,6 +44,10 @@ struct kubelet_opts { /* strings are borrowed and must outlive the kubelet; 0 or
 	const char *provider_id;
 	const char *bind_address;                        /* of the HTTPS API [0.0.0.0] */
 	int port;                                        /* [10250]; -1: none */
+	const char *healthz_bind_address; /* plain HTTP, /healthz only [127.0.0.1] */
+	int healthz_port;                 /* [10248]; -1: none */
+	const char *tls_cert_file, *tls_key_file; /* what it serves with [its own] */
+	const char *client_ca_file; /* who signs those that may ask [the cluster's CA] */
 	int max_pods;                                    /* [110] */
 	int image_gc_high_percent, image_gc_low_percent; /* [85, 80] */
 	int64_t log_size_max;                            /* bytes [10 MiB] */

@@ -16,6 +16,7 @@
 struct pod;
 struct relist;
 struct node_agent;
+struct healthz;
 struct kubelet_server;
 struct static_pods;
 struct housekeeping;
@@ -49,6 +50,7 @@ struct kubelet {
 	struct relist *relist;
 	struct node_agent *node;
 	struct kubelet_server *server;
+	struct healthz *healthz; /* NULL: none */
 	struct static_pods *static_pods;
 	struct housekeeping *housekeeping;
 	struct eviction *eviction;
@@ -93,6 +95,10 @@ void housekeeping_free(struct housekeeping *h);
 /* server.c: the HTTPS API. */
 int kubelet_server_start(struct kubelet *k, struct err *err);
 void kubelet_server_free(struct kubelet_server *s);
+
+/* healthz.c */
+struct healthz *healthz_start(struct kubelet *k);
+void healthz_free(struct healthz *h);
 
 /* relist.c: keeps what the runtime shows. */
 struct relist *relist_new(struct kubelet *k);

@@ -10,7 +10,7 @@
 #include "json/value.h"
 #include "node/server.h"
 
-enum { CERTIFICATE_DAYS = 3650 };
+enum { CERTIFICATE_DAYS = 3650, FILE_MAX = 1 << 20 };
 
 /* --- authorization --- */
 
@@ -315,6 +315,15 @@ static struct str cluster_ca(struct kubelet *k, struct arena *a)
 int server_certificate(
 	struct kubelet *k, struct tls_server_opts *ret, struct arena *a, struct err *err)
 {
-	ret->client_ca_pem = cluster_ca(k, a);
-	return self_sign(k, a, ret, err);
+	const struct kubelet_opts *o = &k->opts;
+	int r = 0;
+
+	if (o->client_ca_file)
+		r = file_read(o->client_ca_file, FILE_MAX, a, &ret->client_ca_pem, err);
+	else
+		ret->client_ca_pem = cluster_ca(k, a);
+	if (r < 0 || !o->tls_cert_file)
+		return r < 0 ? r : self_sign(k, a, ret, err);
+	r = file_read(o->tls_cert_file, FILE_MAX, a, &ret->cert_pem, err);
+	return r < 0 ? r : file_read(o->tls_key_file, FILE_MAX, a, &ret->key_pem, err);
 }

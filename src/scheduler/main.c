@@ -51,7 +51,7 @@ static const struct flag upstream_flags[] = {
 static int parse(struct client_program *p, struct scheduler_config *c, int argc, char **argv)
 {
 	struct flag election[LEADER_FLAGS_MAX];
-	const char *config = NULL;
+	const char *config;
 	const struct flag flags[] = {
 		FLAGS_HEADING("API server"),
 		{"kubeconfig", FLAG_STRING, &p->kubeconfig, "FILE", "how to reach the API server"},
@@ -59,8 +59,8 @@ static int parse(struct client_program *p, struct scheduler_config *c, int argc,
 			"the API server; overrides the kubeconfig's"},
 		FLAGS_HEADING("Scheduling"),
 		{"config", FLAG_STRING, &config, "FILE",
-			"a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1); its values "
-			"go before these flags"},
+			"a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1); flags go "
+			"before it"},
 		{"scheduler-name", FLAG_STRING, &c->scheduler_name, "NAME",
 			"profiles[].schedulerName of --config", .retired = true},
 		FLAGS_INCLUDE(election),
@@ -72,16 +72,17 @@ static int parse(struct client_program *p, struct scheduler_config *c, int argc,
 		FLAGS_INCLUDE(flags_component),
 		{NULL},
 	};
-	struct err err CLEANUP(err_release) = {0};
-	int r;
-
 	leader_flags_table(&p->leader, election);
-	r = flags_parse(flags, p->name, argc, argv, NULL);
-	if (r || !config)
-		return r;
-	c->kubeconfig = p->kubeconfig;
+	return flags_parse(flags, p->name, argc, argv, NULL);
+}
+
+/* Before the command line, which goes over it. */
+static int read_config(struct client_program *p, struct scheduler_config *c, const char *path)
+{
+	struct err err CLEANUP(err_release) = {0};
+
 	c->leader = p->leader;
-	if (scheduler_config_read(config, c, &err) < 0) {
+	if (scheduler_config_read(path, c, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", p->name, err_text(&err));
 		return -EINVAL;
 	}
@@ -98,8 +99,12 @@ int kube_scheduler_main(int argc, char **argv)
 		.start = start,
 		.stop = stop,
 		.user_data = &running};
-	int r = parse(&p, &running.config, argc, argv);
+	const char *config = flags_peek(argc, argv, "config");
+	int r = config ? read_config(&p, &running.config, config) : 0;
 
+	if (r < 0)
+		return 2;
+	r = parse(&p, &running.config, argc, argv);
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
 	p.master = client_program_url(p.master, &running.config.arena);

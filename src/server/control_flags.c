@@ -167,6 +167,7 @@ int control_flags_parse(
 		FLAGS_HEADING("Log"),
 		FLAGS_INCLUDE(flags_logging),
 		FLAGS_INCLUDE(upstream_flags_apiserver),
+		FLAGS_INCLUDE(flags_component),
 		{NULL},
 	};
 	int r;
