@@ -83,7 +83,7 @@ static bool always(struct request *r)
 
 static bool store_ok(struct request *r)
 {
-	return store_revision(r->s->store) > 0;
+	return store_healthy(r->s->store);
 }
 
 static bool bootstrapped(struct request *r)

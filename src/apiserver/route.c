@@ -1,4 +1,5 @@
 /* route.c: from request info to the function that answers: which paths and methods exist. */
+#include "apiserver/consistent.h"
 #include "apiserver/convert.h"
 #include "apiserver/server.h"
 #include "apiserver/subresource.h"
@@ -188,6 +189,13 @@ static void dispatch(struct request *r)
 	assert(!"check_verb let an unknown verb through");
 }
 
+static void go_on(struct request *r)
+{
+	if (handle_virtual(r) || (r->sub && handle_subresource(r)))
+		return;
+	dispatch(r);
+}
+
 void route(struct request *r)
 {
 	struct err err CLEANUP(err_release) = {0};
@@ -202,7 +210,6 @@ void route(struct request *r)
 	}
 	warn_deprecated(r);
 	fill_ctx(r);
-	if (handle_virtual(r) || (r->sub && handle_subresource(r)))
-		return;
-	dispatch(r);
+	if (!consistent_wait(r, go_on))
+		go_on(r);
 }

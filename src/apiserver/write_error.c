@@ -1,6 +1,7 @@
 /* write_error.c: what the engine's failures are called. */
 #include <stdio.h>
 
+#include "apiserver/consistent.h"
 #include "apiserver/write.h"
 
 int write_store_error(
@@ -18,7 +19,11 @@ int write_store_error(
 		if (err)
 			err->retry_after_s = 1;
 		return -EAGAIN;
+	case -ETIMEDOUT:
+		return err_request_timeout(err);
 	default:
+		if (sw->why[0]) /* etcd's words, as upstream hands them on */
+			return err_fmt(err, 500, "", "%s", sw->why);
 		return err_internal(err, "store: %s", strerror(-sw->result));
 	}
 }

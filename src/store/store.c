@@ -432,6 +432,11 @@ bool store_healthy(struct store *s)
 	return s->etcd ? etcd_healthy(s->etcd) : store_revision(s) > 0;
 }
 
+bool store_is_shared(const struct store *s)
+{
+	return s->etcd != NULL;
+}
+
 bool store_barrier(struct store *s, struct store_barrier *b)
 {
 	return s->etcd && etcd_barrier(s->etcd, b);

@@ -89,6 +89,7 @@ void store_submit(struct store *s, struct store_write *w);
 
 /* --- reading --- */
 
+bool store_is_shared(const struct store *s); /* others may write to it */
 /* With etcd others write, too, and what this process shows may be behind: a barrier waits until it
  * shows everything that was committed, by anyone, before the call. */
 struct store_barrier {

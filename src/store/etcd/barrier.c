@@ -10,8 +10,9 @@
 #include "store/etcd/etcd_int.h"
 
 enum {
-	FUTURE_MS = 3000, /* how long a read waits for a revision that a client named */
-	POKE_FIRST_MS = 10,
+	FUTURE_MS = 3000,   /* how long a read waits for a revision that a client named */
+	POKE_FIRST_MS = 10, /* events are on their way, mostly */
+	SYNC_FIRST_MS = 50,
 	POKE_MS = 100,
 	REQUEST_MAX = 8192,
 };
@@ -77,7 +78,7 @@ void etcd_want(struct etcd *e, uint64_t revision)
 {
 	e->wanted = MAX(e->wanted, revision);
 	if (e->wanted > etcd_revision(e) && !loop_timer_armed(&e->poke))
-		loop_timer_start(&e->poke, POKE_FIRST_MS);
+		loop_timer_start(&e->poke, e->progress_safe ? POKE_FIRST_MS : SYNC_FIRST_MS);
 }
 
 static void on_sync(void *user_data, int status, struct str text, struct str message)

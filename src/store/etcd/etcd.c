@@ -15,7 +15,7 @@ enum {
 	TICK_MS = 500,
 	CLOSE_MS = 5 * 1000,
 	STATUS_TIMEOUT_MS = 5 * 1000,
-	SHOWN_MAX = 1 << 12,
+	DRAIN_MS = 10, /* closed sockets say goodbye */
 };
 
 static void connect_next(struct etcd *e);
@@ -333,7 +333,8 @@ static void etcd_free(struct etcd *e)
 	changes_release(&e->changes);
 	pthread_mutex_destroy(&e->open_lock);
 	pthread_cond_destroy(&e->open_cond);
-	loop_thread_release(&e->thread);
+	if (!e->keep_loop)
+		loop_thread_release(&e->thread);
 	free(e);
 }
 
@@ -400,10 +401,18 @@ int etcd_open(struct store *s, const struct etcd_opts *opts, struct etcd **ret, 
 
 /* --- closing: the thread stands still --- */
 
+static void drained(struct loop_timer *t)
+{
+	loop_stop(t->loop);
+}
+
 static void disconnect(struct etcd *e)
 {
+	struct loop_timer end;
 	struct etcd_call *c;
 
+	if (e->state == ETCD_CONNECTING) /* what is being dialled cannot be called back */
+		e->keep_loop = true;
 	loop_timer_stop(&e->retry);
 	loop_timer_stop(&e->tick);
 	loop_timer_stop(&e->poke);
@@ -417,6 +426,11 @@ static void disconnect(struct etcd *e)
 		free(c);
 	}
 	e->state = ETCD_DOWN;
+	if (e->keep_loop)
+		return;
+	loop_timer_init(&end, e->loop, drained);
+	loop_timer_start(&end, DRAIN_MS);
+	loop_run(e->loop);
 }
 
 void etcd_crash(struct etcd *e)

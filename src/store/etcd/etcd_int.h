@@ -49,7 +49,8 @@ struct etcd {
 
 	/* etcd.c */
 	enum etcd_state state;
-	bool loaded, closing, told; /* told: that it cannot be reached */
+	bool loaded, closing, keep_loop;
+	bool told; /* that it cannot be reached */
 	_Atomic bool healthy;
 	uint64_t cluster_id;
 	bool progress_safe; /* of this version of etcd */
@@ -151,7 +152,7 @@ void etcd_writes_expire(struct etcd *e); /* what waited too long */
 void etcd_writes_finish(struct etcd *e); /* what readers can see */
 void etcd_writes_fail(struct etcd *e);   /* all, with -EIO */
 void etcd_writes_drop(struct etcd *e);   /* all, without done() */
-/* The newest revision that one of them waits to see. */
+/* The newest revision that one of them waits to see, and of which no event need come. */
 uint64_t etcd_writes_wanted(const struct etcd *e);
 /* The write under way on a key, or NULL. */
 struct etcd_write *etcd_write_on(struct etcd *e, struct str key);

@@ -148,10 +148,10 @@ static void answered(struct etcd_write *x, int result, uint64_t revision)
 	x->answered = true;
 	x->w->result = result;
 	x->wait_revision = revision;
-	if (revision > etcd_revision(x->e))
-		etcd_want(x->e, revision);
-	else
+	if (revision <= etcd_revision(x->e))
 		etcd_writes_finish(x->e);
+	else if (result == -ENOENT)
+		etcd_want(x->e, revision); /* else it is our key's, and its event will come */
 }
 
 /* The comparison did not hold, and this is what is there. */
@@ -400,7 +400,7 @@ uint64_t etcd_writes_wanted(const struct etcd *e)
 	uint64_t revision = 0;
 
 	for (const struct etcd_write *x = e->writes; x; x = x->next)
-		if (x->answered)
+		if (x->answered && x->w->result == -ENOENT)
 			revision = MAX(revision, x->wait_revision);
 	return revision;
 }
