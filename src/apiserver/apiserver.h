@@ -30,6 +30,7 @@ struct apiserver_opts {
 	struct str ca_pem;                     /* cluster CA: goes into kube-root-ca.crt by its controller */
 	struct str token_auth_csv;             /* --token-auth-file's content; may be empty */
 	bool enable_bootstrap_token_auth;
+	bool bootstrapped_later;               /* /readyz says no until apiserver_bootstrap() is done */
 	bool allow_privileged;
 	struct str kubelet_ca_pem;             /* of kubelets' serving certificates; empty: they are not verified */
 	struct str kubelet_client_cert_pem, kubelet_client_key_pem; /* towards kubelets (logs, exec, proxy) */

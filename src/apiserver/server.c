@@ -82,7 +82,7 @@ int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, str
 
 	arena_init(&s->arena);
 	s->store = opts->store;
-	s->bootstrapped = true;
+	s->bootstrapped = !opts->bootstrapped_later;
 	copy_opts(s, opts);
 	pipeline_init(s);
 	s->retained = retained_new();

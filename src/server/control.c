@@ -234,6 +234,7 @@ static int make_apiserver(struct control *c, struct err *err)
 		.service_account_key_pem = c->sa_key_pem,
 		.ca_pem = c->ca_pem,
 		.enable_bootstrap_token_auth = c->flags->bootstrap_tokens,
+		.bootstrapped_later = true,
 		.allow_privileged = c->flags->allow_privileged,
 		.kubelet_client_cert_pem = c->kubelet_client.cert_pem,
 		.kubelet_client_key_pem = c->kubelet_client.key_pem,
