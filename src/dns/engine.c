@@ -29,8 +29,9 @@ static void put16(uint8_t *p, uint16_t v)
 
 /* --- what others answered --- */
 
-/* Records live the shorter the longer they lay here. Returns where the OPT record stands: that one
- * was between the two servers, and additional records behind it are not worth the trouble. */
+/* Records live the shorter the longer they lay here. Returns where the OPT record stands (that one
+ * was between the two servers, and additional records behind it are not worth the trouble), the end
+ * when there is none, DNS_HEADER when it cannot be read. */
 static size_t age_records(uint8_t *p, size_t n, uint32_t age_s, uint16_t *ret_additional)
 {
 	struct dns_record rec;
@@ -43,12 +44,12 @@ static size_t age_records(uint8_t *p, size_t n, uint32_t age_s, uint16_t *ret_ad
 		uint32_t ttl = MIN(rec.ttl - MIN(rec.ttl, age_s), (uint32_t)DNS_CACHE_TTL_MAX_S);
 
 		if (rec.type == DNS_OPT)
-			return rec.at;
+			return rec.section == DNS_ADDITIONAL ? rec.at : DNS_HEADER;
 		put16(p + rec.ttl_at, ttl >> 16);
 		put16(p + rec.ttl_at + 2, ttl);
 		*ret_additional += rec.section == DNS_ADDITIONAL;
 	}
-	return r.at;
+	return r.bad ? DNS_HEADER : r.at;
 }
 
 static void put_opt(uint8_t *p, bool dnssec_ok)
