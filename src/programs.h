@@ -10,6 +10,7 @@
 #include "server/control.h"
 #include "server/node.h"
 #include "server/supervisor.h"
+#include "server/token.h"
 #include "node/runtime/image/image.h"
 #include "node/runtime/pause.h"
 

@@ -4,10 +4,12 @@
 
 #include "base/flags.h"
 #include "node/kubelet.h"
+#include "node/kubelet_join.h"
 
 /* A kubelet's command line, or what of it stands in a configuration file. */
 struct kubelet_command {
 	struct kubelet_opts o;
+	struct join_flags join;
 	struct flag_list labels, taints, dns, dns_upstreams, dns_stub_domains, api_servers;
 	const char *hostname_override, *config, *log_size_max;
 	bool register_node, enable_server;

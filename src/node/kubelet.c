@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 
+#include "node/certificates.h"
 #include "node/kubelet_private.h"
 #include "node/machine.h"
 #include "node/pod.h"
@@ -21,6 +22,8 @@ static void fill_in(struct kubelet *k)
 	o->data_dir = or_default(o->data_dir, "/var/lib/sampan");
 	if (!o->root_dir || !o->root_dir[0])
 		o->root_dir = arena_fmt(&k->arena, "%s/kubelet", o->data_dir).p;
+	if (!o->cert_dir || !o->cert_dir[0])
+		o->cert_dir = arena_fmt(&k->arena, "%s/pki", o->root_dir).p;
 	o->run_dir = or_default(o->run_dir, "/run/sampan");
 	o->pod_log_dir = or_default(o->pod_log_dir, "/var/log/pods");
 	o->cni_conf_dir = or_default(o->cni_conf_dir, "/etc/cni/net.d");
@@ -211,6 +214,7 @@ int kubelet_start(
 	if (r == 0)
 		r = start_runtime(k, err);
 	if (r == 0) {
+		k->certificates = certificates_new(k);
 		k->relist = relist_new(k);
 		k->node = node_agent_new(k);
 		k->housekeeping = housekeeping_new(k);
@@ -238,6 +242,7 @@ void kubelet_stop(struct kubelet *k)
 		return;
 	k->stopping = true;
 	kubelet_server_free(k->server);
+	certificates_free(k->certificates);
 	healthz_free(k->healthz);
 	static_pods_free(k->static_pods);
 	housekeeping_free(k->housekeeping);

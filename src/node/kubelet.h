@@ -19,6 +19,10 @@ struct kubelet_opts { /* strings are borrowed and must outlive the kubelet; 0 or
 			 in brackets */
 	const char *kubeconfig; /* how to reach the API server; or server and token: */
 	const char *server, *token, *ca_file;
+	const char *bootstrap_kubeconfig; /* how to get a client certificate for `kubeconfig`; or: */
+	const char *bootstrap_token;      /* the token that this machine joined with (join.h) */
+	const char *cert_dir;             /* [<root_dir>/pki] */
+	bool rotate_certificates, rotate_server_certificates; /* certificates.h */
 	const char *node_name; /* [host name, lower case] */
 	const char *node_ip;   /* [default route's interface, else the first address that is not
 				  loopback] */

@@ -162,10 +162,8 @@ int kubelet_config_read(
 		{"providerID", FLAG_STRING, &o->provider_id},
 		{"registerNode", FLAG_BOOL, &c->register_node},
 		{"containerRuntimeEndpoint", FLAG_STRING, &o->runtime_endpoint},
-		{"rotateCertificates", FLAG_UNUSED, NULL, NULL,
-			"certificates that the cluster signed renew themselves"},
-		{"serverTLSBootstrap", FLAG_UNUSED, NULL, NULL,
-			"the serving certificate is the node's own"},
+		{"rotateCertificates", FLAG_BOOL, &o->rotate_certificates},
+		{"serverTLSBootstrap", FLAG_BOOL, &o->rotate_server_certificates},
 		{"", FLAG_GROUP, (void *)others},
 		{NULL},
 	};

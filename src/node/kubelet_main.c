@@ -12,12 +12,15 @@
 static int parse(struct kubelet_command *c, int argc, char **argv, struct arena *a)
 {
 	struct kubelet_opts *o = &c->o;
+	struct flag joining[JOIN_FLAGS_MAX];
 	const struct flag flags[] = {
 		FLAGS_HEADING("API server"),
 		{"kubeconfig", FLAG_STRING, &o->kubeconfig, "FILE", "how to reach the API server"},
 		{"server", FLAG_STRING, &o->server, "URL",
 			"the API server, instead of a kubeconfig"},
-		{"token", FLAG_STRING, &o->token, "TOKEN", "bearer token for --server"},
+		{"token", FLAG_STRING, &o->token, "TOKEN",
+			"to join the cluster of --server with: sampan token create prints it"},
+		FLAGS_INCLUDE(joining),
 		{"certificate-authority", FLAG_STRING, &o->ca_file, "FILE", "CA of --server"},
 		{"api-servers", FLAG_LIST, &c->api_servers, "URL,…", "--kubeconfig, or --server",
 			.retired = true},
@@ -93,18 +96,13 @@ static int parse(struct kubelet_command *c, int argc, char **argv, struct arena 
 			"it"},
 		FLAGS_HEADING("Log"),
 		FLAGS_INCLUDE(flags_logging),
-		{"bootstrap-kubeconfig", FLAG_REFUSED, NULL, NULL, "give --kubeconfig"},
-		{"cert-dir", FLAG_UNUSED, NULL, NULL, "keys are in --data-dir"},
-		{"rotate-certificates", FLAG_UNUSED, NULL, NULL,
-			"certificates that the cluster signed renew themselves"},
-		{"rotate-server-certificates", FLAG_UNUSED, NULL, NULL,
-			"the serving certificate is the node's own"},
 		FLAGS_INCLUDE(upstream_flags_kubelet),
 		FLAGS_INCLUDE(flags_client),
 		FLAGS_INCLUDE(flags_component),
 		{NULL},
 	};
 
+	kubelet_join_flags(&c->join, o, joining);
 	return flags_parse(flags, "kubelet", argc, argv, NULL);
 }
 
@@ -171,8 +169,8 @@ static int finish(struct kubelet_command *c, struct arena *a)
 	}
 	if (!o->tls_cert_file != !o->tls_key_file)
 		return wrong("--tls-cert-file and --tls-private-key-file come together");
-	if (!o->kubeconfig && !o->server)
-		return wrong("--kubeconfig or --server is needed");
+	if (o->bootstrap_kubeconfig && !o->kubeconfig)
+		return wrong("--bootstrap-kubeconfig needs --kubeconfig: what is made of it");
 	return 0;
 }
 
@@ -235,7 +233,11 @@ int kubelet_program(int argc, char **argv,
 		p.signals[i].data = &p;
 		uv_signal_start(&p.signals[i], on_signal, numbers[i]);
 	}
-	r = kubelet_start(p.loop, &c.o, &k, &err);
+	r = kubelet_join(p.loop, &c.join, &c.o, &a, &err);
+	if (r == -EINTR)
+		return 0;
+	if (r == 0)
+		r = kubelet_start(p.loop, &c.o, &k, &err);
 	if (r == 0 && started)
 		r = started(k, &c.o, &err);
 	if (r < 0) {

@@ -18,6 +18,7 @@ struct relist;
 struct node_agent;
 struct healthz;
 struct kubelet_server;
+struct certificates;
 struct static_pods;
 struct housekeeping;
 
@@ -50,6 +51,7 @@ struct kubelet {
 	struct relist *relist;
 	struct node_agent *node;
 	struct kubelet_server *server;
+	struct certificates *certificates; /* NULL: none is renewed */
 	struct healthz *healthz; /* NULL: none */
 	struct static_pods *static_pods;
 	struct housekeeping *housekeeping;

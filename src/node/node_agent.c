@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/notify.h"
+#include "node/certificates.h"
 #include "node/node_status.h"
 #include "node/pod.h"
 
@@ -283,6 +284,8 @@ static void renewed(struct client_call *call)
 		n->lease_revision = call->revision;
 	else if (call->status == 404)
 		n->lease_revision = 0;
+	if (call->status == 401)
+		certificates_refused(n->k->certificates);
 	if (call->result < 0 && call->status != 409)
 		log_debug("lease of node " STR_FMT ": %s", STR_ARG(n->k->node_name),
 			err_text(&call->err));

@@ -2,6 +2,7 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 
+#include "node/certificates.h"
 #include "node/server.h"
 
 void server_error(struct http_exchange *x, int status, const char *fmt, ...)
@@ -102,6 +103,9 @@ int kubelet_server_start(struct kubelet *k, struct err *err)
 	r = server_certificate(k, &tls, &k->arena, err);
 	if (r == 0)
 		r = tls_server_ctx(&tls, &s->ssl_ctx, err);
+	if (r == 0 && certificates_serving_path(k->certificates))
+		tls_ctx_follow(s->ssl_ctx, certificates_serving_path(k->certificates),
+			certificates_serving_path(k->certificates));
 	if (r == 0)
 		r = http_server_new(k->loop,
 			&(struct http_server_opts){.bind_address = k->opts.bind_address,
