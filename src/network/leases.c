@@ -1,6 +1,5 @@
 #include "network/leases.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -8,34 +7,40 @@
 
 #include "base/file.h"
 
-enum { RESERVED = 2, FILE_MAX_BYTES = 64 * 1024 }; /* the network's own address and the gateway's */
+enum {
+	RESERVED = 2, /* the network's own address and the gateway's */
+	SIZE_MAX_ADDRESSES = 65536,
+	FILE_MAX_BYTES = 64 * 1024,
+};
 
-static uint32_t range_size(const struct leases *l)
+static void mark(struct leases *l, const struct lease *lease, bool used)
 {
-	return l->prefix ? 1u << (32 - l->prefix) : 0;
+	for (size_t i = 0; i < lease->n_ips; i++)
+		for (size_t k = 0; k < l->n_ranges; k++) {
+			uint32_t at = ip_prefix_offset(&l->ranges[k], &lease->ips[i]);
+
+			if (at >= l->size)
+				continue;
+			if (used)
+				l->used[at / 8] |= 1 << at % 8;
+			else
+				l->used[at / 8] &= ~(1 << at % 8);
+		}
 }
 
-/* Offset in the range, or UINT32_MAX when it is not in it. */
-static uint32_t offset_of(const struct leases *l, struct in_addr ip)
+static bool parse_ips(struct str line, struct lease *head)
 {
-	uint32_t at = ntohl(ip.s_addr) - ntohl(l->first.s_addr);
+	struct str one;
 
-	return at < range_size(l) ? at : UINT32_MAX;
+	while (line.n && head->n_ips < LEASE_IPS_MAX) {
+		str_cut(line, ' ', &one, &line);
+		if (addr_parse(one, &head->ips[head->n_ips++]) < 0)
+			return false;
+	}
+	return head->n_ips > 0;
 }
 
-static void mark(struct leases *l, struct in_addr ip, bool used)
-{
-	uint32_t at = offset_of(l, ip);
-
-	if (at == UINT32_MAX)
-		return;
-	if (used)
-		l->used[at / 8] |= 1 << at % 8;
-	else
-		l->used[at / 8] &= ~(1 << at % 8);
-}
-
-/* "10.244.0.5\ntcp 8080 80 0.0.0.0\n…" */
+/* "10.244.0.5 fd00::5\nnetns /run/…\ntcp 8080 80 0.0.0.0\n…" */
 static struct lease *parse(struct str text)
 {
 	struct lease_port ports[LEASE_PORTS_MAX];
@@ -44,20 +49,26 @@ static struct lease *parse(struct str text)
 	struct str line;
 
 	str_cut(text, '\n', &line, &text);
-	if (inet_pton(AF_INET, arena_cstr(&a, line), &head.ip) != 1) {
+	if (!parse_ips(line, &head)) {
 		arena_release(&a);
 		return NULL;
 	}
 	while (text.n && head.n_ports < LEASE_PORTS_MAX) {
 		struct lease_port *p = &ports[head.n_ports];
-		char ip[32] = "";
+		char ip[IP_TEXT_MAX] = "";
 
 		str_cut(text, '\n', &line, &text);
-		*p = (struct lease_port){0};
-		if (sscanf(arena_cstr(&a, line), "%4s %d %d %31s", p->protocol, &p->host_port,
-			    &p->container_port, ip) != 4 ||
-			inet_pton(AF_INET, ip, &p->host_ip) != 1)
+		if (str_starts(line, S("netns ")) && line.n - 6 < sizeof(head.netns)) {
+			memcpy(head.netns, line.p + 6, line.n - 6);
 			continue;
+		}
+		*p = (struct lease_port){0};
+		if (sscanf(arena_cstr(&a, line), "%4s %d %d %49s", p->protocol, &p->host_port,
+			    &p->container_port, ip) != 4 ||
+			addr_parse(str_c(ip), &p->host_ip) < 0)
+			continue;
+		if (!strcmp(ip, "0.0.0.0"))
+			p->host_ip = (struct ip_addr){0};
 		head.n_ports++;
 	}
 	arena_release(&a);
@@ -69,17 +80,22 @@ static struct lease *parse(struct str text)
 
 static int write_lease(struct leases *l, struct str id, const struct lease *lease, struct err *err)
 {
-	char ip[INET_ADDRSTRLEN],
+	char ip[IP_TEXT_MAX],
 		*path CLEANUP(free_ptr) = xasprintf("%s/" STR_FMT, l->dir, STR_ARG(id));
 	struct buf b;
 	int r;
 
 	buf_init(&b, FILE_MAX_BYTES);
-	buf_fmt(&b, "%s\n", inet_ntop(AF_INET, &lease->ip, ip, sizeof(ip)));
+	for (size_t i = 0; i < lease->n_ips; i++)
+		buf_fmt(&b, "%s%s", i ? " " : "", addr_text(&lease->ips[i], ip));
+	buf_add_c(&b, "\n");
+	if (lease->netns[0])
+		buf_fmt(&b, "netns %s\n", lease->netns);
 	for (size_t i = 0; i < lease->n_ports; i++)
 		buf_fmt(&b, "%s %d %d %s\n", lease->ports[i].protocol, lease->ports[i].host_port,
 			lease->ports[i].container_port,
-			inet_ntop(AF_INET, &lease->ports[i].host_ip, ip, sizeof(ip)));
+			lease->ports[i].host_ip.family ? addr_text(&lease->ports[i].host_ip, ip)
+						       : "0.0.0.0");
 	r = buf_failed(&b) ? err_errno(err, E2BIG, "%s", path)
 			   : file_write(path, buf_str(&b), 0600, err);
 	buf_release(&b);
@@ -131,42 +147,55 @@ void leases_release(struct leases *l)
 	*l = (struct leases){0};
 }
 
-int leases_set_range(struct leases *l, struct in_addr first, int prefix, struct err *err)
+int leases_set_ranges(
+	struct leases *l, const struct ip_prefix *ranges, size_t n_ranges, struct err *err)
 {
-	if (prefix < 8 || prefix > 30)
-		return err_bad_request(
-			err, "a pod CIDR of /%d cannot be used: /8 to /30 can", prefix);
-	l->first.s_addr = htonl(ntohl(first.s_addr) & ~((1u << (32 - prefix)) - 1));
-	l->prefix = prefix;
+	uint32_t size = SIZE_MAX_ADDRESSES;
+
+	if (!n_ranges || n_ranges > LEASE_IPS_MAX ||
+		(n_ranges == 2 && ranges[0].addr.family == ranges[1].addr.family))
+		return err_bad_request(err, "a node has one pod CIDR, or one of each family");
+	for (size_t i = 0; i < n_ranges; i++) {
+		int host_bits = addr_bits(&ranges[i].addr) - ranges[i].bits;
+
+		if (host_bits < 2 || ranges[i].bits < 8)
+			return err_bad_request(err,
+				"a pod CIDR of /%d cannot be used: /8 to /%d can", ranges[i].bits,
+				addr_bits(&ranges[i].addr) - 2);
+		size = MIN(size, ip_prefix_size(&ranges[i]));
+	}
+	memcpy(l->ranges, ranges, n_ranges * sizeof(*ranges));
+	l->n_ranges = n_ranges;
+	l->size = size;
 	l->next = RESERVED;
 	free(l->used);
-	l->used = xcalloc(1, range_size(l) / 8 + 1);
+	l->used = xcalloc(1, size / 8 + 1);
 	for (struct map_entry *e = map_first(&l->by_id); e; e = map_next(&l->by_id, e))
-		mark(l, ((struct lease *)e->value)->ip, true);
+		mark(l, e->value, true);
 	return 0;
 }
 
 /* The search goes round, so that an address rests as long as possible before it is given again. */
-static bool find_free(struct leases *l, struct in_addr *ret)
+static bool find_free(struct leases *l, struct lease *to)
 {
-	uint32_t size = range_size(l),
-		 usable =
-			 size ? size - RESERVED - 1 : 0; /* the last one is the broadcast address */
+	uint32_t usable = l->size - RESERVED - 1; /* the last one is the broadcast address */
 
 	for (uint32_t i = 0; i < usable; i++) {
 		uint32_t at = RESERVED + (l->next - RESERVED + i) % usable;
 
 		if (l->used[at / 8] & 1 << at % 8)
 			continue;
-		l->next = at + 1 < size - 1 ? at + 1 : RESERVED;
-		ret->s_addr = htonl(ntohl(l->first.s_addr) + at);
+		l->next = at + 1 < l->size - 1 ? at + 1 : RESERVED;
+		for (size_t k = 0; k < l->n_ranges; k++)
+			to->ips[k] = ip_prefix_at(&l->ranges[k], at);
+		to->n_ips = l->n_ranges;
 		return true;
 	}
 	return false;
 }
 
-int leases_take(struct leases *l, struct str id, const struct lease_port *ports, size_t n_ports,
-	const struct lease **ret, struct err *err)
+int leases_take(struct leases *l, struct str id, const char *netns, const struct lease_port *ports,
+	size_t n_ports, const struct lease **ret, struct err *err)
 {
 	struct lease *lease = map_get(&l->by_id, id);
 	int r;
@@ -175,23 +204,25 @@ int leases_take(struct leases *l, struct str id, const struct lease_port *ports,
 		*ret = lease;
 		return 0;
 	}
-	if (!l->prefix)
+	if (!l->n_ranges)
 		return err_fmt(err, 503, "ServiceUnavailable", "the node has no pod CIDR yet");
 	if (n_ports > LEASE_PORTS_MAX || !id.n || str_chr(id, '/') >= 0 || id.p[0] == '.')
 		return err_bad_request(err, "not a sandbox that can have a network");
-	lease = xmalloc(sizeof(*lease) + n_ports * sizeof(*ports));
+	lease = xcalloc(1, sizeof(*lease) + n_ports * sizeof(*ports));
+	if (netns && strlen(netns) < sizeof(lease->netns))
+		strcpy(lease->netns, netns);
 	lease->n_ports = n_ports;
 	if (n_ports)
 		memcpy(lease->ports, ports, n_ports * sizeof(*ports));
-	r = find_free(l, &lease->ip) ? write_lease(l, id, lease, err)
-				     : err_fmt(err, 503, "ServiceUnavailable",
-					       "no free address left in the node's pod CIDR");
+	r = find_free(l, lease) ? write_lease(l, id, lease, err)
+				: err_fmt(err, 503, "ServiceUnavailable",
+					  "no free address left in the node's pod CIDR");
 	if (r < 0) {
 		free(lease);
 		return r;
 	}
 	map_set(&l->by_id, id, lease);
-	mark(l, lease->ip, true);
+	mark(l, lease, true);
 	*ret = lease;
 	return 0;
 }
@@ -210,6 +241,6 @@ void leases_drop(struct leases *l, struct str id)
 		return;
 	if (unlink(path) < 0)
 		log_warn("%s: %s", path, strerror(errno));
-	mark(l, lease->ip, false);
+	mark(l, lease, false);
 	free(lease);
 }

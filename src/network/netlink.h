@@ -1,11 +1,11 @@
-/* netlink.h: the few rtnetlink requests that the pod network needs. Blocking; a socket belongs to
- * one thread at a time. */
+/*
+ * netlink.h: the rtnetlink requests that the pod network and the overlays need. Blocking; a socket
+ * belongs to one thread at a time. Both address families.
+ */
 #ifndef SAMPAN_NETLINK_H
 #define SAMPAN_NETLINK_H
 
-#include <netinet/in.h>
-
-#include "base/base.h"
+#include "network/address.h"
 
 struct mnl_socket;
 
@@ -13,23 +13,95 @@ struct mnl_socket;
  * errno. */
 int netlink_open(const char *netns_path, struct mnl_socket **ret);
 void netlink_close(struct mnl_socket *s);
-/* Takes the calling thread into a network namespace; *ret_back is for netns_leave(), which brings it
- * back or ends the program: a thread that stayed would do the node's work in a pod's network. */
+/* A socket that is told of links and addresses that change here; never blocks. Its descriptor
+ * becomes readable then; netlink_drain() reads and says whether there was anything. */
+int netlink_open_events(struct mnl_socket **ret);
+int netlink_fd(struct mnl_socket *s);
+bool netlink_drain(struct mnl_socket *s);
+/* Takes the calling thread into a network namespace; *ret_back is for netns_leave(), which brings
+ * it back or ends the program: a thread that stayed would do the node's work in a pod's network. */
 int netns_enter(const char *path, int *ret_back);
 void netns_leave(int back);
 
 /* All return 0 or negative errno. */
-int netlink_add_bridge(struct mnl_socket *s, const char *name, int mtu); /* -EEXIST */
+int netlink_add_bridge(
+	struct mnl_socket *s, const char *name, int mtu, const uint8_t mac[MAC_LEN]); /* -EEXIST */
 /* A pair: `name` here, enslaved to bridge and up; `peer` in the namespace of netns_fd. */
 int netlink_add_veth(struct mnl_socket *s, const char *name, int bridge_index, const char *peer,
 	int netns_fd, int mtu);
+struct netlink_vxlan {
+	uint32_t vni;
+	uint16_t port;
+	struct ip_addr local;
+};
+/* A device that knows nothing but what netlink_add_fdb() says. -EEXIST */
+int netlink_add_vxlan(struct mnl_socket *s, const char *name, const struct netlink_vxlan *v,
+	int mtu, const uint8_t mac[MAC_LEN]);
 int netlink_delete_link(struct mnl_socket *s, const char *name); /* -ENODEV */
 int netlink_link_up(struct mnl_socket *s, int index);
+int netlink_set_mtu(struct mnl_socket *s, int index, int mtu);
+int netlink_set_mac(struct mnl_socket *s, int index, const uint8_t mac[MAC_LEN]);
+int netlink_set_master(struct mnl_socket *s, int index, int bridge_index);
+/* A bridge's port that talks to the bridge itself only, not to other isolated ports. */
+int netlink_isolate(struct mnl_socket *s, int index);
+
+struct netlink_link {
+	int index, mtu, master;
+	char name[16], kind[16];
+	uint8_t mac[MAC_LEN];
+	struct netlink_vxlan vxlan; /* of a vxlan */
+};
+int netlink_get_link(struct mnl_socket *s, const char *name, struct netlink_link *ret);
 int netlink_link_index(struct mnl_socket *s, const char *name); /* index, or negative errno */
-int netlink_add_address(
-	struct mnl_socket *s, int index, struct in_addr ip, int prefix); /* 0 when it is there */
-/* gateway 0.0.0.0: on the link itself; prefix 0: the default route. Replaces. */
-int netlink_add_route(
-	struct mnl_socket *s, int index, struct in_addr to, int prefix, struct in_addr gateway);
+/* The link that has this address, with its MTU; -ENODEV. */
+int netlink_link_of(struct mnl_socket *s, const struct ip_addr *ip, struct netlink_link *ret);
+
+int netlink_add_address(struct mnl_socket *s, int index, const struct ip_addr *ip,
+	int bits); /* 0 when it is there; usable at once (no duplicate address detection) */
+int netlink_delete_address(struct mnl_socket *s, int index, const struct ip_addr *ip, int bits);
+/* Every address of a link, for each. */
+int netlink_each_address(struct mnl_socket *s, int index,
+	void (*fn)(void *user_data, const struct ip_addr *ip, int bits), void *user_data);
+
+struct netlink_route {
+	struct ip_prefix to; /* bits 0: the default route */
+	struct ip_addr via;  /* family 0: on the link itself */
+	struct ip_addr src;  /* preferred source; family 0: the kernel's choice */
+	int index;           /* of the link; 0: the kernel finds it */
+	int table;           /* 0: main */
+	int protocol;        /* who made it; 0: static */
+	bool onlink;         /* via is a neighbour even when no route says so */
+};
+int netlink_add_route(struct mnl_socket *s, const struct netlink_route *r); /* replaces */
+int netlink_delete_route(struct mnl_socket *s, const struct netlink_route *r);
+int netlink_each_route(struct mnl_socket *s, int family, int protocol,
+	void (*fn)(void *user_data, const struct netlink_route *r), void *user_data);
+
+/* ip -> mac on a link, for good. */
+int netlink_add_neighbour(
+	struct mnl_socket *s, int index, const struct ip_addr *ip, const uint8_t mac[MAC_LEN]);
+int netlink_delete_neighbour(struct mnl_socket *s, int index, const struct ip_addr *ip);
+/* The permanent ones of a link. */
+int netlink_each_neighbour(struct mnl_socket *s, int family, int index,
+	void (*fn)(void *user_data, const struct ip_addr *ip, const uint8_t mac[MAC_LEN]),
+	void *user_data);
+/* Forwarding of a link address: dst is a tunnel's other end (vxlan); without one, index is a
+ * bridge's port behind which mac is. */
+int netlink_add_fdb(
+	struct mnl_socket *s, int index, const uint8_t mac[MAC_LEN], const struct ip_addr *dst);
+int netlink_delete_fdb(
+	struct mnl_socket *s, int index, const uint8_t mac[MAC_LEN], const struct ip_addr *dst);
+int netlink_each_fdb(struct mnl_socket *s, int index,
+	void (*fn)(void *user_data, const uint8_t mac[MAC_LEN], const struct ip_addr *dst),
+	void *user_data); /* permanent ones */
+
+/* What comes in through a link looks into this table before others (policy routing). */
+int netlink_add_rule(
+	struct mnl_socket *s, int family, const char *in_link, int table, int priority);
+int netlink_delete_rule(
+	struct mnl_socket *s, int family, const char *in_link, int table, int priority);
+
+/* Whether the kernel (or a module that it loads for this) serves that generic netlink family. */
+bool netlink_has_family(const char *name);
 
 #endif

@@ -18,7 +18,7 @@ int pod_network_new(const struct pod_network_opts *o, struct pod_network **ret, 
 {
 	struct pod_network *n = xcalloc(1, sizeof(*n));
 	char *leases CLEANUP(free_ptr) = xasprintf("%s/leases", o->state_dir);
-	const struct network_opts opts = {.state_dir = leases, .bridge = o->bridge};
+	const struct network_opts opts = {.state_dir = leases, .bridge = o->bridge, .mtu = o->mtu};
 	int r = fs_mkdirs(o->state_dir, 0700);
 
 	n->state_dir = xstrdup(o->state_dir);
@@ -49,22 +49,29 @@ void pod_network_free(struct pod_network *n)
 
 int pod_network_set_cidr(struct pod_network *n, struct str cidr, struct err *err)
 {
-	struct arena a CLEANUP(arena_release) = {0};
-	struct str head;
-
-	if (cni_config_exists(n->cni_conf_dir)) /* the bridge is made when it is wanted */
+	if (!cidr.n || pod_network_is_cni(n)) /* the bridge is made when it is wanted */
 		return 0;
-	while (cidr.n) {
-		str_cut(cidr, ',', &head, &cidr);
-		if (str_chr(head, ':') < 0)
-			return network_set_pod_cidr(n->bridge, arena_str(&a, str_trim(head)), err);
-	}
-	return 0;
+	return network_set_pod_cidrs(n->bridge, cidr, err);
+}
+
+void pod_network_set_mtu(struct pod_network *n, int mtu)
+{
+	network_set_mtu(n->bridge, mtu);
+}
+
+int pod_network_set_cluster(struct pod_network *n, const struct network_cluster *c, struct err *err)
+{
+	return network_set_cluster(n->bridge, c, err);
+}
+
+bool pod_network_is_cni(struct pod_network *n)
+{
+	return cni_config_exists(n->cni_conf_dir);
 }
 
 bool pod_network_ready(struct pod_network *n, const char **ret_why)
 {
-	if (cni_config_exists(n->cni_conf_dir) || network_ready(n->bridge))
+	if (pod_network_is_cni(n) || network_ready(n->bridge))
 		return true;
 	*ret_why = "Network plugin returns error: cni plugin not initialized: the node has no pod "
 		   "CIDR yet";
@@ -84,8 +91,6 @@ static int add_to_bridge(struct pod_network *n, const struct pod_network_request
 	struct network_port *ports = ARENA_ARRAY(a, struct network_port, rq->n_ports);
 	struct network_pod pod = {
 		.id = rq->id, .netns_path = arena_cstr(a, rq->netns_path), .ports = ports};
-	struct str ip;
-	int r;
 
 	for (size_t i = 0; i < rq->n_ports; i++) {
 		const struct pod_port *p = &rq->ports[i];
@@ -101,10 +106,7 @@ static int add_to_bridge(struct pod_network *n, const struct pod_network_request
 			.host_ip = p->host_ip,
 		};
 	}
-	r = network_attach(n->bridge, &pod, a, &ip, err);
-	if (r == 0)
-		ARENA_PUSH(a, ret_ips, ip);
-	return r;
+	return network_attach(n->bridge, &pod, a, ret_ips, err);
 }
 
 int pod_network_add(struct pod_network *n, const struct pod_network_request *rq, struct arena *a,

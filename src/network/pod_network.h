@@ -8,7 +8,7 @@
 #ifndef SAMPAN_POD_NETWORK_H
 #define SAMPAN_POD_NETWORK_H
 
-#include "base/base.h"
+#include "network/network.h"
 
 struct pod_network;
 
@@ -17,6 +17,7 @@ struct pod_network_opts {
 	const char *cni_conf_dir; /* /etc/cni/net.d */
 	const char *cni_bin_dir;  /* /opt/cni/bin[:…] */
 	const char *bridge;       /* NULL: sampan0 */
+	int mtu;                  /* 0: 1500 */
 };
 
 struct pod_port {
@@ -35,9 +36,14 @@ struct pod_network_request {
 
 int pod_network_new(const struct pod_network_opts *opts, struct pod_network **ret, struct err *err);
 void pod_network_free(struct pod_network *n);
-/* "10.244.1.0/24"; of several behind commas the first IPv4 one. Empty: none yet. Pods that run keep
- * their addresses. */
+/* "10.244.1.0/24", or one of each family with a comma. Empty: none yet. Pods that run keep their
+ * addresses. */
 int pod_network_set_cidr(struct pod_network *n, struct str cidr, struct err *err);
+/* As network.h; nothing happens to what CNI has made. */
+void pod_network_set_mtu(struct pod_network *n, int mtu);
+int pod_network_set_cluster(
+	struct pod_network *n, const struct network_cluster *c, struct err *err);
+bool pod_network_is_cni(struct pod_network *n); /* a CNI configuration is installed */
 /* Whether pods can be connected; *ret_why (static text) says why not. Cheap. */
 bool pod_network_ready(struct pod_network *n, const char **ret_why);
 

@@ -250,9 +250,12 @@ struct cri_runtime_opts { /* runtime/ */
 	const char *cni_conf_dir, *cni_bin_dir;
 	const char *oci_runtime, *conmon; /* paths, NULL = found by probing */
 	const char *registry_mirrors; /* "HOST=URL,…" for pulls; NULL none */
+	const char *bridge;           /* of the pods; NULL the default one */
+	int mtu;                      /* of pods' interfaces; 0: 1500 */
 };
 int cri_runtime_new(struct loop *loop, const struct cri_runtime_opts *opts, struct cri **ret, struct err *err);
-void cri_runtime_set_pod_cidr(struct cri *c, struct str pod_cidr);
+void cri_runtime_set_pod_cidr(struct cri *c, struct str pod_cidr); /* "CIDR" or "CIDR,CIDR" */
+struct pod_network *cri_runtime_network(struct cri *c); /* lives as long as the runtime */
 int cri_grpc_new(struct loop *loop, const char *endpoint, struct cri **ret, struct err *err);
 
 /* Notes in the node's data directory where its pods run (empty: the built-in runtime), so that `sampan down` finds them

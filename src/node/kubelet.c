@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 
+#include "network/overlay.h"
 #include "node/certificates.h"
 #include "node/kubelet_private.h"
 #include "node/machine.h"
@@ -90,6 +91,8 @@ static void got_version(void *user_data, struct str version, struct err *err)
 static int start_runtime(struct kubelet *k, struct err *err)
 {
 	const struct kubelet_opts *o = &k->opts;
+	const struct overlay_opts overlay = {o->network_backend, o->ovs_tunnel};
+	const struct overlay_backend *backend = overlay_backend_find(o->network_backend);
 	int r;
 
 	k->builtin_runtime = !o->runtime_endpoint || !o->runtime_endpoint[0];
@@ -103,7 +106,9 @@ static int start_runtime(struct kubelet *k, struct err *err)
 				.cni_bin_dir = o->cni_bin_dir,
 				.oci_runtime = o->oci_runtime,
 				.conmon = o->conmon,
-				.registry_mirrors = o->registry_mirrors},
+				.registry_mirrors = o->registry_mirrors,
+				.bridge = backend ? backend->bridge : NULL,
+				.mtu = overlay_mtu(&overlay, kubelet_node_ip(k))},
 			&k->cri, err);
 	else
 		r = cri_grpc_new(k->loop, o->runtime_endpoint, &k->cri, err);
@@ -263,6 +268,11 @@ void kubelet_stop(struct kubelet *k)
 	free(k->runtime_message);
 	arena_release(&k->arena);
 	free(k);
+}
+
+struct pod_network *kubelet_pod_network(const struct kubelet *k)
+{
+	return k->builtin_runtime ? cri_runtime_network(k->cri) : NULL;
 }
 
 struct str kubelet_node_name(const struct kubelet *k)

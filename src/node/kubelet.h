@@ -37,6 +37,7 @@ struct kubelet_opts { /* strings are borrowed and must outlive the kubelet; 0 or
 	const char *static_pod_path; /* a directory or file of manifests [none] */
 	const char *cgroup_root;     /* where kubepods is made [/] */
 	const char *pod_cidr;        /* until the Node has one [none] */
+	const char *network_backend, *ovs_tunnel; /* between machines: network/overlay.h */
 	const char *cluster_dns;     /* comma-separated addresses [of the Service kube-system/kube-dns] */
 	const char *cluster_domain;  /* [cluster.local] */
 	const char *dns_upstreams;   /* "IP[:PORT],…": asked for names outside of the cluster [those
@@ -72,5 +73,7 @@ void kubelet_stop(struct kubelet *k);
 /* The node's name and first address, valid while the kubelet lives. */
 struct str kubelet_node_name(const struct kubelet *k);
 struct str kubelet_node_ip(const struct kubelet *k);
+/* That of the built-in runtime; NULL with another one, which looks after its pods' network itself. */
+struct pod_network *kubelet_pod_network(const struct kubelet *k);
 
 #endif

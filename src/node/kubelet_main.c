@@ -55,6 +55,11 @@ static int parse(struct kubelet_command *c, int argc, char **argv, struct arena 
 			"where kubepods is made [/]"},
 		{"pod-cidr", FLAG_STRING, &o->pod_cidr, "CIDR",
 			"addresses of pods until the Node has some"},
+		{"network-backend", FLAG_STRING, &o->network_backend, "NAME",
+			"pods of other machines are reached by: bridge (not at all), host-gw, "
+			"vxlan, ovs [vxlan]"},
+		{"ovs-tunnel", FLAG_STRING, &o->ovs_tunnel, "TYPE",
+			"between machines with ovs: gre, vxlan [gre]"},
 		{"cluster-dns", FLAG_LIST, &c->dns, "IP,…",
 			"name servers of pods [the Service kube-system/kube-dns]"},
 		{"dns-upstream", FLAG_LIST, &c->dns_upstreams, "IP[:PORT],…",

@@ -369,6 +369,7 @@ void node_on_event(void *user_data, const struct store_event *ev)
 {
 	struct kubelet *k = user_data;
 	struct v1_node *node;
+	struct str cidrs;
 	struct arena a;
 
 	if (!str_eq(ev->object->name, k->node_name))
@@ -380,9 +381,12 @@ void node_on_event(void *user_data, const struct store_event *ev)
 	}
 	arena_init(&a);
 	node = object_decode(ev->object, &a);
-	if (k->builtin_runtime && !str_empty(node->spec.pod_cidr) &&
-		!str_eq(node->spec.pod_cidr, k->pod_cidr)) {
-		k->pod_cidr = arena_str(&k->arena, node->spec.pod_cidr);
+	cidrs = node->spec.pod_cidr;
+	for (size_t i = 0; i < node->spec.pod_cidrs.n; i++)
+		cidrs = arena_fmt(&a, STR_FMT "%s" STR_FMT, STR_ARG(i ? cidrs : S("")),
+			i ? "," : "", STR_ARG(node->spec.pod_cidrs.v[i]));
+	if (k->builtin_runtime && !str_empty(cidrs) && !str_eq(cidrs, k->pod_cidr)) {
+		k->pod_cidr = arena_str(&k->arena, cidrs);
 		cri_runtime_set_pod_cidr(k->cri, k->pod_cidr);
 		ask_runtime(k->node);
 	}

@@ -1,5 +1,5 @@
-/* `sampan node`: the kubelet on the main loop, the service proxy on one of its own (a transaction
- * of nftables blocks it). */
+/* `sampan node`: the kubelet on the main loop; the service proxy and what the pod network does
+ * between machines on loops of their own (a transaction of nftables blocks them). */
 #include "server/node.h"
 
 #include <malloc.h>
@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "dns/dns.h"
 #include "loop/thread.h"
+#include "network/agent.h"
 #include "node/kubelet.h"
 #include "proxy/proxy.h"
 
@@ -37,27 +38,36 @@ static int start_dns(const struct kubelet_opts *opts, struct proxy_opts *proxy, 
 	return 0;
 }
 
-static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struct err *err)
+static int new_client(struct loop *loop, const struct kubelet_opts *opts, const char *user_agent,
+	struct client **ret, struct err *err)
 {
-	static struct loop_thread thread; /* lives as long as the program */
-	struct client_http_opts client = {
-		.kubeconfig = opts->kubeconfig, .user_agent = "kube-proxy/v1.36.2"};
-	struct proxy_opts proxy = {.node_name = kubelet_node_name(k)};
+	struct client_http_opts client = {.kubeconfig = opts->kubeconfig, .user_agent = user_agent};
 	struct arena a = {0};
-	int r = loop_thread_init(&thread, err);
+	int r = 0;
 
-	if (r == 0 && !opts->kubeconfig) {
+	if (!opts->kubeconfig) {
 		client.server = str_c(opts->server);
 		client.token = str_c(opts->token);
 		if (opts->ca_file)
 			r = file_read(opts->ca_file, 1 << 20, &a, &client.ca_pem, err);
 	}
+	if (r == 0)
+		r = client_http_new(loop, &client, ret, err);
+	arena_release(&a);
+	return r;
+}
+
+static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struct err *err)
+{
+	static struct loop_thread thread; /* lives as long as the program */
+	struct proxy_opts proxy = {.node_name = kubelet_node_name(k)};
+	int r = loop_thread_init(&thread, err);
+
 	proxy.loop = thread.loop;
 	if (r == 0)
 		r = proxy_backend_nft_new(&proxy.backend, err);
 	if (r == 0)
-		r = client_http_new(thread.loop, &client, &proxy.client, err);
-	arena_release(&a);
+		r = new_client(thread.loop, opts, "kube-proxy/v1.36.2", &proxy.client, err);
 	if (r < 0)
 		return r;
 	r = start_dns(opts, &proxy, err);
@@ -67,8 +77,41 @@ static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struc
 	return loop_thread_start(&thread, "proxy", err);
 }
 
+static int start_network(struct kubelet *k, const struct kubelet_opts *opts, struct err *err)
+{
+	static struct loop_thread thread; /* lives as long as the program */
+	struct network_agent_opts o = {.node_name = kubelet_node_name(k),
+		.overlay = {opts->network_backend, opts->ovs_tunnel},
+		.network = kubelet_pod_network(k)};
+	struct network_agent *agent;
+	int r;
+
+	if (!o.network) /* another runtime connects its pods itself */
+		return 0;
+	r = loop_thread_init(&thread, err);
+	if (r == 0)
+		r = new_client(thread.loop, opts, "sampan-network/" SAMPAN_VERSION, &o.client, err);
+	o.loop = thread.loop;
+	if (r == 0)
+		r = network_agent_start(&o, &agent, err);
+	return r < 0 ? r : loop_thread_start(&thread, "network", err);
+}
+
+static int start_all(struct kubelet *k, const struct kubelet_opts *opts, struct err *err)
+{
+	int r = start_network(k, opts, err);
+
+	return r == 0 ? start_proxy(k, opts, err) : r;
+}
+
 int node_main(int argc, char **argv)
 {
 	mallopt(M_ARENA_MAX, 2);
-	return kubelet_program(argc, argv, start_proxy);
+	return kubelet_program(argc, argv, start_all);
+}
+
+int node_kubelet_main(int argc, char **argv)
+{
+	mallopt(M_ARENA_MAX, 2);
+	return kubelet_program(argc, argv, start_network);
 }

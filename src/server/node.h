@@ -3,5 +3,7 @@
 #define SAMPAN_SERVER_NODE_H
 
 int node_main(int argc, char **argv);
+/* `kubelet`: the same without the service proxy. */
+int node_kubelet_main(int argc, char **argv);
 
 #endif

@@ -25,6 +25,11 @@ void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_M
 		{"service-cluster-ip-range", FLAG_STRING, &f->service_cidr, "CIDR",
 			"addresses of services"},
 		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR", "addresses of pods"},
+		{"network-backend", FLAG_STRING, &f->network_backend, "NAME",
+			"pods of other machines are reached by: bridge (not at all), host-gw, "
+			"vxlan (default), ovs"},
+		{"ovs-tunnel", FLAG_STRING, &f->ovs_tunnel, "TYPE",
+			"between machines with ovs: gre (default), vxlan"},
 		{"registry-mirror", FLAG_STRING, &f->registry_mirror, "HOST=URL,…",
 			"where to pull a registry's images from"},
 		{"container-runtime-endpoint", FLAG_STRING, &f->runtime_endpoint, "SOCKET",

@@ -7,13 +7,13 @@
 struct server_flags {
 	const char *data_dir, *bind_address, *node_name, *node_ip, *service_cidr, *cluster_cidr,
 		*registry_mirror;
-	const char *runtime_endpoint, *verbosity;
+	const char *runtime_endpoint, *verbosity, *network_backend, *ovs_tunnel;
 	const char *resolv_conf, *dns_upstream, *dns_stub_domain; /* the node agent's */
 	int secure_port;
 	bool control_only;
 };
 
-enum { SERVER_FLAGS_MAX = 24 };
+enum { SERVER_FLAGS_MAX = 32 };
 
 struct server_flags server_flags_default(void);
 void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_MAX]);

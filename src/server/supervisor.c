@@ -135,6 +135,10 @@ static int start_node(struct server *s, struct err *err)
 		add_arg(s, c, "--dns-stub-domain", s->flags->dns_stub_domain);
 	if (s->flags->runtime_endpoint)
 		add_arg(s, c, "--container-runtime-endpoint", s->flags->runtime_endpoint);
+	if (s->flags->network_backend)
+		add_arg(s, c, "--network-backend", s->flags->network_backend);
+	if (s->flags->ovs_tunnel)
+		add_arg(s, c, "--ovs-tunnel", s->flags->ovs_tunnel);
 	if (s->flags->verbosity)
 		add_arg(s, c, "--v", s->flags->verbosity);
 	return child_start(c, s->loop, err);

@@ -141,7 +141,9 @@ int cri_runtime_new(
 	char *network_dir CLEANUP(free_ptr) = xasprintf("%s/network", o->data_dir);
 	struct pod_network_opts network = {.state_dir = network_dir,
 		.cni_conf_dir = o->cni_conf_dir,
-		.cni_bin_dir = o->cni_bin_dir};
+		.cni_bin_dir = o->cni_bin_dir,
+		.bridge = o->bridge,
+		.mtu = o->mtu};
 	int r;
 
 	rt->cri.ops = &ops;
@@ -164,6 +166,11 @@ int cri_runtime_new(
 	collect_network(rt);
 	*ret = &rt->cri;
 	return 0;
+}
+
+struct pod_network *cri_runtime_network(struct cri *c)
+{
+	return runtime_of(c)->network;
 }
 
 struct cidr_job {
