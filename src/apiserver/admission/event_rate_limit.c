@@ -5,7 +5,7 @@
  */
 #include <pthread.h>
 
-#include "apiserver/admission/amounts.h"
+#include "api/amounts.h"
 #include "apiserver/admission/plugins.h"
 #include "apiserver/server.h"
 #include "base/map.h"

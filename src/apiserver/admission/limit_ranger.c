@@ -1,6 +1,6 @@
 /* LimitRanger: what a namespace's LimitRanges say about containers, pods and claims: defaults for
  * what was left out, then least, most and the ratio of limit to request. */
-#include "apiserver/admission/amounts.h"
+#include "api/amounts.h"
 #include "apiserver/admission/plugins.h"
 #include "apiserver/server.h"
 #include "apiserver/validation/pod.h"
@@ -212,8 +212,8 @@ static void check_pod(
 		check_containers(c, &pod->spec.containers, item);
 		check_containers(c, &pod->spec.init_containers, item);
 	} else if (str_eqc(item->type, "Pod")) {
-		c->requests = pod_amounts(c->a, &pod->spec, false, false);
-		c->limits = pod_amounts(c->a, &pod->spec, true, false);
+		c->requests = pod_amounts(c->a, pod, (struct pod_amounts_opts){0});
+		c->limits = pod_amounts(c->a, pod, (struct pod_amounts_opts){.limits = true});
 		check_item(c, item);
 	}
 }

@@ -16,8 +16,8 @@ extern const struct admission_plugin admission_always_admit, admission_always_de
 	admission_namespace_exists, admission_namespace_lifecycle,
 	admission_owner_references_permission_enforcement, admission_persistent_volume_claim_resize,
 	admission_pod_node_selector, admission_pod_security, admission_pod_toleration_restriction,
-	admission_pod_topology_labels, admission_priority, admission_runtime_class,
-	admission_security_context_deny, admission_service_account,
+	admission_pod_topology_labels, admission_priority, admission_resource_quota,
+	admission_runtime_class, admission_security_context_deny, admission_service_account,
 	admission_storage_object_in_use_protection, admission_taint_nodes_by_condition,
 	admission_validating_admission_policy;
 

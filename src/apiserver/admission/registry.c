@@ -39,6 +39,7 @@ const struct admission_plugin *const admission_plugins[] = {
 	/* new ones above: what asks others, counts or denies comes last */
 	&admission_mutating_admission_policy,
 	&admission_validating_admission_policy,
+	&admission_resource_quota,
 	&admission_always_deny,
 	NULL,
 };
