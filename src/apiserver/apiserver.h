@@ -35,6 +35,8 @@ struct apiserver_opts {
 	struct str kubelet_ca_pem;             /* of kubelets' serving certificates; empty: they are not verified */
 	struct str kubelet_client_cert_pem, kubelet_client_key_pem; /* towards kubelets (logs, exec, proxy) */
 	struct admission_opts admission;       /* used during apiserver_new only */
+	struct str_vec authorization_modes;    /* Node, RBAC …; empty = these two */
+	bool node_agents;                      /* nodes run `sampan node`, which is more than a kubelet: policy.h */
 	int kubelet_port;                      /* of nodes that do not tell theirs; 0 = 10250 */
 	int watch_timeout_s;                   /* 0 = 30–60 min as upstream */
 };

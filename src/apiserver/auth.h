@@ -4,8 +4,8 @@
  * Authenticators in order: in-process identity, client certificate (CN = user, O = groups), bearer token (static file,
  * then service account JWT). No credential: system:anonymous. A wrong credential: 401.
  *
- * Authorization until RBAC: system:masters everything; node agents (system:nodes) and the components' own users what they
- * need; other authenticated users discovery and reviews of themselves; everyone /version and the health paths.
+ * Authorization: members of system:masters may do everything; for the others a chain of authorizers is asked in order
+ * (--authorization-mode: Node, RBAC …), and the first that allows decides.
  *
  * Any I/O thread. Answers are arena-allocated in the exchange.
  */
@@ -23,18 +23,24 @@ struct auth_opts {
 	struct str token_auth_csv;             /* token,user,uid,"group1,group2" lines; may be empty */
 	const char *service_account_issuer;
 	struct str service_account_key_pem;    /* RSA or EC private key: signs and verifies */
+	struct str_vec authorization_modes;    /* empty: Node, RBAC */
 	struct store *store;                   /* bound tokens are checked against the objects they are bound to */
 };
 int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err);
 void auth_free(struct auth *a);
+/* Whether "RBAC", "Node" … is in the chain. */
+bool auth_has_mode(const struct auth *a, const char *mode);
 
 /* Fills *ret (in x->arena). 0, or -EPERM with err 401 Unauthorized. */
 int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret, struct err *err);
-/* Impersonate-User, -Group, -Uid, -Extra-*: *user becomes whom it asks to be, when it may: 403 otherwise. */
-int impersonate(struct auth *a, struct http_exchange *x, struct user_info *user, struct err *err);
-/* A token alone (TokenReview): as above; *ret_aud the audiences it was made for. */
-int authenticate_token(struct auth *a, struct arena *arena, struct str token, int64_t now_ns, struct user_info *ret,
-	struct str_vec *ret_audiences, struct err *err);
+/* Impersonate-User, -Group, -Uid, -Extra-*: 1: *user is now whom it asks to be; *ret_constraint the mode that let it
+ * ("user-info" …; NULL: the plain right to impersonate). 0: nothing was asked. 403 when it may not. */
+int impersonate(struct auth *a, struct http_exchange *x, const struct request_info *info, struct user_info *user,
+	const char **ret_constraint, struct err *err);
+/* A token alone (TokenReview), for one of these audiences (empty: the API server's own): as above; *ret_audiences: which
+ * of them it is good for. err has the reason as TokenReview shows it. */
+int authenticate_token(struct auth *a, struct arena *arena, struct str token, const struct str_vec *audiences,
+	int64_t now_ns, struct user_info *ret, struct str_vec *ret_audiences, struct err *err);
 /* What the chain of authorizers thinks of a request. */
 enum auth_decision { AUTH_NO_OPINION, AUTH_ALLOW, AUTH_DENY };
 struct auth_answer {
@@ -55,6 +61,8 @@ struct token_claims {
 };
 struct str token_sign(struct auth *a, struct arena *arena, const struct token_claims *c);
 struct str auth_issuer(const struct auth *a);
+/* The node whose kubelet the user is (system:node:NAME in system:nodes); false: it is none. NAME may be empty. */
+bool node_of_user(const struct user_info *user, struct str *ret);
 /* What the user may do in the namespace, for SelfSubjectRulesReview. */
 struct authorization_v1_subject_rules_review_status;
 void auth_rules(struct auth *a, struct arena *arena, const struct user_info *user, struct str ns,

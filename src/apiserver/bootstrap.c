@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 
+#include "apiserver/auth/policy.h"
 #include "apiserver/server.h"
 #include "client/client.h"
 #include "pki/bootstrap_token.h"
@@ -295,6 +296,11 @@ static bool is_there(struct bootstrap *b, const struct wanted *w)
 	return o;
 }
 
+static void policy_done(void *user_data)
+{
+	finish(user_data);
+}
+
 static void next(struct bootstrap *b)
 {
 	const struct wanted *w;
@@ -303,7 +309,10 @@ static void next(struct bootstrap *b)
 	while (b->at < b->wanted.n && is_there(b, &b->wanted.v[b->at]))
 		b->at++;
 	if (b->at == b->wanted.n) {
-		finish(b);
+		if (auth_has_mode(b->s->auth, "RBAC"))
+			policy_sync(b->client, b->s->store, b->s->opts.node_agents, policy_done, b);
+		else
+			finish(b);
 		return;
 	}
 	w = &b->wanted.v[b->at];

@@ -105,10 +105,11 @@ static void copy_user(struct arena *a, struct user_info *u)
 
 static int admit_user(struct request *r, struct err *err)
 {
+	const char *constraint = NULL;
 	int ret = authenticate(r->s->auth, r->x, r->now_ns, &r->user, err);
 
 	if (ret == 0)
-		ret = impersonate(r->s->auth, r->x, &r->user, err);
+		ret = impersonate(r->s->auth, r->x, &r->info, &r->user, &constraint, err);
 	if (ret < 0)
 		return ret;
 	if (r->detached)

@@ -1,4 +1,5 @@
-/* reviews.c: resources that are questions: who is this token, may this user do that. Nothing is stored. */
+/* reviews.c: resources that are questions: who is this token, may this user do that. Nothing is
+ * stored. */
 #include "apiserver/options.h"
 #include "apiserver/subresource.h"
 
@@ -15,50 +16,21 @@ static void copy_user(
 				u->extra.v[i].key, {u->extra.v[i].values}}));
 }
 
-/* The audiences that both lists have; false when there is none. */
-static bool intersect(struct arena *a, const struct str_vec *want, const struct str_vec *have,
-	struct str_vec *ret)
-{
-	for (size_t i = 0; i < want->n; i++)
-		if (str_vec_has(have, want->v[i]))
-			ARENA_PUSH(a, ret, want->v[i]);
-	return ret->n > 0;
-}
-
-static struct str quoted_list(struct arena *a, const struct str_vec *v)
-{
-	struct str out = S("");
-
-	for (size_t i = 0; i < v->n; i++)
-		out = arena_fmt(a, STR_FMT "%s\"" STR_FMT "\"", STR_ARG(out), i ? " " : "",
-			STR_ARG(v->v[i]));
-	return out;
-}
-
 static int token_review(struct request *r, void *body, struct err *err)
 {
 	struct authentication_v1_token_review *t = body;
 	struct err why CLEANUP(err_release) = {0};
-	struct str_vec want = t->spec.audiences, have = {0};
 	struct user_info user;
 
 	if (!t->spec.token.n)
 		return err_bad_request(err, "token is required for TokenReview in authentication");
-	if (!want.n)
-		ARENA_PUSH(r->arena, &want, auth_issuer(r->s->auth));
 	t->status = (struct authentication_v1_token_review_status){0};
-	if (authenticate_token(r->s->auth, r->arena, t->spec.token, r->now_ns, &user, &have, &why) <
-		0) {
+	if (authenticate_token(r->s->auth, r->arena, t->spec.token, &t->spec.audiences, r->now_ns,
+		    &user, &t->status.audiences, &why) < 0) {
 		t->status.error =
 			str_eqc(why.message, "invalid bearer token")
 				? S("invalid bearer token")
 				: arena_fmt(r->arena, "[invalid bearer token, %s]", err_text(&why));
-	} else if (!intersect(r->arena, &want, &have, &t->status.audiences)) {
-		t->status.error = arena_fmt(r->arena,
-			"[invalid bearer token, token audiences [" STR_FMT
-			"] is invalid for the target audiences [" STR_FMT "]]",
-			STR_ARG(quoted_list(r->arena, &have)),
-			STR_ARG(quoted_list(r->arena, &want)));
 	} else {
 		t->status.authenticated = true;
 		copy_user(r->arena, &user, &t->status.user);
@@ -77,12 +49,33 @@ static int self_review(struct request *r, void *body, struct err *err)
 
 /* --- may they? --- */
 
+/* The raw text of a field selector, from whichever form it has. */
+static struct str raw_selector(
+	struct arena *a, const struct authorization_v1_field_selector_attributes *s)
+{
+	struct str out = S("");
+
+	if (!s || s->raw_selector.n)
+		return s ? s->raw_selector : S("");
+	for (size_t i = 0; i < s->requirements.n; i++) {
+		const struct meta_v1_field_selector_requirement *q = &s->requirements.v[i];
+
+		if (q->values.n == 1 &&
+			(str_eqc(q->operator, "In") || str_eqc(q->operator, "NotIn")))
+			out = arena_fmt(a, STR_FMT "%s" STR_FMT "%s" STR_FMT, STR_ARG(out),
+				out.n ? "," : "", STR_ARG(q->key),
+				str_eqc(q->operator, "In") ? "=" : "!=", STR_ARG(q->values.v[0]));
+	}
+	return out;
+}
+
 static void ask(struct request *r, const struct user_info *user,
 	const struct authorization_v1_resource_attributes *res,
 	const struct authorization_v1_non_resource_attributes *path,
 	struct authorization_v1_subject_access_review_status *ret)
 {
 	struct request_info info = {0};
+	struct auth_answer answer;
 
 	if (res) {
 		info.is_resource = true;
@@ -93,67 +86,154 @@ static void ask(struct request *r, const struct user_info *user,
 		info.subresource = res->subresource;
 		info.ns = res->namespace;
 		info.name = res->name;
+		info.field_selector = raw_selector(r->arena, res->field_selector);
 	} else {
 		info.verb = path->verb;
 		info.path = path->path;
 	}
+	auth_ask(r->s->auth, r->arena, user, &info, &answer);
 	*ret = (struct authorization_v1_subject_access_review_status){
-		.allowed = authorize(r->s->auth, &info, user, NULL) == 0};
+		.allowed = answer.decision == AUTH_ALLOW,
+		.denied = answer.decision == AUTH_DENY,
+		.reason = answer.reason};
 }
 
-static int check_attributes(struct request *r, const char *kind, const void *res, const void *path,
-	bool has_user, struct err *err)
+static void check_selector(
+	struct field_errors *e, const struct field_path *p, struct str raw, bool has_requirements)
 {
-	struct field_errors errs = {.arena = r->arena};
-	struct field_path spec = FIELD(NULL, "spec"),
-			  attributes = FIELD(&spec, "resourceAttributes"),
-			  non = FIELD(&spec, "nonResourceAttributes"), user = FIELD(&spec, "user");
+	if (raw.n && has_requirements)
+		field_invalid(e, AT(p, "rawSelector"), raw,
+			"may not specified at the same time as requirements");
+	if (!raw.n && !has_requirements)
+		field_required(e, AT(p, "requirements"),
+			"when " STR_FMT " is specified, requirements or rawSelector is required",
+			STR_ARG(field_path_text(e->arena, p)));
+}
 
-	if (res && path)
-		field_invalid(&errs, &non, S(""),
+struct attributes {
+	const struct authorization_v1_resource_attributes *res;
+	const struct authorization_v1_non_resource_attributes *path;
+	const struct meta_v1_object_meta *meta;
+	bool has_user, local;
+};
+
+/* As Go shows upstream's internal type. */
+static struct str path_json(
+	struct arena *a, const struct authorization_v1_non_resource_attributes *p)
+{
+	return p ? arena_fmt(a, "{\"Path\":" STR_FMT ",\"Verb\":" STR_FMT "}",
+			   STR_ARG(go_quote(a, p->path)), STR_ARG(go_quote(a, p->verb)))
+		 : S("null");
+}
+
+static void check_spec(const struct attributes *at, struct field_errors *e)
+{
+	struct field_path spec = FIELD(NULL, "spec"), res = FIELD(&spec, "resourceAttributes"),
+			  non = FIELD(&spec, "nonResourceAttributes");
+	struct str path = path_json(e->arena, at->path);
+
+	if (at->res && at->path)
+		field_invalid_raw(e, &non, path,
 			"cannot be specified in combination with resourceAttributes");
-	if (!res && !path)
-		field_invalid(&errs, &attributes, S(""),
+	if (!at->res && !at->path)
+		field_invalid_raw(e, &res, path,
 			"exactly one of nonResourceAttributes or resourceAttributes must be "
 			"specified");
-	if (!has_user)
-		field_invalid(
-			&errs, &user, S(""), "at least one of user or group must be specified");
-	return field_errors_status(&errs, S("authorization.k8s.io"), str_c(kind), S(""), err);
+	if (!at->has_user)
+		field_invalid(e, AT(&spec, "user"), S(""),
+			"at least one of user or group must be specified");
+	if (at->res && at->res->field_selector)
+		check_selector(e, AT(&res, "fieldSelector"), at->res->field_selector->raw_selector,
+			at->res->field_selector->requirements.n);
+	if (at->res && at->res->label_selector)
+		check_selector(e, AT(&res, "labelSelector"), at->res->label_selector->raw_selector,
+			at->res->label_selector->requirements.n);
 }
 
-static int access_review(struct request *r, void *body, struct err *err)
+static void check_meta(const struct attributes *at, struct field_errors *e)
 {
-	struct authorization_v1_subject_access_review *s = body;
+	struct meta_v1_object_meta m = *at->meta;
+	const struct meta_v1_object_meta empty = {0};
+	struct buf b;
+
+	m.managed_fields.n = 0;
+	if (at->local)
+		m.namespace = S("");
+	if (schema_equal(&meta_v1_object_meta_schema, &m, &empty))
+		return;
+	buf_init(&b, 1 << 20);
+	schema_encode_json(&meta_v1_object_meta_schema, at->meta, &b);
+	field_invalid_raw(e, AT(NULL, "metadata"), buf_str(&b),
+		at->local ? "must be empty except for namespace" : "must be empty");
+	buf_release(&b);
+}
+
+static int check_attributes(struct request *r, const struct attributes *at, struct err *err)
+{
+	struct field_errors errs = {.arena = r->arena};
+	struct field_path spec = FIELD(NULL, "spec"), res = FIELD(&spec, "resourceAttributes");
+
+	check_spec(at, &errs);
+	check_meta(at, &errs);
+	if (at->local && at->res && !str_eq(at->res->namespace, at->meta->namespace))
+		field_invalid(&errs, AT(&res, "namespace"), at->res->namespace,
+			"must match metadata.namespace");
+	if (at->local && at->path)
+		field_invalid_raw(&errs, AT(&spec, "nonResourceAttributes"),
+			path_json(r->arena, at->path), "disallowed on this kind of request");
+	/* upstream's object has lost its kind when it comes here */
+	return field_errors_status(&errs, S("authorization.k8s.io"), S(""), S(""), err);
+}
+
+static int answer_review(struct request *r, struct authorization_v1_subject_access_review *s,
+	bool local, struct err *err)
+{
 	struct user_info user = {
 		.name = s->spec.user, .uid = s->spec.uid, .groups = s->spec.groups};
-	int e = check_attributes(r, "SubjectAccessReview", s->spec.resource_attributes,
-		s->spec.non_resource_attributes, s->spec.user.n || s->spec.groups.n, err);
+	const struct attributes at = {.res = s->spec.resource_attributes,
+		.path = s->spec.non_resource_attributes,
+		.meta = &s->metadata,
+		.has_user = s->spec.user.n || s->spec.groups.n,
+		.local = local};
+	int e = check_attributes(r, &at, err);
 
+	for (size_t i = 0; i < s->spec.extra.n; i++) {
+		struct user_extra x = {
+			.key = s->spec.extra.v[i].key, .values = s->spec.extra.v[i].value.items};
+
+		ARENA_PUSH(r->arena, &user.extra, x);
+	}
 	if (e == 0)
 		ask(r, &user, s->spec.resource_attributes, s->spec.non_resource_attributes,
 			&s->status);
 	return e;
 }
 
+static int access_review(struct request *r, void *body, struct err *err)
+{
+	return answer_review(r, body, false, err);
+}
+
 static int local_access_review(struct request *r, void *body, struct err *err)
 {
 	struct authorization_v1_local_subject_access_review *s = body;
 
-	if (s->spec.resource_attributes &&
-		!str_eq(s->spec.resource_attributes->namespace, r->ctx.ns))
-		return err_bad_request(err,
-			"spec.resourceAttributes.namespace must match namespace: " STR_FMT
-			" != " STR_FMT,
-			STR_ARG(s->spec.resource_attributes->namespace), STR_ARG(r->ctx.ns));
-	return access_review(r, body, err);
+	if (s->metadata.namespace.n && !str_eq(s->metadata.namespace, r->ctx.ns))
+		return err_bad_request(err, "the namespace of the provided object does not match "
+					    "the namespace sent on the request");
+	s->metadata.namespace = r->ctx.ns;
+	/* both kinds have the same members */
+	return answer_review(r, body, true, err);
 }
 
 static int self_access_review(struct request *r, void *body, struct err *err)
 {
 	struct authorization_v1_self_subject_access_review *s = body;
-	int e = check_attributes(r, "SelfSubjectAccessReview", s->spec.resource_attributes,
-		s->spec.non_resource_attributes, true, err);
+	const struct attributes at = {.res = s->spec.resource_attributes,
+		.path = s->spec.non_resource_attributes,
+		.meta = &s->metadata,
+		.has_user = true};
+	int e = check_attributes(r, &at, err);
 
 	if (e == 0)
 		ask(r, &r->user, s->spec.resource_attributes, s->spec.non_resource_attributes,
@@ -168,6 +248,8 @@ static int rules_review(struct request *r, void *body, struct err *err)
 	if (!s->spec.namespace.n)
 		return err_bad_request(err, "no namespace on request");
 	auth_rules(r->s->auth, r->arena, &r->user, s->spec.namespace, &s->status);
+	s->spec.namespace = S(""); /* upstream answers with a new object */
+	s->metadata = (struct meta_v1_object_meta){0};
 	return 0;
 }
 

@@ -45,6 +45,7 @@ static int open_auth(struct apiserver *s, struct err *err)
 		.token_auth_csv = s->opts.token_auth_csv,
 		.service_account_issuer = s->opts.service_account_issuer,
 		.service_account_key_pem = s->opts.service_account_key_pem,
+		.authorization_modes = s->opts.authorization_modes,
 		.store = s->store,
 		.bootstrap_tokens = s->opts.enable_bootstrap_token_auth,
 	};

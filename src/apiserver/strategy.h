@@ -46,6 +46,9 @@ struct strategy {
 	/* How metadata.name is checked; NULL = DNS-1123 subdomain. Returns messages ("a lowercase RFC 1123 label …"). */
 	struct str_vec (*name_errors)(struct arena *a, struct str name, bool prefix);
 	void (*default_)(struct strategy_ctx *ctx, void *obj);
+	/* Whether this user may write this content, beyond the right to write the kind (RBAC: nobody grants what he
+	 * does not have); asked before everything below. 0, or err. old NULL on create. */
+	int (*authorize)(struct strategy_ctx *ctx, const void *obj, const void *old, struct err *err);
 	void (*prepare_create)(struct strategy_ctx *ctx, void *obj);
 	void (*prepare_update)(struct strategy_ctx *ctx, void *obj, const void *old);
 	void (*validate)(struct strategy_ctx *ctx, const void *obj, struct field_errors *errs);

@@ -104,6 +104,11 @@ static int allocate(struct write *w, struct err *err)
 	struct field_errors errs = {.arena = w->r->arena};
 	int r;
 
+	if (st && st->authorize) {
+		r = st->authorize(&w->r->ctx, w->obj, w->old, err);
+		if (r < 0)
+			return r;
+	}
 	if (!st || !st->allocate)
 		return 0;
 	r = st->allocate(&w->r->ctx, w->obj, w->old, &errs, err);

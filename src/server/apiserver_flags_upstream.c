@@ -151,8 +151,6 @@ const struct flag upstream_flags_apiserver[] = {
 	{"service-account-max-token-expiration", FLAG_REFUSED, NULL, NULL,
 		"tokens live a year at most"},
 	{"service-account-signing-endpoint", FLAG_REFUSED, NULL, NULL, "tokens are signed here"},
-	{"authorization-mode", FLAG_REFUSED, NULL, NULL,
-		"system:masters may do everything, the others what the built-in table says"},
 	{"authorization-policy-file", FLAG_REFUSED, NULL, NULL, "ABAC is not there: use RBAC"},
 	{"egress-selector-config-file", FLAG_REFUSED, NULL, NULL,
 		"connections go straight to their targets"},

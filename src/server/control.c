@@ -219,6 +219,15 @@ static const char *directory_of(struct control *c, const char *path)
 	return slash < 0 ? "." : arena_cstr(&c->arena, str_sub(str_c(path), 0, slash ? slash : 1));
 }
 
+static struct str_vec strings_of(struct control *c, const struct flag_list *list)
+{
+	struct str_vec out = {0};
+
+	for (size_t i = 0; i < list->n; i++)
+		ARENA_PUSH(&c->arena, &out, list->v[i]);
+	return out;
+}
+
 static int make_apiserver(struct control *c, struct err *err)
 {
 	struct apiserver_opts opts = {
@@ -235,6 +244,8 @@ static int make_apiserver(struct control *c, struct err *err)
 		.ca_pem = c->ca_pem,
 		.enable_bootstrap_token_auth = c->flags->bootstrap_tokens,
 		.bootstrapped_later = true,
+		.authorization_modes = strings_of(c, &c->flags->authorization_modes),
+		.node_agents = c->with_controllers,
 		.allow_privileged = c->flags->allow_privileged,
 		.kubelet_client_cert_pem = c->kubelet_client.cert_pem,
 		.kubelet_client_key_pem = c->kubelet_client.key_pem,
@@ -332,10 +343,12 @@ static int start_io(struct control *c, struct err *err)
 	return r;
 }
 
+/* Controllers and scheduler inside this process have their usual names, and the rights of
+ * system:masters: whoever could take the default roles from them could stop the process as well. */
 static struct client *local_client(struct control *c, struct loop *loop, const char *user)
 {
-	struct str groups[3] = {S("system:authenticated")};
-	struct user_info info = {.name = str_c(user), .groups = {groups, 1}};
+	struct str groups[4] = {S("system:masters"), S("system:authenticated")};
+	struct user_info info = {.name = str_c(user), .groups = {groups, 2}};
 
 	if (str_starts(info.name, S("system:serviceaccount:kube-system:"))) {
 		groups[info.groups.n++] = S("system:serviceaccounts");

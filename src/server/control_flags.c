@@ -136,6 +136,9 @@ int control_flags_parse(
 			"key of service account tokens"},
 		{"service-account-issuer", FLAG_STRING, &f->sa_issuer, "URL",
 			"issuer of service account tokens"},
+		{"authorization-mode", FLAG_LIST, &f->authorization_modes, "MODE,…",
+			"who decides, in order: Node, RBAC, AlwaysAllow, AlwaysDeny; default: "
+			"Node,RBAC"},
 		{"enable-admission-plugins", FLAG_LIST, &f->admission_on, "NAME,…",
 			"plugins besides the default ones"},
 		{"disable-admission-plugins", FLAG_LIST, &f->admission_off, "NAME,…",

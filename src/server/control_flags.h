@@ -23,6 +23,7 @@ struct control_flags {
 	int64_t signing_duration_ms;
 	bool bootstrap_tokens;
 	int kubelet_port; /* of nodes that do not tell theirs */
+	struct flag_list authorization_modes;
 	struct flag_list tls_sans, admission_on, admission_off, admission_only;
 	const char *admission_config_file;
 	const char *controllers;

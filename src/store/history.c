@@ -263,3 +263,47 @@ void store_watch_close(struct store_watch *w)
 		g->watches = w->next;
 	free(w);
 }
+
+enum { READ_BATCH = 64 };
+
+/* Up to READ_BATCH events with references; -ESTALE. */
+static int read_batch(
+	struct store_resource *rs, uint64_t after, struct store_event batch[READ_BATCH])
+{
+	struct history *h = &rs->history;
+	uint64_t seq;
+	int n = 0;
+
+	pthread_mutex_lock(&rs->lock);
+	if (after < h->floor) {
+		pthread_mutex_unlock(&rs->lock);
+		return -ESTALE;
+	}
+	for (seq = history_find(h, after); seq < h->next && n < READ_BATCH; seq++) {
+		batch[n] = entry(h, seq)->event;
+		object_ref(batch[n].object);
+		if (batch[n].prev)
+			object_ref(batch[n].prev);
+		n++;
+	}
+	pthread_mutex_unlock(&rs->lock);
+	return n;
+}
+
+int store_read_events(struct store *s, const struct schema_resource *res, uint64_t *after,
+	void (*fn)(void *user_data, const struct store_event *ev), void *user_data)
+{
+	struct store_event batch[READ_BATCH];
+	int n;
+
+	do {
+		n = read_batch(store_resource(s, res), *after, batch);
+		for (int i = 0; i < n; i++) {
+			fn(user_data, &batch[i]);
+			*after = batch[i].revision;
+			object_unref((struct object *)batch[i].object);
+			object_unref((struct object *)batch[i].prev);
+		}
+	} while (n == READ_BATCH);
+	return n < 0 ? n : 0;
+}

@@ -93,6 +93,11 @@ size_t snapshot_count(const struct snapshot *s)
 	return s->tree.count;
 }
 
+bool snapshot_same(const struct snapshot *a, const struct snapshot *b)
+{
+	return a->resource == b->resource && a->tree.root == b->tree.root;
+}
+
 const struct object *snapshot_get(const struct snapshot *s, struct str ns, struct str name)
 {
 	return tree_get(&s->tree, ns, name);

@@ -113,6 +113,8 @@ struct snapshot *snapshot_unref(struct snapshot *s);
 uint64_t snapshot_revision(const struct snapshot *s); /* the store's revision when it was current */
 const struct schema_resource *snapshot_resource(const struct snapshot *s);
 size_t snapshot_count(const struct snapshot *s);
+/* Whether nothing changed from one to the other, both being held since they were taken. */
+bool snapshot_same(const struct snapshot *a, const struct snapshot *b);
 /* Borrowed from the snapshot; object_ref it to keep it longer. */
 const struct object *snapshot_get(const struct snapshot *s, struct str ns, struct str name);
 /* One object of the newest state, a reference the caller owns, or NULL. */
@@ -171,5 +173,11 @@ int store_watch_next(struct store_watch *w, struct store_event *ret);
  * revision. */
 uint64_t store_watch_revision(const struct store_watch *w);
 void store_watch_close(struct store_watch *w);
+
+/* For who keeps something derived from a resource and brings it up to date when it is asked: calls fn for
+ * every event above *after in order, borrowed, and moves *after on. Any thread. 0, or -ESTALE when the
+ * history does not go back that far: then it has to be made anew from a snapshot. */
+int store_read_events(struct store *s, const struct schema_resource *res, uint64_t *after,
+	void (*fn)(void *user_data, const struct store_event *ev), void *user_data);
 
 #endif

@@ -6,6 +6,11 @@
 #define SAMPAN_AUTH_INT_H
 
 #include "apiserver/auth.h"
+#include "types.gen.h"
+
+struct node_pods;
+struct rbac;
+enum { AUTHORIZERS_MAX = 8 };
 
 struct static_token {
 	struct str token;
@@ -16,12 +21,18 @@ struct auth {
 	struct arena arena;
 	struct store *store;
 	struct str issuer;
+	struct str_vec audiences; /* --api-audiences: whom tokens for the API server are for */
 	struct {
 		struct static_token *v;
 		size_t n;
 	} tokens;
 	bool bootstrap_tokens; /* --enable-bootstrap-token-auth */
-	void *key;             /* EVP_PKEY * */
+	struct rbac *rbac;
+	struct node_pods *node_pods;
+	struct rbac_v1_policy_rule_vec node_rules; /* what all nodes may do alike */
+	const struct authorizer *chain[AUTHORIZERS_MAX];
+	size_t n_chain;
+	void *key; /* EVP_PKEY * */
 	bool is_ec;
 	struct str key_id, jwks;
 };
@@ -44,6 +55,8 @@ extern const struct token_authenticator static_tokens, service_account_tokens,
 int static_tokens_parse(struct auth *a, struct str csv, struct err *err);
 int token_keys_open(struct auth *a, struct str pem, struct err *err);
 void token_keys_close(struct auth *a);
+/* Everyone with a credential is in system:authenticated. */
+void add_authenticated(struct arena *arena, struct user_info *u);
 /* False when there is no common name. */
 bool user_from_certificate(struct arena *a, void *x509, struct user_info *ret);
 
@@ -51,15 +64,31 @@ bool user_from_certificate(struct arena *a, void *x509, struct user_info *ret);
 
 struct authorizer {
 	const char *mode; /* as in --authorization-mode */
-	/* What it thinks of it. *ret_reason (in the arena) says why, where a user may want to know.
-	 * Any I/O thread; must not block. */
+	/* What it thinks of it. *ret_reason (in the arena) says why, when it has something to say
+	 * that a user may want to know; of an allowed request only to explain. Any I/O thread; must
+	 * not block. */
 	enum auth_decision (*authorize)(struct auth *a, struct arena *arena,
-		const struct user_info *user, const struct request_info *info,
+		const struct user_info *user, const struct request_info *info, bool explain,
 		struct str *ret_reason);
 	/* Adds what the user may do in the namespace (SelfSubjectRulesReview); may be NULL. */
 	void (*rules)(struct auth *a, struct arena *arena, const struct user_info *user,
 		struct str ns, struct authorization_v1_subject_rules_review_status *ret);
 };
-extern const struct authorizer provisional_authorizer;
+extern const struct authorizer rbac_authorizer, node_authorizer, always_allow_authorizer,
+	always_deny_authorizer;
+/* 403 in upstream's words. */
+int auth_refuse(const struct user_info *user, const struct request_info *info, struct str why,
+	struct err *err);
+void node_rules_init(struct auth *a);
+int authorizers_init(struct auth *a, const struct str_vec *modes, struct err *err);
+/* One more thing that kept auth_rules from being complete. */
+void auth_rules_error(struct arena *a, struct authorization_v1_subject_rules_review_status *ret,
+	struct str error);
+/* What the user may do by RBAC in the namespace, copied; *ret_error: what could not be found out.
+ */
+struct rbac_v1_policy_rule_vec rbac_rules_for(struct auth *auth, struct arena *a,
+	const struct user_info *user, struct str ns, struct str *ret_error);
+/* Several messages as one, as Go's aggregated errors: "a", "[a, b]". */
+struct str aggregate_text(struct arena *a, const struct str_vec *v);
 
 #endif

@@ -1,5 +1,8 @@
 /* authn.c: the list of authenticators: who asks? */
 #include "apiserver/auth/auth_int.h"
+#include "apiserver/auth/node_pods.h"
+#include "apiserver/auth/rbac_index.h"
+#include "apiserver/field.h"
 
 /* In this order, which is upstream's. */
 static const struct token_authenticator *const token_authenticators[] = {
@@ -15,11 +18,17 @@ int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 
 	a->store = opts->store;
 	a->bootstrap_tokens = opts->bootstrap_tokens;
+	a->rbac = rbac_new(opts->store);
+	a->node_pods = node_pods_new(opts->store);
+	node_rules_init(a);
 	a->issuer = arena_strc(&a->arena, opts->service_account_issuer
 						  ? opts->service_account_issuer
 						  : "https://kubernetes.default.svc");
+	ARENA_PUSH(&a->arena, &a->audiences, a->issuer);
 	if (r == 0)
 		r = token_keys_open(a, opts->service_account_key_pem, err);
+	if (r == 0)
+		r = authorizers_init(a, &opts->authorization_modes, err);
 	if (r < 0) {
 		auth_free(a);
 		return r;
@@ -31,13 +40,15 @@ int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 void auth_free(struct auth *a)
 {
 	token_keys_close(a);
+	rbac_free(a->rbac);
+	node_pods_free(a->node_pods);
 	arena_release(&a->arena);
 	free(a);
 }
 
 /* Everyone with a credential is in system:authenticated. The groups may be shared, so they are
  * copied. */
-static void add_authenticated(struct arena *arena, struct user_info *u)
+void add_authenticated(struct arena *arena, struct user_info *u)
 {
 	const struct str_vec from = u->groups;
 
@@ -50,24 +61,51 @@ static void add_authenticated(struct arena *arena, struct user_info *u)
 	ARENA_PUSH(arena, &u->groups, S("system:authenticated"));
 }
 
-int authenticate_token(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
-	struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
+/* The audiences that both lists have; false when there is none. */
+static bool intersect(struct arena *a, const struct str_vec *want, const struct str_vec *have,
+	struct str_vec *ret)
+{
+	struct str_vec both = {0};
+
+	for (size_t i = 0; i < want->n; i++)
+		if (str_vec_has(have, want->v[i]))
+			ARENA_PUSH(a, &both, want->v[i]);
+	*ret = both;
+	return both.n > 0;
+}
+
+static int wrong_audience(
+	struct arena *a, const struct str_vec *want, const struct str_vec *have, struct err *err)
+{
+	return err_fmt(err, 401, "Unauthorized",
+		"token audiences " STR_FMT " is invalid for the target audiences " STR_FMT,
+		STR_ARG(go_quote_list(a, have)), STR_ARG(go_quote_list(a, want)));
+}
+
+int authenticate_token(struct auth *a, struct arena *arena, struct str token,
+	const struct str_vec *want, int64_t now_ns, struct user_info *ret,
+	struct str_vec *ret_audiences, struct err *err)
 {
 	struct err why CLEANUP(err_release) = {0};
 
+	if (!want->n)
+		want = &a->audiences;
 	for (size_t i = 0; i < ARRAY_SIZE(token_authenticators); i++) {
-		struct str_vec audiences = {0};
+		struct str_vec audiences = {0}, both;
 		struct user_info user = {0};
 		int r = token_authenticators[i]->authenticate(
 			a, arena, token, now_ns, &user, &audiences, &why);
 
 		if (r <= 0)
 			continue;
-		if (!audiences.n)
-			ARENA_PUSH(arena, &audiences, a->issuer);
+		if (!intersect(arena, want, audiences.n ? &audiences : &a->audiences, &both)) {
+			if (audiences.n)
+				wrong_audience(arena, want, &audiences, &why);
+			continue;
+		}
 		add_authenticated(arena, &user);
 		*ret = user;
-		*ret_audiences = audiences;
+		*ret_audiences = both;
 		return 0;
 	}
 	if (err_set(&why)) {
@@ -112,8 +150,8 @@ int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct
 	if (token.n) {
 		struct err why CLEANUP(err_release) = {0};
 
-		if (authenticate_token(a, &x->arena, token, now_ns, ret, &audiences, &why) < 0 ||
-			!str_vec_has(&audiences, a->issuer))
+		if (authenticate_token(
+			    a, &x->arena, token, &a->audiences, now_ns, ret, &audiences, &why) < 0)
 			return unauthorized(err);
 		return 0;
 	}

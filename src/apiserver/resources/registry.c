@@ -3,6 +3,8 @@
 
 const struct strategy *const strategies[] = {
 	&certificate_signing_request_strategy,
+	&cluster_role_binding_strategy,
+	&cluster_role_strategy,
 	&config_map_strategy,
 	&cron_job_strategy,
 	&daemon_set_strategy,
@@ -26,6 +28,8 @@ const struct strategy *const strategies[] = {
 	&replica_set_strategy,
 	&replication_controller_strategy,
 	&resource_quota_strategy,
+	&role_binding_strategy,
+	&role_strategy,
 	&runtime_class_strategy,
 	&secret_strategy,
 	&service_account_strategy,

@@ -43,6 +43,7 @@ extern const struct strategy certificate_signing_request_strategy, config_map_st
 	job_strategy, stateful_set_strategy, endpoint_slice_strategy, endpoints_strategy,
 	event_strategy, lease_strategy, limit_range_strategy, namespace_strategy, node_strategy,
 	pod_strategy, pod_template_strategy, replica_set_strategy, replication_controller_strategy,
-	resource_quota_strategy, secret_strategy, service_account_strategy, service_strategy;
+	resource_quota_strategy, secret_strategy, service_account_strategy, service_strategy,
+	role_strategy, cluster_role_strategy, role_binding_strategy, cluster_role_binding_strategy;
 
 #endif
