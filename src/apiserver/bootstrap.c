@@ -213,9 +213,9 @@ static void want_cluster_info(struct bootstrap *b, const char *address)
 
 	if (!o->ca_pem.n)
 		return;
-	kubeconfig.value = cluster_info_kubeconfig(&b->arena,
-		&(struct cluster_info){str_c(address), o->advertise_port, o->ca_pem,
-			str_c(o->cluster_cidr), str_c(o->service_cluster_ip_range)});
+	kubeconfig.value = cluster_info_kubeconfig(
+		&b->arena, &(struct cluster_info){str_c(address), o->advertise_port, o->ca_pem,
+				   str_c(o->cluster_cidr), str_c(o->service_cluster_ip_range)});
 	cm->metadata.name = S(CLUSTER_INFO);
 	cm->metadata.namespace = S("kube-public");
 	ARENA_PUSH(&b->arena, &cm->data, kubeconfig);

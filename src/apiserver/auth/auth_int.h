@@ -89,6 +89,6 @@ void auth_rules_error(struct arena *a, struct authorization_v1_subject_rules_rev
 struct rbac_v1_policy_rule_vec rbac_rules_for(struct auth *auth, struct arena *a,
 	const struct user_info *user, struct str ns, struct str *ret_error);
 /* Several messages as one, as Go's aggregated errors: "a", "[a, b]". */
-struct str aggregate_text(struct arena *a, const struct str_vec *v);
+struct str auth_aggregate(struct arena *a, const struct str_vec *v);
 
 #endif

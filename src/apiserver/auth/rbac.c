@@ -42,7 +42,7 @@ static bool ask(void *state, const struct rbac_binding *b, const struct rbac_v1_
 	return true;
 }
 
-struct str aggregate_text(struct arena *a, const struct str_vec *v)
+struct str auth_aggregate(struct arena *a, const struct str_vec *v)
 {
 	struct str out = S("");
 
@@ -83,7 +83,7 @@ static enum auth_decision authorize_rbac(struct auth *auth, struct arena *arena,
 			STR_ARG(describe(arena, q.by, q.subject)));
 	else if (!q.by && q.missing.n)
 		*ret_reason = arena_fmt(
-			arena, "RBAC: " STR_FMT, STR_ARG(aggregate_text(arena, &q.missing)));
+			arena, "RBAC: " STR_FMT, STR_ARG(auth_aggregate(arena, &q.missing)));
 	rbac_put(ix);
 	return q.by ? AUTH_ALLOW : AUTH_NO_OPINION;
 }
@@ -137,7 +137,7 @@ struct rbac_v1_policy_rule_vec rbac_rules_for(struct auth *auth, struct arena *a
 	rbac_each_binding(ix, user, ns, collect, &c);
 	rbac_put(ix);
 	if (c.missing.n)
-		*ret_error = aggregate_text(a, &c.missing);
+		*ret_error = auth_aggregate(a, &c.missing);
 	return c.rules;
 }
 
