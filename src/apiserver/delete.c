@@ -109,6 +109,8 @@ static void submit(struct deletion *d, enum store_op op, struct object *draft)
 		.loop = d->r->loop,
 		.done = write_done,
 	};
+	if (op == STORE_DELETE)
+		write_along(&d->ctx, NULL, d->old, &d->sw);
 	store_submit(d->r->s->store, &d->sw);
 }
 

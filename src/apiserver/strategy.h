@@ -23,6 +23,12 @@
 
 struct apiserver;
 
+struct write_along {
+	struct store_along *v;
+	size_t n;
+	uint64_t claims;
+};
+
 struct strategy_ctx {
 	struct apiserver *server;
 	struct arena *arena;
@@ -34,6 +40,7 @@ struct strategy_ctx {
 	struct str ns, name;
 	int64_t now_ns;
 	bool dry_run;
+	uint64_t seen; /* by allocate: the store's revision that it looked at */
 	struct str_vec *warnings;               /* Warning headers to send; add with ctx_warn */
 };
 void ctx_warn(struct strategy_ctx *ctx, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -61,6 +68,9 @@ struct strategy {
 	void (*release)(struct strategy_ctx *ctx, const void *obj, const void *old);
 	/* After a commit: obj NULL = deleted. For allocators' books. */
 	void (*committed)(struct strategy_ctx *ctx, const void *obj, const void *old);
+	/* Where several API servers share a store: what the change from old (NULL: created) to obj (NULL: deleted) brings
+	 * along and claims (store.h), appended in ctx->arena. A claim that is contested is allocated anew. */
+	void (*along)(struct strategy_ctx *ctx, const void *obj, const void *old, struct write_along *ret);
 	/* Graceful deletion: sets *grace_s (in: what the client asked for, -1 = nothing) to what shall be; 0 = at once.
 	 * May mark the object (pod: deletionTimestamp is the engine's). NULL = always at once. */
 	void (*delete_grace)(struct strategy_ctx *ctx, const void *obj, int64_t *grace_s);

@@ -111,6 +111,9 @@ static int allocate(struct write *w, struct err *err)
 	}
 	if (!st || !st->allocate)
 		return 0;
+	/* what is allocated may turn out to be another server's: then from here again */
+	if (w->creating && !w->unallocated && store_is_shared(w->r->s->store))
+		w->unallocated = schema_copy(w->r->storage->type, w->obj, w->r->arena);
 	r = st->allocate(&w->r->ctx, w->obj, w->old, &errs, err);
 	if (errs.n)
 		return invalid(w, &errs, err);
@@ -136,9 +139,12 @@ static int build_create(struct write *w, struct err *err)
 {
 	struct request *r = w->r;
 	const struct strategy *st = r->strategy;
-	struct meta_v1_object_meta *m = meta_of(r->storage, w->obj);
+	struct meta_v1_object_meta *m;
 	int e;
 
+	if (w->unallocated)
+		w->obj = schema_copy(r->storage->type, w->unallocated, r->arena);
+	m = meta_of(r->storage, w->obj);
 	meta_fill(m, r);
 	if (m->generate_name.n && (!m->name.n || w->generated)) {
 		meta_generate_name(m, r);
@@ -183,6 +189,8 @@ static void create_done(struct store_write *sw)
 		answer(w, 201, o, NULL);
 	} else if (sw->result == -EEXIST && w->allow_create) {
 		update_attempt(w); /* somebody else created it: now it is an update */
+	} else if (sw->result == -EADDRINUSE && ++w->attempts < UPDATE_ATTEMPTS_MAX) {
+		create_attempt(w);
 	} else if (sw->result == -EEXIST && w->generated && ++w->attempts < GENERATE_ATTEMPTS_MAX) {
 		create_attempt(w);
 	} else {
@@ -193,6 +201,20 @@ static void create_done(struct store_write *sw)
 		fail(w, &err);
 	}
 	object_unref(o);
+}
+
+void write_along(struct strategy_ctx *ctx, const void *obj, const void *old, struct store_write *sw)
+{
+	const struct strategy *st = strategy_find(ctx->resource);
+	struct write_along along = {0};
+
+	if (!st || !st->along || !store_is_shared(ctx->store))
+		return;
+	st->along(ctx, obj, old, &along);
+	sw->along = along.v;
+	sw->n_along = along.n;
+	sw->claims = along.claims;
+	sw->claims_seen = ctx->seen;
 }
 
 static void submit(struct write *w, enum store_op op, struct object *draft,
@@ -208,6 +230,8 @@ static void submit(struct write *w, enum store_op op, struct object *draft,
 		.loop = w->r->loop,
 		.done = done,
 	};
+	if (!w->plain)
+		write_along(&w->r->ctx, op == STORE_DELETE ? NULL : w->obj, w->old, &w->sw);
 	store_submit(w->r->s->store, &w->sw);
 }
 
@@ -479,7 +503,7 @@ static void update_done(struct store_write *sw)
 			answer(w, 200, NULL, w->obj);
 		else
 			answer(w, 200, o, NULL);
-	} else if ((sw->result == -EBUSY || sw->result == -ENOENT) &&
+	} else if ((sw->result == -EBUSY || sw->result == -ENOENT || sw->result == -EADDRINUSE) &&
 		   ++w->attempts < UPDATE_ATTEMPTS_MAX) {
 		update_attempt(w);
 	} else {

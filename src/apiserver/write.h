@@ -36,6 +36,7 @@ struct write {
 	/* private */
 	const struct object *existing; /* a reference, or NULL */
 	void *old, *obj;
+	const void *unallocated; /* a new object before its kind allocated for it */
 	bool creating, generated, allocated;
 	unsigned attempts;
 	struct admission_run run; /* under way, or the last one */
@@ -55,6 +56,10 @@ int write_authorize_create(struct request *r, struct err *err);
 /* A result of store_submit as an API error. */
 int write_store_error(
 	struct request *r, struct str name, const struct store_write *sw, struct err *err);
+
+/* What the change brings along, where several API servers share a store. */
+void write_along(
+	struct strategy_ctx *ctx, const void *obj, const void *old, struct store_write *sw);
 
 int write_exists_error(struct write *w, const struct object *there, struct err *err);
 /* `what` ("UID") has to be `wanted` (empty: anything) and is `there`. */

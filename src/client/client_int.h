@@ -31,11 +31,4 @@ void client_call_finish(struct client_call *call);
 /* Status JSON -> err; returns the negative errno. `code` is used when the body is no Status. */
 int client_status_err(int code, struct str body, struct err *err);
 
-/* --- diff.c --- */
-
-/* Tells fn what leads from one snapshot to another, in order of keys; objects with the same
- * revision are the same. */
-void snapshot_diff(struct snapshot *from, struct snapshot *to,
-	void (*fn)(void *user_data, const struct store_event *ev), void *user_data);
-
 #endif

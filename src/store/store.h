@@ -60,6 +60,14 @@ bool store_healthy(struct store *s);      /* any thread: etcd answers */
 
 enum store_op { STORE_CREATE, STORE_UPDATE, STORE_DELETE };
 
+/* With etcd, an object that comes or goes with the write, in the same transaction. */
+struct store_along {
+	const struct schema_resource *resource;
+	struct str ns, name;
+	const struct object *draft; /* created: it must not be there; NULL: deleted, there or not */
+};
+enum { STORE_CLAIMS = 64 };
+
 struct store_write {
 	enum store_op op;
 	const struct schema_resource *resource;
@@ -69,7 +77,14 @@ struct store_write {
 			   last state to publish with the event (else the stored one) */
 	uint64_t expect_revision; /* UPDATE and DELETE: the object must still be at it; 0 = whatever
 				     it is, but there */
-	struct loop *loop;        /* where done runs */
+	/* Only where others may write to the store: what must be unique in it. Each bit of `claims`
+	 * stands for some of the things that writes claim: the write fails with -EADDRINUSE when
+	 * another has claimed one of the same bits, or created what it brings along, after the
+	 * revision `claims_seen`. Borrowed until done. */
+	const struct store_along *along;
+	size_t n_along;
+	uint64_t claims, claims_seen;
+	struct loop *loop; /* where done runs */
 	void (*done)(struct store_write *w);
 
 	/* results */
@@ -131,6 +146,12 @@ struct snapshot_iter {
 void snapshot_iter_init(struct snapshot_iter *it, const struct snapshot *s, struct str ns,
 	struct str after_ns, struct str after_name);
 const struct object *snapshot_next(struct snapshot_iter *it);
+
+struct store_event;
+/* Tells fn what leads from one snapshot to another, in order of keys; objects with the same
+ * revision are the same. */
+void snapshot_diff(struct snapshot *from, struct snapshot *to,
+	void (*fn)(void *user_data, const struct store_event *ev), void *user_data);
 
 /* --- building snapshots outside a store (an informer over HTTPS keeps its own) --- */
 struct snapshot *snapshot_new(const struct schema_resource *res);

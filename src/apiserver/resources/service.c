@@ -287,5 +287,6 @@ const struct strategy service_strategy = {
 	.allocate = service_allocate,
 	.release = service_release,
 	.committed = service_committed,
+	.along = service_along,
 	.table_row = print_service,
 };

@@ -27,6 +27,8 @@ void validate_load_balancer_status(
 int service_allocate(struct strategy_ctx *ctx, void *obj, const void *old,
 	struct field_errors *errs, struct err *err);
 void service_release(struct strategy_ctx *ctx, const void *obj, const void *old);
+void service_along(
+	struct strategy_ctx *ctx, const void *obj, const void *old, struct write_along *ret);
 void service_committed(struct strategy_ctx *ctx, const void *obj, const void *old);
 
 #endif

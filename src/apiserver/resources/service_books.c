@@ -28,11 +28,13 @@ struct ip_book {
 	struct ip_net net;
 	uint64_t size; /* usable addresses: offsets 1 … size */
 	struct offsets taken;
+	struct offsets named; /* by IPAddress objects; only where the store is shared */
 };
 
 struct service_books {
 	pthread_mutex_t lock;
 	bool loaded;
+	struct snapshot *services, *addresses; /* as last seen; only where the store is shared */
 	int primary;
 	struct ip_book ips[FAMILIES];
 	int port_min, port_max;
@@ -137,8 +139,12 @@ void service_books_free(struct service_books *b)
 {
 	if (!b)
 		return;
-	for (int i = 0; i < FAMILIES; i++)
+	for (int i = 0; i < FAMILIES; i++) {
 		free(b->ips[i].taken.slots);
+		free(b->ips[i].named.slots);
+	}
+	snapshot_unref(b->services);
+	snapshot_unref(b->addresses);
 	pthread_mutex_destroy(&b->lock);
 	free(b->ports);
 	free(b);
@@ -201,6 +207,11 @@ static struct ip_addr address_at(const struct ip_book *book, uint64_t offset)
 	return ip;
 }
 
+static bool is_taken(const struct ip_book *book, uint64_t offset)
+{
+	return offsets_has(&book->taken, offset) || offsets_has(&book->named, offset);
+}
+
 enum book_result service_books_take_ip(struct service_books *b, const struct ip_addr *ip, bool look)
 {
 	struct ip_book *book = &b->ips[ip->v4 ? FAMILY_V4 : FAMILY_V6];
@@ -210,7 +221,7 @@ enum book_result service_books_take_ip(struct service_books *b, const struct ip_
 	if (!offset)
 		return BOOK_OUT_OF_RANGE;
 	pthread_mutex_lock(&b->lock);
-	if (offsets_has(&book->taken, offset))
+	if (is_taken(book, offset))
 		r = BOOK_TAKEN;
 	else if (!look)
 		offsets_add(&book->taken, offset);
@@ -225,7 +236,7 @@ static uint64_t free_offset(const struct ip_book *book, uint64_t from, uint64_t 
 
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t offset = from + (seed % n + i) % n;
-		if (!offsets_has(&book->taken, offset))
+		if (!is_taken(book, offset))
 			return offset;
 	}
 	return 0;
@@ -322,44 +333,98 @@ void service_books_release_port(struct service_books *b, int port)
 
 /* --- what is stored already --- */
 
-static void load_service(struct service_books *b, const struct v1_service *s)
+static void mark_address(
+	struct offsets *o, const struct ip_book *book, const struct ip_addr *ip, bool taken)
+{
+	uint64_t offset = offset_of(book, ip);
+
+	if (offset && taken && !offsets_has(o, offset))
+		offsets_add(o, offset);
+	else if (offset && !taken)
+		offsets_remove(o, offset);
+}
+
+static void mark_service(struct service_books *b, const struct v1_service *s, bool taken)
 {
 	for (size_t i = 0; i < s->spec.cluster_ips.n; i++) {
 		struct ip_addr ip;
+
 		if (ip_parse(s->spec.cluster_ips.v[i], &ip)) {
 			struct ip_book *book = &b->ips[ip.v4 ? FAMILY_V4 : FAMILY_V6];
-			uint64_t offset = offset_of(book, &ip);
-			if (offset && !offsets_has(&book->taken, offset))
-				offsets_add(&book->taken, offset);
+
+			mark_address(&book->taken, book, &ip, taken);
 		}
 	}
 	for (size_t i = 0; i <= s->spec.ports.n; i++) {
 		int port = i < s->spec.ports.n ? s->spec.ports.v[i].node_port
 					       : s->spec.health_check_node_port;
 		if (port >= b->port_min && port <= b->port_max)
-			b->ports[port - b->port_min] = 1;
+			b->ports[port - b->port_min] = taken;
 	}
+}
+
+static void mark_object(struct service_books *b, const struct object *o, bool taken)
+{
+	struct arena a = {0};
+	struct ip_addr ip;
+
+	if (o->resource == &v1_service_resource) {
+		mark_service(b, object_decode(o, &a), taken);
+	} else if (ip_parse(o->name, &ip)) {
+		struct ip_book *book = &b->ips[ip.v4 ? FAMILY_V4 : FAMILY_V6];
+
+		mark_address(&book->named, book, &ip, taken);
+	}
+	arena_release(&a);
+}
+
+static void forget_old(void *user_data, const struct store_event *ev)
+{
+	if (ev->prev)
+		mark_object(user_data, ev->prev, false);
+}
+
+static void mark_new(void *user_data, const struct store_event *ev)
+{
+	if (ev->type != STORE_DELETED)
+		mark_object(user_data, ev->object, true);
+}
+
+/* First what is gone, then what is there: an address may have moved from one service to another. */
+static void follow(struct service_books *b, struct snapshot **seen, struct store *store,
+	const struct schema_resource *res)
+{
+	struct snapshot *now = store_snapshot(store, res);
+
+	if (!*seen)
+		*seen = snapshot_new(res);
+	snapshot_diff(*seen, now, forget_old, b);
+	snapshot_diff(*seen, now, mark_new, b);
+	snapshot_unref(*seen);
+	*seen = now;
+}
+
+static void load_once(struct service_books *b, struct store *store)
+{
+	struct snapshot_iter it;
+	struct snapshot *s = store_snapshot(store, &v1_service_resource);
+	const struct object *o;
+
+	snapshot_iter_init(&it, s, S(""), S(""), S(""));
+	while ((o = snapshot_next(&it)))
+		mark_object(b, o, true);
+	snapshot_unref(s);
 }
 
 void service_books_load(struct service_books *b, struct store *store)
 {
-	struct snapshot_iter it;
-	struct snapshot *s;
-	const struct object *o;
-
 	pthread_mutex_lock(&b->lock);
-	if (!b->loaded) {
-		b->loaded = true;
-		s = store_snapshot(store, &v1_service_resource);
-		snapshot_iter_init(&it, s, S(""), S(""), S(""));
-		while ((o = snapshot_next(&it))) {
-			struct arena a;
-
-			arena_init(&a);
-			load_service(b, object_decode(o, &a));
-			arena_release(&a);
-		}
-		snapshot_unref(s);
+	if (store_is_shared(store)) {
+		follow(b, &b->services, store, &v1_service_resource);
+		follow(b, &b->addresses, store, &networking_v1_ip_address_resource);
+	} else if (!b->loaded) {
+		load_once(b, store);
 	}
+	b->loaded = true;
 	pthread_mutex_unlock(&b->lock);
 }

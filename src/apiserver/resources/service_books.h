@@ -26,7 +26,8 @@ int service_books_primary(const struct service_books *b);
 bool service_books_has(const struct service_books *b, int family);
 void service_books_range(const struct service_books *b, int family, struct ip_net *ret);
 
-/* Reads all services once; before the first of the following. */
+/* Reads all services once; before the first of the following. Where other API servers share the
+ * store: what has changed since the last time, and the IPAddresses that they claim. */
 void service_books_load(struct service_books *b, struct store *store);
 
 enum book_result { BOOK_OK, BOOK_TAKEN, BOOK_OUT_OF_RANGE, BOOK_FULL };

@@ -21,7 +21,7 @@ struct etcd_range {
 void etcd_put_range(struct buf *out, const struct etcd_range *r);
 
 enum etcd_compare_what { ETCD_VERSION = 0, ETCD_MOD = 2 };
-enum etcd_compare_how { ETCD_EQUAL = 0, ETCD_GREATER = 1 };
+enum etcd_compare_how { ETCD_EQUAL = 0, ETCD_GREATER = 1, ETCD_LESS = 2 };
 
 /* A transaction, in this order: compares, what happens when all hold, what when not. */
 void etcd_txn_compare(struct buf *out, enum etcd_compare_what what, enum etcd_compare_how how,

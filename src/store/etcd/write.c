@@ -15,6 +15,7 @@
 enum {
 	KEY_MAX = 4096,
 	VALUE_MAX = OBJECT_JSON_MAX + 4096,
+	ALONG_MAX = 64 * 1024,
 	RETRY_MS = 100,
 	LEASE_EXTRA_S_MAX = 60,  /* how long one lease is given to new events … */
 	LEASE_EXTRA_PERCENT = 5, /* … but no longer than that of its life */
@@ -150,8 +151,16 @@ static void answered(struct etcd_write *x, int result, uint64_t revision)
 	x->wait_revision = revision;
 	if (revision <= etcd_revision(x->e))
 		etcd_writes_finish(x->e);
-	else if (result == -ENOENT)
+	else if (result == -ENOENT || result == -EADDRINUSE)
 		etcd_want(x->e, revision); /* else it is our key's, and its event will come */
+}
+
+/* Whether the key itself is as the write wants it: then another of its comparisons did not hold. */
+static bool key_as_expected(const struct store_write *w, const struct etcd_kv *kv)
+{
+	if (w->op == STORE_CREATE || !kv)
+		return w->op == STORE_CREATE && !kv;
+	return !w->expect_revision || w->expect_revision == (uint64_t)kv->mod_revision;
 }
 
 /* The comparison did not hold, and this is what is there. */
@@ -164,6 +173,8 @@ static void not_as_expected(struct etcd_write *x, const struct etcd_txn_answer *
 	if (x->uncertain && (kv ? op != STORE_DELETE && str_eq(kv->value, buf_str(&x->value))
 				: op == STORE_DELETE))
 		answered(x, 0, at); /* it had happened */
+	else if (key_as_expected(x->w, kv))
+		answered(x, -EADDRINUSE, (uint64_t)t->header.revision);
 	else if (!kv)
 		answered(x, -ENOENT, at);
 	else
@@ -304,8 +315,58 @@ static bool take_lease(struct etcd *e, struct etcd_write *x)
 
 /* --- sending --- */
 
+static struct str claim_key(struct etcd *e, struct arena *a, int i)
+{
+	return arena_fmt(a, "%s/sampan/claims/%d", e->prefix, i);
+}
+
+static struct str along_key(struct etcd *e, struct arena *a, const struct store_along *along)
+{
+	struct buf b CLEANUP(buf_release) = {0};
+
+	buf_init(&b, KEY_MAX);
+	etcd_key(str_c(e->prefix), along->resource, along->ns, along->name, &b);
+	return arena_str(a, buf_str(&b));
+}
+
+static void compare_more(const struct etcd_write *x, struct arena *a, struct buf *out)
+{
+	const struct store_write *w = x->w;
+
+	for (size_t i = 0; i < w->n_along; i++)
+		if (w->along[i].draft)
+			etcd_txn_compare(
+				out, ETCD_MOD, ETCD_EQUAL, along_key(x->e, a, &w->along[i]), 0);
+	for (int i = 0; i < STORE_CLAIMS; i++)
+		if (w->claims >> i & 1)
+			etcd_txn_compare(out, ETCD_MOD, ETCD_LESS, claim_key(x->e, a, i),
+				(int64_t)w->claims_seen + 1);
+}
+
+static void put_more(const struct etcd_write *x, struct arena *a, struct buf *out)
+{
+	const struct store_write *w = x->w;
+
+	for (size_t i = 0; i < w->n_along; i++) {
+		struct buf value CLEANUP(buf_release) = {0};
+		struct str key = along_key(x->e, a, &w->along[i]);
+
+		if (!w->along[i].draft) {
+			etcd_txn_delete(out, key);
+			continue;
+		}
+		buf_init(&value, ALONG_MAX);
+		etcd_value(w->along[i].draft, &value);
+		etcd_txn_put(out, key, buf_str(&value), 0);
+	}
+	for (int i = 0; i < STORE_CLAIMS; i++)
+		if (w->claims >> i & 1)
+			etcd_txn_put(out, claim_key(x->e, a, i), w->name, 0);
+}
+
 static void put_txn(const struct etcd_write *x, struct buf *out)
 {
+	struct arena a CLEANUP(arena_release) = {0};
 	struct str key = buf_str(&x->key);
 	const struct store_write *w = x->w;
 
@@ -315,10 +376,12 @@ static void put_txn(const struct etcd_write *x, struct buf *out)
 		etcd_txn_compare(out, ETCD_MOD, ETCD_EQUAL, key, (int64_t)w->expect_revision);
 	else
 		etcd_txn_compare(out, ETCD_MOD, ETCD_GREATER, key, 0);
+	compare_more(x, &a, out);
 	if (w->op == STORE_DELETE)
 		etcd_txn_delete(out, key);
 	else
 		etcd_txn_put(out, key, buf_str(&x->value), x->lease);
+	put_more(x, &a, out);
 	etcd_txn_else_get(out, key);
 }
 
@@ -326,7 +389,7 @@ static void send(struct etcd_write *x)
 {
 	struct buf b CLEANUP(buf_release) = {0};
 
-	buf_init(&b, VALUE_MAX + 4 * KEY_MAX);
+	buf_init(&b, VALUE_MAX + ALONG_MAX + 4 * KEY_MAX);
 	put_txn(x, &b);
 	x->sent = true;
 	etcd_call(x->e, "/etcdserverpb.KV/Txn", &b, ETCD_CALL_TIMEOUT_MS, on_answer, x);
@@ -400,7 +463,7 @@ uint64_t etcd_writes_wanted(const struct etcd *e)
 	uint64_t revision = 0;
 
 	for (const struct etcd_write *x = e->writes; x; x = x->next)
-		if (x->answered && x->w->result == -ENOENT)
+		if (x->answered && (x->w->result == -ENOENT || x->w->result == -EADDRINUSE))
 			revision = MAX(revision, x->wait_revision);
 	return revision;
 }

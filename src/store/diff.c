@@ -1,4 +1,4 @@
-#include "client/client_int.h"
+#include "store/store.h"
 
 static int order(const struct object *a, const struct object *b)
 {
