@@ -17,6 +17,10 @@ const struct policy_row policy_node_agent_roles[] = {
 	RULE("get,list,watch", "", "endpoints,namespaces,nodes,pods,services"),
 	RULE("get,list,watch", "discovery.k8s.io", "endpointslices"),
 	RULE("get,list,watch", "networking.k8s.io", "networkpolicies,servicecidrs"),
+	/* docs/joining.md: serving certificates of nodes are approved, too, when all their names are
+	 * the node's own */
+	ROLE("system:sampan:kubelet-serving-approver"),
+	NAMED("approve", "certificates.k8s.io", "signers", "kubernetes.io/kubelet-serving"),
 	ROLE("kubeadm:get-nodes"),
 	RULE("get", "", "nodes"),
 	ROLE_IN("kube-public", "kubeadm:bootstrap-signer-clusterinfo"),
@@ -26,6 +30,8 @@ const struct policy_row policy_node_agent_roles[] = {
 
 const struct policy_binding policy_node_agent_bindings[] = {
 	BINDING(NULL, "system:sampan:node-agent", "system:sampan:node-agent", "g:system:nodes"),
+	BINDING(NULL, "system:sampan:kubelet-serving-approver",
+		"system:sampan:kubelet-serving-approver", "s:kube-system:certificate-controller"),
 	BINDING(NULL, "kubeadm:get-nodes", "kubeadm:get-nodes", "g:" JOINING),
 	BINDING(NULL, "kubeadm:kubelet-bootstrap", "system:node-bootstrapper", "g:" JOINING),
 	BINDING(NULL, "kubeadm:node-autoapprove-bootstrap", CSR "nodeclient", "g:" JOINING),
