@@ -37,6 +37,7 @@ struct kubelet_opts { /* strings are borrowed and must outlive the kubelet; 0 or
 	const char *static_pod_path; /* a directory or file of manifests [none] */
 	const char *cgroup_root;     /* where kubepods is made [/] */
 	const char *pod_cidr;        /* until the Node has one [none] */
+	const char *proxy_mode; /* of `sampan node`'s service proxy; NULL: nftables */
 	const char *network_backend, *ovs_tunnel; /* between machines: network/overlay.h */
 	const char *cluster_dns;     /* comma-separated addresses [of the Service kube-system/kube-dns] */
 	const char *cluster_domain;  /* [cluster.local] */

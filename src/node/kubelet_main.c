@@ -55,6 +55,8 @@ static int parse(struct kubelet_command *c, int argc, char **argv, struct arena 
 			"where kubepods is made [/]"},
 		{"pod-cidr", FLAG_STRING, &o->pod_cidr, "CIDR",
 			"addresses of pods until the Node has some"},
+		{"proxy-mode", FLAG_STRING, &o->proxy_mode, "MODE",
+			"how `sampan node` serves services: nftables (default) or iptables"},
 		{"network-backend", FLAG_STRING, &o->network_backend, "NAME",
 			"pods of other machines are reached by: bridge (not at all), host-gw, "
 			"vxlan, ovs [vxlan]"},

@@ -1,144 +1,321 @@
-#include <arpa/inet.h>
-#include <fcntl.h>
+/* backend_nft.c: nftables mode: libnftables for what stands around the services, netlink for them.
+ */
 #include <libmnl/libmnl.h>
-#include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <netinet/in.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "proxy/proxy.h"
+#include "proxy/nft_rules.h"
+#include "proxy/nft_wire.h"
+#include "proxy/route.h"
+
+enum { TEXT_MAX = 256 << 20 };
 
 struct nft_backend {
 	struct proxy_backend base;
-	struct nft_ctx *nft;
-	struct mnl_socket *route;
+	const struct proxy_config *config;
+	struct mnl_socket *socket;
+	struct nft_shared shared;
+	struct buf commands;
+	bool full, from_scratch; /* delete the tables first: what is there does not fit */
 };
 
-static int apply(struct proxy_backend *b, struct str commands, struct err *err)
+static int run_text(struct str commands, struct err *err)
 {
-	struct nft_backend *n = container_of(b, struct nft_backend, base);
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
 	const char *said;
 	int r;
 
-	nft_ctx_buffer_error(n->nft);
-	r = nft_run_cmd_from_buffer(n->nft, commands.p);
-	said = nft_ctx_get_error_buffer(n->nft);
+	if (!nft)
+		return err_errno(err, ENOMEM, "cannot open nftables");
+	nft_ctx_buffer_error(nft);
+	r = nft_run_cmd_from_buffer(nft, commands.p);
+	said = nft_ctx_get_error_buffer(nft);
 	if (r < 0)
 		r = err_fmt(err, 500, "InternalError", "nftables: %.500s", said ? said : "failed");
-	nft_ctx_unbuffer_error(n->nft);
+	nft_ctx_free(nft);
 	return r;
 }
 
-/* One route request and its answer; 0 or negative errno. */
-static int route_talk(struct nft_backend *n, struct nlmsghdr *h, mnl_cb_t each)
+/* What the kernel says to a batch that it has carried out by the time the send returns: nothing, or
+ * an error for each message that it refused. */
+static int answers(struct mnl_socket *s, struct err *err)
 {
-	char buf[MNL_SOCKET_BUFFER_SIZE];
-	ssize_t got;
+	char buf[16384];
 
-	h->nlmsg_seq = time(NULL);
-	if (mnl_socket_sendto(n->route, h, h->nlmsg_len) < 0)
-		return -errno;
-	got = mnl_socket_recvfrom(n->route, buf, sizeof(buf));
-	if (got < 0)
-		return -errno;
-	return mnl_cb_run(buf, got, h->nlmsg_seq, mnl_socket_get_portid(n->route), each, NULL) < 0
-		       ? -errno
-		       : 0;
+	for (;;) {
+		ssize_t n = recv(mnl_socket_get_fd(s), buf, sizeof(buf), MSG_DONTWAIT);
+		int left = (int)n;
+
+		if (n < 0)
+			return errno == EAGAIN ? 0 : err_errno(err, errno, "nftables");
+		for (const struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
+			h = mnl_nlmsg_next(h, &left)) {
+			const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
+
+			if (h->nlmsg_type == NLMSG_ERROR && e->error)
+				return err_errno(err, -e->error,
+					"nftables refused change %u (of type %u)", e->msg.nlmsg_seq,
+					e->msg.nlmsg_type & 0xff);
+		}
+	}
 }
 
-static struct nlmsghdr *route_message(char *buf, int type, int flags, int family, const void *ip)
+static int send_batch(struct nft_backend *n, struct str messages, struct err *err)
+{
+	int size = messages.n + 4096 > INT32_MAX ? INT32_MAX : (int)messages.n + 4096;
+
+	/* a batch must go in one piece */
+	setsockopt(mnl_socket_get_fd(n->socket), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	if (mnl_socket_sendto(n->socket, messages.p, messages.n) < 0)
+		return err_errno(err, errno, "nftables: cannot send %zu bytes", messages.n);
+	return answers(n->socket, err);
+}
+
+static int run(struct nft_backend *n, struct str commands, struct err *err)
+{
+	struct buf messages;
+	int r;
+
+	if (!commands.n)
+		return 0;
+	buf_init(&messages, TEXT_MAX);
+	r = nft_wire_assemble(commands, &messages);
+	if (buf_failed(&messages))
+		r = err_fmt(err, 500, "InternalError", "nftables: too many rules");
+	else if (r == 0)
+		r = send_batch(n, buf_str(&messages), err);
+	else
+		r = run_text(commands, err);
+	buf_release(&messages);
+	return r;
+}
+
+/* --- what an earlier run left --- */
+
+static struct nlmsghdr *get_message(char *buf, int type, bool ipv6)
 {
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	struct rtmsg *rt;
+	struct nfgenmsg *g;
 
-	h->nlmsg_type = type;
-	h->nlmsg_flags = NLM_F_REQUEST | flags;
-	rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
-	rt->rtm_family = family;
-	rt->rtm_dst_len = family == AF_INET ? 32 : 128;
-	mnl_attr_put(h, RTA_DST, family == AF_INET ? 4 : 16, ip);
+	h->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | type;
+	h->nlmsg_flags = NLM_F_REQUEST;
+	h->nlmsg_seq = 1;
+	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+	g->nfgen_family = ipv6 ? AF_INET6 : AF_INET;
 	return h;
 }
 
-static int any_answer(const struct nlmsghdr *h, void *data)
+struct leftovers {
+	struct nft_backend *n;
+	bool sets, ipv6;
+};
+
+/* Names of services' own things have a slash; the rest is the base's. Chains are emptied now; sets
+ * keep the clients that they remember if they are wanted again. */
+static int leftover(const struct nlmsghdr *h, void *data)
 {
+	struct leftovers *l = data;
+	const char *name = "", *table = "", *family = l->ipv6 ? "ip6" : "ip";
+	const struct nlattr *attr;
+	char key[512];
+
+	_Static_assert((int)NFTA_CHAIN_TABLE == (int)NFTA_SET_TABLE, "the same attribute");
+	mnl_attr_for_each(attr, h, sizeof(struct nfgenmsg))
+	{
+		int type = mnl_attr_get_type(attr);
+
+		if (type == (l->sets ? (int)NFTA_SET_NAME : (int)NFTA_CHAIN_NAME))
+			name = mnl_attr_get_str(attr);
+		else if (type == NFTA_CHAIN_TABLE)
+			table = mnl_attr_get_str(attr);
+	}
+	if (strcmp(table, NFT_TABLE) != 0 || !strchr(name, '/'))
+		return MNL_CB_OK;
+	if (!l->sets)
+		buf_fmt(&l->n->commands, "flush chain %s " NFT_TABLE " %s\n", family, name);
+	snprintf(key, sizeof(key), "%s %s " NFT_TABLE " %s", l->sets ? "set" : "chain", family,
+		name);
+	map_set(&l->n->shared.stale, str_c(key), l->n);
 	return MNL_CB_OK;
 }
 
-/*
- * A program on this machine that connects to a service address is routed before its packet is
- * rewritten; with no route for it (no default route either) connect(2) fails at once. Then a route
- * over the loopback device lets the packet be made; rewriting sends it the right way.
- */
-static void ensure_route(struct proxy_backend *b, struct str ip)
+static void find_leftovers(struct nft_backend *n, bool sets, bool ipv6)
 {
-	struct nft_backend *n = container_of(b, struct nft_backend, base);
-	char text[INET6_ADDRSTRLEN] = "", buf[1024];
-	unsigned char addr[16];
-	int family = str_chr(ip, ':') >= 0 ? AF_INET6 : AF_INET, r;
-	struct nlmsghdr *h;
-	struct rtmsg *rt;
+	struct leftovers l = {n, sets, ipv6};
+	char buf[65536];
+	struct nlmsghdr *h = get_message(buf, sets ? NFT_MSG_GETSET : NFT_MSG_GETCHAIN, ipv6);
+	ssize_t got;
 
-	snprintf(text, sizeof(text), STR_FMT, STR_ARG(ip));
-	if (inet_pton(family, text, addr) != 1)
+	h->nlmsg_flags |= NLM_F_DUMP;
+	if (mnl_socket_sendto(n->socket, h, h->nlmsg_len) < 0)
 		return;
-	r = route_talk(n, route_message(buf, RTM_GETROUTE, 0, family, addr), any_answer);
-	if (r != -ENETUNREACH && r != -EHOSTUNREACH)
-		return;
-	h = route_message(
-		buf, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, family, addr);
-	rt = mnl_nlmsg_get_payload(h);
-	rt->rtm_table = RT_TABLE_MAIN;
-	rt->rtm_protocol = RTPROT_STATIC;
-	rt->rtm_scope = RT_SCOPE_LINK;
-	rt->rtm_type = RTN_UNICAST;
-	mnl_attr_put_u32(h, RTA_OIF, if_nametoindex("lo"));
-	r = route_talk(n, h, any_answer);
-	if (r < 0)
-		log_warn("route for service address %s: %s", text, strerror(-r));
+	do {
+		got = mnl_socket_recvfrom(n->socket, buf, sizeof(buf));
+	} while (got > 0 && mnl_cb_run(buf, got, 1, mnl_socket_get_portid(n->socket), leftover,
+				    &l) == MNL_CB_OK);
 }
 
-static void write_sysctl(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+/* --- the mode --- */
 
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		log_warn("%s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+static void render(struct proxy_backend *b, const struct proxy_service *svc, struct ruleset *ret,
+	struct arena *a)
+{
+	struct nft_backend *n = container_of(b, struct nft_backend, base);
+
+	nft_render(&n->shared, n->config, svc, ret, a);
+}
+
+static void begin(struct proxy_backend *b, bool full)
+{
+	struct nft_backend *n = container_of(b, struct nft_backend, base);
+
+	buf_reset(&n->commands);
+	n->full = full;
+	if (!full)
+		return;
+	nft_shared_release(&n->shared);
+	for (int v6 = 0; v6 <= n->config->ipv6 && !n->from_scratch; v6++) {
+		find_leftovers(n, false, v6);
+		find_leftovers(n, true, v6);
+	}
+	for (int v6 = 0; v6 <= n->config->ipv6; v6++)
+		nft_flush_maps(v6, &n->commands);
+}
+
+static void change(
+	struct proxy_backend *b, const struct ruleset *before, const struct ruleset *after)
+{
+	struct nft_backend *n = container_of(b, struct nft_backend, base);
+
+	nft_diff(&n->shared, before, after, &n->commands);
+}
+
+/* What the services' rules hang on. Adding what is there changes nothing, so traffic goes on. */
+static int lay_base(struct nft_backend *n, struct err *err)
+{
+	struct buf text;
+	int r;
+
+	buf_init(&text, TEXT_MAX);
+	for (int v6 = 0; v6 <= n->config->ipv6; v6++) {
+		if (n->from_scratch)
+			buf_fmt(&text,
+				"add table %s " NFT_TABLE "\ndelete table %s " NFT_TABLE "\n",
+				v6 ? "ip6" : "ip", v6 ? "ip6" : "ip");
+		nft_base(n->config, v6, &text);
+	}
+	r = run_text(buf_str(&text), err);
+	buf_release(&text);
+	return r;
+}
+
+static int commit(struct proxy_backend *b, struct err *err)
+{
+	struct nft_backend *n = container_of(b, struct nft_backend, base);
+	int r = n->full ? lay_base(n, err) : 0;
+
+	if (r == 0 && buf_failed(&n->commands))
+		r = err_fmt(err, 500, "InternalError", "nftables: too many rules");
+	if (r == 0)
+		r = run(n, buf_str(&n->commands), err);
+	if (r == 0)
+		nft_committed(&n->shared);
+	if (n->full)
+		n->from_scratch = r < 0;
+	if (n->commands.cap > 1 << 20) {
+		buf_release(&n->commands);
+		buf_init(&n->commands, TEXT_MAX);
+	}
+	return r;
+}
+
+static void tidy(struct proxy_backend *b)
+{
+	struct nft_backend *n = container_of(b, struct nft_backend, base);
+	struct err err CLEANUP(err_release) = {0};
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX);
+	nft_tidy(&n->shared, &text);
+	if (run(n, buf_str(&text), &err) < 0)
+		log_warn("service rules: %s", err_text(&err));
+	buf_release(&text);
+}
+
+/* Whether the table that holds everything is there. */
+static bool intact(struct proxy_backend *b)
+{
+	struct nft_backend *n = container_of(b, struct nft_backend, base);
+	char buf[4096];
+	struct nlmsghdr *h = get_message(buf, NFT_MSG_GETCHAIN, false);
+	ssize_t got;
+
+	mnl_attr_put_strz(h, NFTA_CHAIN_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, "nat_in");
+	if (mnl_socket_sendto(n->socket, h, h->nlmsg_len) < 0)
+		return true;
+	got = mnl_socket_recvfrom(n->socket, buf, sizeof(buf));
+	return got < 0 ||
+	       mnl_cb_run(buf, got, 1, mnl_socket_get_portid(n->socket), NULL, NULL) >= 0 ||
+	       errno != ENOENT;
 }
 
 static void nft_free(struct proxy_backend *b)
 {
 	struct nft_backend *n = container_of(b, struct nft_backend, base);
 
-	nft_ctx_free(n->nft);
-	mnl_socket_close(n->route);
+	nft_shared_release(&n->shared);
+	buf_release(&n->commands);
+	mnl_socket_close(n->socket);
 	free(n);
 }
 
-int proxy_backend_nft_new(struct proxy_backend **ret, struct err *err)
+static const struct proxy_backend_ops ops = {
+	.name = "nftables",
+	.render = render,
+	.begin = begin,
+	.change = change,
+	.commit = commit,
+	.tidy = tidy,
+	.intact = intact,
+	.free = nft_free,
+};
+
+int proxy_backend_nft_new(const struct proxy_config *c, struct proxy_backend **ret, struct err *err)
 {
 	struct nft_backend *n = xcalloc(1, sizeof(*n));
 
-	n->base = (struct proxy_backend){apply, ensure_route, nft_free};
-	n->route = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!n->route || mnl_socket_bind(n->route, 0, MNL_SOCKET_AUTOPID) < 0) {
+	n->base.ops = &ops;
+	n->config = c;
+	n->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!n->socket || mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		int r = err_errno(err, errno, "the kernel has no nftables");
+
+		if (n->socket)
+			mnl_socket_close(n->socket);
 		free(n);
-		return err_errno(err, errno, "cannot open a netlink socket");
+		return r;
 	}
-	n->nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!n->nft) {
-		mnl_socket_close(n->route);
-		free(n);
-		return err_errno(err, ENOMEM, "cannot open nftables");
-	}
-	write_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
-	write_sysctl("/proc/sys/net/ipv4/conf/all/route_localnet",
-		"1"); /* node ports on 127.0.0.1; see guard_loopback */
+	buf_init(&n->commands, TEXT_MAX);
 	*ret = &n->base;
 	return 0;
+}
+
+int proxy_backend_new(const struct proxy_config *c, struct proxy_backend **ret, struct err *err)
+{
+	proxy_write_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+	/* node ports on 127.0.0.1; see guard_loopback and KUBE-FIREWALL */
+	if (c->localhost_node_ports)
+		proxy_write_sysctl("/proc/sys/net/ipv4/conf/all/route_localnet", "1");
+	return c->mode == PROXY_IPTABLES ? proxy_backend_iptables_new(c, ret, err)
+					 : proxy_backend_nft_new(c, ret, err);
+}
+
+void proxy_nft_cleanup(void)
+{
+	run_text(S("add table ip " NFT_TABLE "\ndelete table ip " NFT_TABLE "\n"
+		   "add table ip6 " NFT_TABLE "\ndelete table ip6 " NFT_TABLE "\n"),
+		NULL);
 }

@@ -1,4 +1,4 @@
-/* kube-proxy as a program of its own. */
+/* main.c: kube-proxy as a program of its own. */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -8,6 +8,147 @@
 #include "base/notify.h"
 #include "proxy/proxy.h"
 
+/* What the command line says, before it becomes a configuration. */
+struct settings {
+	const char *config_file, *kubeconfig, *master, *name, *mode, *bind_address;
+	const char *healthz_address, *metrics_address;
+	const char *cluster_cidr, *detect, *bridge, *prefix;
+	struct flag_list node_ports;
+	int healthz_port, metrics_port, masquerade_bit;
+	int64_t sync_period_ms, min_sync_period_ms;
+	bool bind_hard_fail, masquerade_all, localhost_node_ports, cleanup;
+};
+
+static int parse(struct settings *s, int argc, char **argv)
+{
+	const struct flag flags[] = {
+		{"config", FLAG_STRING, &s->config_file, "FILE",
+			"a KubeProxyConfiguration; other flags are ignored then"},
+		{"kubeconfig", FLAG_STRING, &s->kubeconfig, "FILE", "how to reach the API server"},
+		{"master", FLAG_STRING, &s->master, "URL", "the API server; overrides kubeconfig"},
+		{"hostname-override", FLAG_STRING, &s->name, "NAME",
+			"this node's name; default: its host name"},
+		{"proxy-mode", FLAG_STRING, &s->mode, "MODE", "nftables (default) or iptables"},
+		{"bind-address", FLAG_STRING, &s->bind_address, "IP",
+			"the node's address, if it is not what the Node object says"},
+		{"healthz-bind-address", FLAG_STRING, &s->healthz_address, "IP:PORT",
+			"default 0.0.0.0:10256; empty: none"},
+		{"metrics-bind-address", FLAG_STRING, &s->metrics_address, "IP:PORT",
+			"default 127.0.0.1:10249; empty: none"},
+		{"bind-address-hard-fail", FLAG_BOOL, &s->bind_hard_fail, NULL,
+			"a port in use ends the program"},
+		{"cluster-cidr", FLAG_STRING, &s->cluster_cidr, "CIDR[,CIDR]",
+			"the pods' addresses, for detect-local-mode ClusterCIDR"},
+		{"detect-local-mode", FLAG_STRING, &s->detect, "MODE",
+			"ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix"},
+		{"pod-bridge-interface", FLAG_STRING, &s->bridge, "NAME", "for BridgeInterface"},
+		{"pod-interface-name-prefix", FLAG_STRING, &s->prefix, "PREFIX",
+			"for InterfaceNamePrefix"},
+		{"nodeport-addresses", FLAG_LIST, &s->node_ports, "CIDR,…",
+			"where node ports answer, or \"primary\"; default: every local address"},
+		{"masquerade-all", FLAG_BOOL, &s->masquerade_all, NULL,
+			"masquerade all traffic to cluster addresses"},
+		{"iptables-masquerade-bit", FLAG_INT, &s->masquerade_bit, "BIT",
+			"the bit of the packet mark that asks for masquerading, 0 to 31"},
+		{"iptables-localhost-nodeports", FLAG_BOOL, &s->localhost_node_ports, NULL,
+			"node ports answer on 127.0.0.1, too"},
+		{"iptables-sync-period", FLAG_DURATION, &s->sync_period_ms, "DURATION",
+			"how often to look whether the rules are still there"},
+		{"iptables-min-sync-period", FLAG_DURATION, &s->min_sync_period_ms, "DURATION",
+			"accepted; a change is written at once"},
+		{"cleanup", FLAG_BOOL, &s->cleanup, NULL,
+			"remove all rules of both modes and exit"},
+		{"healthz-port", FLAG_INT, &s->healthz_port, "PORT",
+			"deprecated: --healthz-bind-address"},
+		{"metrics-port", FLAG_INT, &s->metrics_port, "PORT",
+			"deprecated: --metrics-bind-address"},
+		{"cleanup-iptables", FLAG_RETIRED, NULL, NULL, "use --cleanup"},
+		{"proxy-port-range", FLAG_RETIRED, NULL, NULL, "it belonged to mode userspace"},
+		{"udp-timeout", FLAG_RETIRED, NULL, NULL, "it belonged to mode userspace"},
+		{"resource-container", FLAG_RETIRED, NULL, NULL, "systemd has a unit for that"},
+		{"conntrack-max", FLAG_RETIRED, NULL, NULL, "set nf_conntrack_max with sysctl"},
+		{"conntrack-max-per-core", FLAG_RETIRED, NULL, NULL,
+			"set nf_conntrack_max with sysctl"},
+		{"conntrack-min", FLAG_RETIRED, NULL, NULL, "set nf_conntrack_max with sysctl"},
+		{"conntrack-tcp-timeout-established", FLAG_RETIRED, NULL, NULL,
+			"set nf_conntrack_tcp_timeout_established with sysctl"},
+		{"conntrack-tcp-timeout-close-wait", FLAG_RETIRED, NULL, NULL,
+			"set nf_conntrack_tcp_timeout_close_wait with sysctl"},
+		{"config-sync-period", FLAG_RETIRED, NULL, NULL, "changes are watched"},
+		{"kube-api-qps", FLAG_RETIRED, NULL, NULL, "there is no limit"},
+		{"kube-api-burst", FLAG_RETIRED, NULL, NULL, "there is no limit"},
+		{"kube-api-content-type", FLAG_RETIRED, NULL, NULL, "JSON is spoken"},
+		{"oom-score-adj", FLAG_RETIRED, NULL, NULL, "set OOMScoreAdjust in the unit"},
+		{"feature-gates", FLAG_RETIRED, NULL, NULL, "there are none"},
+		{NULL},
+	};
+
+	return flags_parse(flags, "kube-proxy", argc, argv, NULL);
+}
+
+static int configure_locality(struct proxy_config *c, const struct settings *s, struct err *err)
+{
+	int r = 0;
+
+	if (s->detect)
+		r = proxy_config_set_detect(c, str_c(s->detect), err);
+	if (r == 0 && s->cluster_cidr)
+		r = proxy_config_set_cluster_cidr(c, str_c(s->cluster_cidr), err);
+	if (c->detect == PROXY_DETECT_BRIDGE)
+		c->interface = str_c(s->bridge);
+	else if (c->detect == PROXY_DETECT_PREFIX)
+		c->interface = str_c(s->prefix);
+	return r;
+}
+
+static int configure(struct proxy_config *c, const struct settings *s, struct err *err)
+{
+	int r = proxy_config_set_mode(c, str_c(s->mode), err);
+
+	if (r == 0)
+		r = configure_locality(c, s, err);
+	for (size_t i = 0; r == 0 && i < s->node_ports.n; i++)
+		r = proxy_config_add_node_port_address(c, s->node_ports.v[i], err);
+	c->kubeconfig = s->kubeconfig;
+	c->bind_address = str_c(s->bind_address);
+	if (s->healthz_address)
+		c->healthz_address = str_c(s->healthz_address);
+	else if (s->healthz_port >= 0)
+		c->healthz_address = s->healthz_port
+					     ? arena_fmt(&c->arena, "0.0.0.0:%d", s->healthz_port)
+					     : (struct str){0};
+	if (s->metrics_address)
+		c->metrics_address = str_c(s->metrics_address);
+	else if (s->metrics_port >= 0)
+		c->metrics_address = s->metrics_port
+					     ? arena_fmt(&c->arena, "127.0.0.1:%d", s->metrics_port)
+					     : (struct str){0};
+	c->bind_hard_fail = s->bind_hard_fail;
+	c->masquerade_all = s->masquerade_all;
+	c->masquerade_bit = s->masquerade_bit;
+	c->localhost_node_ports = s->localhost_node_ports;
+	c->sync_period_ms = s->sync_period_ms;
+	return r;
+}
+
+static int settle(struct proxy_config *c, const struct settings *s, struct err *err)
+{
+	char host[254] = "";
+	int r = s->config_file ? proxy_config_load(c, s->config_file, err) : configure(c, s, err);
+
+	if (s->name)
+		c->node_name = str_c(s->name);
+	if (!c->node_name.n && gethostname(host, sizeof(host) - 1) == 0)
+		c->node_name = arena_strc(&c->arena, host);
+	c->master = s->master;
+	c->ipv6 = access("/proc/net/if_inet6", F_OK) == 0;
+	if (r == 0)
+		r = proxy_config_check(c, err);
+	if (r == 0 && !c->kubeconfig && !c->master)
+		return err_bad_request(err, "--kubeconfig or --master is needed");
+	return r;
+}
+
 static void on_signal(uv_signal_t *h, int signum)
 {
 	loop_stop(h->data);
@@ -15,56 +156,73 @@ static void on_signal(uv_signal_t *h, int signum)
 
 static void on_synced(void *user_data)
 {
-	log_info("kube-proxy: rules are in place");
+	const struct proxy_config *c = user_data;
+
+	log_info("kube-proxy: rules are in place (%s)",
+		c->mode == PROXY_IPTABLES ? "iptables" : "nftables");
 	notify_supervisor("READY=1");
+}
+
+static int start(struct proxy_config *c, struct loop *loop, struct proxy **ret, struct err *err)
+{
+	struct client_http_opts client = {.kubeconfig = c->kubeconfig,
+		.server = str_c(c->master),
+		.user_agent = "kube-proxy/v1.36.2"};
+	struct proxy_opts opts = {
+		.loop = loop, .config = c, .on_synced = on_synced, .user_data = c};
+	int r = proxy_backend_new(c, &opts.backend, err);
+
+	if (r == 0)
+		r = client_http_new(loop, &client, &opts.client, err);
+	if (r < 0)
+		return r;
+	*ret = proxy_start(&opts, err);
+	return *ret ? 0 : -EIO;
+}
+
+static int run(struct proxy_config *c)
+{
+	struct err err CLEANUP(err_release) = {0};
+	struct loop *loop = loop_new_uv();
+	struct proxy *proxy;
+	uv_signal_t term, interrupt;
+
+	if (start(c, loop, &proxy, &err) < 0) {
+		fprintf(stderr, "kube-proxy: %s\n", err_text(&err));
+		return 1;
+	}
+	uv_signal_init(loop_uv(loop), &term);
+	uv_signal_init(loop_uv(loop), &interrupt);
+	term.data = interrupt.data = loop;
+	uv_signal_start(&term, on_signal, SIGTERM);
+	uv_signal_start(&interrupt, on_signal, SIGINT);
+	loop_run(loop);
+	return 0;
 }
 
 int kube_proxy_main(int argc, char **argv)
 {
-	char host[254] = "";
-	const char *kubeconfig = NULL, *name = NULL, *mode = "nftables";
-	const struct flag flags[] = {
-		{"kubeconfig", FLAG_STRING, &kubeconfig, "FILE", "how to reach the API server"},
-		{"hostname-override", FLAG_STRING, &name, "NAME",
-			"this node's name; default: its host name"},
-		{"proxy-mode", FLAG_STRING, &mode, "MODE", "nftables"},
-		{"cluster-cidr", FLAG_RETIRED, NULL, NULL,
-			"which packets to masquerade follows from where they come from"},
-		{NULL},
-	};
+	struct settings s = {.healthz_port = -1,
+		.metrics_port = -1,
+		.masquerade_bit = 14,
+		.localhost_node_ports = true,
+		.sync_period_ms = 30000};
 	struct err err CLEANUP(err_release) = {0};
-	struct client_http_opts client = {.user_agent = "kube-proxy/v1.36.2"};
-	struct proxy_opts opts = {.on_synced = on_synced};
-	uv_signal_t term, interrupt;
-	int r = flags_parse(flags, "kube-proxy", argc, argv, NULL);
+	struct proxy_config config;
+	int r = parse(&s, argc, argv);
 
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
-	if (!kubeconfig || strcmp(mode, "nftables")) {
-		fprintf(stderr, "kube-proxy: %s\n",
-			kubeconfig ? "--proxy-mode: nftables is the mode there is"
-				   : "--kubeconfig is needed");
+	signal(SIGPIPE, SIG_IGN);
+	if (s.cleanup) {
+		proxy_nft_cleanup();
+		proxy_iptables_cleanup();
+		return 0;
+	}
+	proxy_config_init(&config);
+	if (settle(&config, &s, &err) < 0) {
+		fprintf(stderr, "kube-proxy: %s\n", err_text(&err));
 		return 2;
 	}
-	if (!name && gethostname(host, sizeof(host) - 1) == 0)
-		name = host;
-	signal(SIGPIPE, SIG_IGN);
-	opts.loop = loop_new_uv();
-	opts.node_name = str_c(name);
-	client.kubeconfig = kubeconfig;
-	r = proxy_backend_nft_new(&opts.backend, &err);
-	if (r == 0)
-		r = client_http_new(opts.loop, &client, &opts.client, &err);
-	if (r < 0) {
-		fprintf(stderr, "kube-proxy: %s\n", err_text(&err));
-		return 1;
-	}
-	proxy_start(&opts);
-	uv_signal_init(loop_uv(opts.loop), &term);
-	uv_signal_init(loop_uv(opts.loop), &interrupt);
-	term.data = interrupt.data = opts.loop;
-	uv_signal_start(&term, on_signal, SIGTERM);
-	uv_signal_start(&interrupt, on_signal, SIGINT);
-	loop_run(opts.loop);
-	return 0;
+	return run(&config);
 }

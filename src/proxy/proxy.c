@@ -1,17 +1,24 @@
 #include "proxy/proxy.h"
 
-#include "base/map.h"
-#include "proxy/ruleset.h"
+#include <time.h>
 
-enum { COALESCE_MS = 2, RETRY_MS = 1000, NFT_MAX = 256 << 20 };
+#include "proxy/conntrack.h"
+#include "proxy/health.h"
+#include "proxy/route.h"
+
+#define LABEL_ZONE "topology.kubernetes.io/zone"
+#define TAINT_LEAVING "ToBeDeletedByClusterAutoscaler"
+
+enum { COALESCE_MS = 2, RETRY_MS = 1000, TIDY_MS = 3000 };
 
 /* A service, or slices that name one that is not there (yet). */
 struct entry {
 	struct str ns, name;
 	struct map slices;            /* name -> const struct object *, referenced */
 	const struct object *service; /* referenced, or NULL */
-	struct arena arena;           /* holds `applied` */
+	struct arena arena;           /* holds `applied` and `served` */
 	struct ruleset applied;       /* what the kernel has */
+	struct str served;            /* its UDP endpoints, as text to compare */
 	bool dirty;
 	struct entry *next_dirty;
 };
@@ -19,15 +26,19 @@ struct entry {
 struct proxy {
 	struct loop *loop;
 	struct client *client;
+	struct proxy_config *config;
 	struct proxy_backend *backend;
-	struct arena arena;
-	struct str node_name, answered_here;
-	bool ipv6, synced, programmed;
-	struct map entries; /* "ns/name" -> struct entry * */
-	struct map routed;  /* cluster IPs that were looked at */
+	struct proxy_health *health;
+	struct proxy_stats stats;
+	struct arena arena; /* of what the Node object said */
+	struct proxy_place place;
+	struct str answered_here;
+	bool synced, programmed, alone; /* alone: the other mode's rules have been removed */
+	struct map entries;             /* "ns/name" -> struct entry * */
+	struct map routed;              /* cluster IPs that were looked at */
 	struct entry *dirty;
-	struct ruleset_shared shared;
-	struct loop_timer timer;
+	struct conntrack_stale stale;
+	struct loop_timer timer, tidy, look;
 	void (*on_synced)(void *user_data);
 	void *user_data;
 };
@@ -79,6 +90,9 @@ static void mark_dirty(struct proxy *p, struct entry *e)
 		e->next_dirty = p->dirty;
 		p->dirty = e;
 	}
+	if (!p->stats.queued_ms)
+		p->stats.queued_ms = loop_now_ms(p->loop);
+	p->stats.queued_ns = loop_wall_ns(p->loop);
 	if (p->synced && !loop_timer_armed(&p->timer))
 		loop_timer_start(&p->timer, COALESCE_MS);
 }
@@ -88,6 +102,8 @@ static void on_service(void *user_data, const struct store_event *ev)
 	struct proxy *p = user_data;
 	struct entry *e = entry_of(p, ev->object->ns, ev->object->name);
 
+	p->stats.service_changes++;
+	p->stats.n_services += (ev->type != STORE_DELETED) - (size_t)(e->service != NULL);
 	object_unref(e->service);
 	e->service = ev->type == STORE_DELETED ? NULL : object_ref(ev->object);
 	mark_dirty(p, e);
@@ -108,19 +124,89 @@ static void put_slice(struct proxy *p, const struct object *o, bool there)
 
 static void on_slice(void *user_data, const struct store_event *ev)
 {
+	struct proxy *p = user_data;
+
+	p->stats.endpoint_changes++;
 	if (ev->prev) /* it may have named another service */
-		put_slice(user_data, ev->prev, false);
-	put_slice(user_data, ev->object, ev->type != STORE_DELETED);
+		put_slice(p, ev->prev, false);
+	put_slice(p, ev->object, ev->type != STORE_DELETED);
 }
 
-static void ensure_routes(struct proxy *p, const struct proxy_service *svc)
+/* --- the node --- */
+
+static bool take(struct arena *a, struct str *to, struct str from)
 {
-	for (size_t i = 0; i < svc->cluster_ips.n; i++) {
-		if (map_get(&p->routed, svc->cluster_ips.v[i]))
-			continue;
-		map_set(&p->routed, svc->cluster_ips.v[i], p);
-		p->backend->ensure_route(p->backend, svc->cluster_ips.v[i]);
+	if (str_eq(*to, from))
+		return false;
+	*to = arena_str(a, from);
+	return true;
+}
+
+/* What rules depend on; whether it changed. */
+static bool read_node(struct proxy *p, const struct v1_node *node)
+{
+	struct proxy_config *c = p->config;
+	const struct str *zone = str_map_get(&node->metadata.labels, S(LABEL_ZONE));
+	bool changed = take(&p->arena, &p->place.zone, zone ? *zone : (struct str){0});
+	struct str ips[2] = {0};
+
+	for (size_t i = 0; c->detect == PROXY_DETECT_NODE_CIDR && i < node->spec.pod_cidrs.n; i++) {
+		struct str cidr = node->spec.pod_cidrs.v[i];
+
+		changed |= take(&p->arena, &c->local_cidr[str_chr(cidr, ':') >= 0], cidr);
 	}
+	for (size_t i = 0; i < node->status.addresses.n; i++) {
+		struct str ip = node->status.addresses.v[i].address;
+
+		if (str_eqc(node->status.addresses.v[i].type, "InternalIP") &&
+			!ips[str_chr(ip, ':') >= 0].n)
+			ips[str_chr(ip, ':') >= 0] = ip;
+	}
+	if (c->bind_address.n && !str_eqc(c->bind_address, "0.0.0.0") &&
+		!str_eqc(c->bind_address, "::"))
+		ips[str_chr(c->bind_address, ':') >= 0] = c->bind_address;
+	for (int v6 = 0; v6 < 2; v6++)
+		changed |= take(&p->arena, &c->node_ips[v6], ips[v6]);
+	return changed;
+}
+
+static bool is_leaving(const struct v1_node *node)
+{
+	bool leaving = node->metadata.deletion_timestamp.set;
+
+	for (size_t i = 0; i < node->spec.taints.n; i++)
+		leaving |= str_eqc(node->spec.taints.v[i].key, TAINT_LEAVING);
+	return leaving;
+}
+
+static void start_over(struct proxy *p, int64_t after_ms);
+
+static void on_node(void *user_data, const struct store_event *ev)
+{
+	struct proxy *p = user_data;
+	struct arena a = {0};
+	const struct v1_node *node;
+
+	if (!str_eq(ev->object->name, p->config->node_name))
+		return;
+	p->stats.node_known = ev->type != STORE_DELETED;
+	if (p->stats.node_known) {
+		node = object_decode(ev->object, &a);
+		p->stats.node_leaving = is_leaving(node);
+		if (read_node(p, node) && p->synced)
+			start_over(p, COALESCE_MS);
+	}
+	arena_release(&a);
+}
+
+/* --- rules --- */
+
+static void ensure_route(struct proxy *p, struct str ip)
+{
+	if (!ip.n || map_get(&p->routed, ip))
+		return;
+	map_set(&p->routed, ip, p);
+	proxy_ensure_route(ip);
 }
 
 static bool is_answered_here(const struct proxy *p, const struct entry *e)
@@ -137,104 +223,173 @@ static void leave_out_unanswered(struct proxy_service *s)
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_ports; i++)
-		if (s->ports[i].internal.n)
+		if (s->ports[i].any)
 			s->ports[n++] = s->ports[i];
 	s->n_ports = n;
 }
 
+static void note_served(const struct proxy_service *svc, struct buf *b)
+{
+	for (size_t i = 0; i < svc->n_ports; i++) {
+		const struct proxy_port *port = &svc->ports[i];
+
+		if (strcmp(port->protocol, "udp") != 0)
+			continue;
+		buf_fmt(b, STR_FMT " %d %d", STR_ARG(svc->cluster_ip), port->port, port->node_port);
+		for (size_t k = 0; k < port->serving.n; k++)
+			buf_fmt(b, " " STR_FMT " %d", STR_ARG(port->serving.v[k].ip),
+				port->serving.v[k].port);
+	}
+}
+
 /* What the kernel should have for one service. */
-static void desired(struct proxy *p, struct entry *e, struct arena *a, struct ruleset *ret)
+struct desired {
+	struct ruleset rules;
+	struct proxy_service views[2];
+	int health_port;
+	size_t n_local;
+	struct buf served;
+};
+
+static void desire(struct proxy *p, struct entry *e, struct arena *a, struct desired *ret)
 {
 	const struct discovery_v1_endpoint_slice **slices =
 		ARENA_ARRAY(a, const struct discovery_v1_endpoint_slice *, e->slices.n + 1);
 	const struct v1_service *svc;
 	size_t n = 0;
 
+	buf_init(&ret->served, 16 << 20);
 	if (!e->service)
 		return;
 	svc = object_decode(e->service, a);
 	for (struct map_entry *m = map_first(&e->slices); m; m = map_next(&e->slices, m))
 		slices[n++] = object_decode(m->value, a);
-	for (int v6 = 0; v6 <= p->ipv6; v6++) {
-		struct proxy_service view;
+	for (int v6 = 0; v6 <= p->config->ipv6; v6++) {
+		struct proxy_service *view = &ret->views[v6];
 
-		proxy_service_from(svc, slices, n, p->node_name, v6, a, &view);
+		proxy_service_from(svc, slices, n, &p->place, v6, a, view);
 		if (is_answered_here(p, e))
-			leave_out_unanswered(&view);
-		ensure_routes(p, &view);
-		ruleset_add_service(ret, &view, a);
+			leave_out_unanswered(view);
+		p->backend->ops->render(p->backend, view, &ret->rules, a);
+		ensure_route(p, view->cluster_ip);
+		note_served(view, &ret->served);
+		ret->health_port =
+			view->health_check_port ? view->health_check_port : ret->health_port;
+		ret->n_local += view->n_local_ready;
 	}
-	ruleset_sort(ret);
+	ruleset_sort(&ret->rules);
 }
 
-static struct ruleset copy_ruleset(const struct ruleset *r, struct arena *a)
-{
-	struct ruleset out = {ARENA_ARRAY(a, struct ruleset_item, r->n), r->n};
-
-	for (size_t i = 0; i < r->n; i++) {
-		out.v[i] = r->v[i];
-		out.v[i].name = arena_str(a, r->v[i].name);
-		out.v[i].body = arena_str(a, r->v[i].body);
-	}
-	return out;
-}
-
-static void plan_entry(struct proxy *p, struct entry *e, struct buf *nft)
+static void plan_entry(struct proxy *p, struct entry *e)
 {
 	struct arena a = {0}, kept = {0};
-	struct ruleset next = {0};
+	struct desired next = {0};
+	struct str served;
 
-	desired(p, e, &a, &next);
-	ruleset_diff(&e->applied, &next, &p->shared, nft);
-	next = copy_ruleset(&next, &kept);
+	desire(p, e, &a, &next);
+	p->backend->ops->change(p->backend, &e->applied, &next.rules);
+	if (p->health)
+		proxy_health_set(p->health, e->ns, e->name, next.health_port, next.n_local);
+	p->stats.n_items += next.rules.n - e->applied.n;
+	next.rules = ruleset_copy(&next.rules, &kept);
+	served = arena_str(&kept, buf_str(&next.served));
+	if (p->programmed && !str_eq(served, e->served))
+		for (int v6 = 0; v6 <= p->config->ipv6; v6++)
+			conntrack_add(&p->stale, &next.views[v6]);
+	buf_release(&next.served);
 	arena_release(&e->arena);
 	e->arena = kept;
-	e->applied = next;
+	e->applied = next.rules;
+	e->served = served;
 	arena_release(&a);
 }
 
-/* The kernel and we disagree: begin again from nothing. */
-static void start_over(struct proxy *p)
+/* The kernel and we disagree: begin again from nothing. What works goes on working. */
+static void start_over(struct proxy *p, int64_t after_ms)
 {
-	map_release(&p->shared.hairpins);
 	p->programmed = false;
+	p->stats.n_items = 0;
 	for (struct map_entry *m = map_first(&p->entries); m; m = map_next(&p->entries, m)) {
 		struct entry *e = m->value;
 
 		arena_release(&e->arena);
 		e->applied = (struct ruleset){0};
+		e->served = (struct str){0};
 		mark_dirty(p, e);
 	}
-	loop_timer_start(&p->timer, RETRY_MS);
+	loop_timer_start(&p->timer, after_ms);
+}
+
+static void clean_conntrack(struct proxy *p)
+{
+	int n = conntrack_clean(&p->stale);
+
+	if (n < 0)
+		log_warn("stale UDP connections: %s", strerror(-n));
+	else if (n > 0)
+		log_debug("%d stale UDP connections forgotten", n);
+	conntrack_release(&p->stale);
+}
+
+static double seconds_since(const struct timespec *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
+}
+
+static void after_success(struct proxy *p)
+{
+	bool first = !p->programmed;
+
+	p->programmed = true;
+	p->stats.queued_ms = 0;
+	p->stats.synced_ns = loop_wall_ns(p->loop);
+	clean_conntrack(p);
+	if (p->backend->ops->tidy && !loop_timer_armed(&p->tidy))
+		loop_timer_start(&p->tidy, TIDY_MS);
+	if (first && !p->alone) {
+		p->alone = true;
+		if (p->config->mode == PROXY_IPTABLES)
+			proxy_nft_cleanup();
+		else
+			proxy_iptables_cleanup();
+		if (p->on_synced)
+			p->on_synced(p->user_data);
+	}
 }
 
 static void sync_rules(struct proxy *p)
 {
 	struct err err CLEANUP(err_release) = {0};
 	struct entry *all = p->dirty, *next;
-	struct buf nft;
+	bool full = !p->programmed;
+	struct timespec began;
+	int r;
 
-	buf_init(&nft, NFT_MAX);
-	if (!p->programmed)
-		for (int v6 = 0; v6 <= p->ipv6; v6++)
-			ruleset_base(v6, &nft);
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	p->backend->ops->begin(p->backend, full);
 	for (struct entry *e = all; e; e = e->next_dirty)
-		plan_entry(p, e, &nft);
+		plan_entry(p, e);
 	p->dirty = NULL;
 	for (struct entry *e = all; e; e = next) {
 		next = e->next_dirty;
 		e->dirty = false;
 		drop_if_gone(p, e);
 	}
-	if (buf_failed(&nft) || (nft.n && p->backend->apply(p->backend, buf_str(&nft), &err) < 0)) {
-		log_error("service rules: %s", buf_failed(&nft) ? "too many" : err_text(&err));
-		start_over(p);
-	} else if (!p->programmed) {
-		p->programmed = true;
-		if (p->on_synced)
-			p->on_synced(p->user_data);
+	r = p->backend->ops->commit(p->backend, &err);
+	proxy_histogram_add(full ? &p->stats.full : &p->stats.partial, seconds_since(&began));
+	if (r < 0) {
+		p->stats.failures++;
+		log_error("service rules: %s", err_text(&err));
+		conntrack_release(&p->stale);
+		start_over(p, RETRY_MS);
+	} else {
+		log_debug("service rules: %s in %.1f ms", full ? "all" : "changes",
+			seconds_since(&began) * 1e3);
+		after_success(p);
 	}
-	buf_release(&nft);
 }
 
 static void on_timer(struct loop_timer *t)
@@ -242,29 +397,60 @@ static void on_timer(struct loop_timer *t)
 	sync_rules(container_of(t, struct proxy, timer));
 }
 
+static void on_tidy(struct loop_timer *t)
+{
+	struct proxy *p = container_of(t, struct proxy, tidy);
+
+	p->backend->ops->tidy(p->backend);
+}
+
+/* Somebody may have flushed the rules. */
+static void on_look(struct loop_timer *t)
+{
+	struct proxy *p = container_of(t, struct proxy, look);
+
+	if (p->programmed && !p->backend->ops->intact(p->backend)) {
+		log_warn("service rules are gone: writing them again");
+		start_over(p, 0);
+	}
+	loop_timer_start(t, p->config->sync_period_ms);
+}
+
 static void on_synced(void *user_data)
 {
 	struct proxy *p = user_data;
 
 	p->synced = true;
+	loop_timer_start(&p->look, p->config->sync_period_ms);
 	sync_rules(p);
 }
 
-struct proxy *proxy_start(const struct proxy_opts *opts)
+struct proxy *proxy_start(const struct proxy_opts *opts, struct err *err)
 {
 	struct proxy *p = xcalloc(1, sizeof(*p));
+	struct arena a = {0};
 
 	p->loop = opts->loop;
 	p->client = opts->client;
+	p->config = opts->config;
 	p->backend = opts->backend;
-	p->node_name = arena_str(&p->arena, opts->node_name);
+	p->place.node_name = arena_str(&p->arena, opts->config->node_name);
 	p->answered_here = arena_str(&p->arena, opts->answered_here);
-	p->ipv6 = opts->ipv6;
+	p->stats.mode = p->backend->ops->name;
 	p->on_synced = opts->on_synced;
 	p->user_data = opts->user_data;
 	loop_timer_init(&p->timer, p->loop, on_timer);
+	loop_timer_init(&p->tidy, p->loop, on_tidy);
+	loop_timer_init(&p->look, p->loop, on_look);
+	if (proxy_health_new(p->loop, p->config, &p->stats, &p->health, err) < 0) {
+		proxy_stop(p);
+		return NULL;
+	}
 	client_subscribe(p->client, &v1_service_resource, NULL, on_service, p);
 	client_subscribe(p->client, &discovery_v1_endpoint_slice_resource, NULL, on_slice, p);
+	client_subscribe(p->client, &v1_node_resource,
+		arena_fmt(&a, "metadata.name=" STR_FMT, STR_ARG(p->place.node_name)).p, on_node, p);
+	arena_release(&a);
 	client_start(p->client, on_synced, p);
 	return p;
 }
@@ -272,13 +458,16 @@ struct proxy *proxy_start(const struct proxy_opts *opts)
 void proxy_stop(struct proxy *p)
 {
 	loop_timer_stop(&p->timer);
+	loop_timer_stop(&p->tidy);
+	loop_timer_stop(&p->look);
 	client_free(p->client);
+	proxy_health_free(p->health);
 	for (struct map_entry *m = map_first(&p->entries); m; m = map_next(&p->entries, m))
 		entry_free(m->value);
 	map_release(&p->entries);
 	map_release(&p->routed);
-	map_release(&p->shared.hairpins);
-	p->backend->free(p->backend);
+	conntrack_release(&p->stale);
+	p->backend->ops->free(p->backend);
 	arena_release(&p->arena);
 	free(p);
 }

@@ -1,26 +1,18 @@
 /*
- * ruleset.h: what one service is in nftables, and how to get there from what it was: pure text, no
- * kernel.
- *
- * Everything lives in the tables `ip sampan_proxy` and `ip6 sampan_proxy`. A packet to a service
- * address finds its chain in one map lookup, however many services there are; a chain spreads over
- * its endpoints by one more. A service is a list of items (chains, sets, map elements); a change is
- * the difference of two lists, so one endpoint more or less rewrites one chain and nothing else.
+ * ruleset.h: the rules of one service as a list of items, and the difference of two such lists:
+ * pure text, no kernel. What kinds there are and what name and body mean is the mode's business
+ * (nft_rules.h, iptables_rules.h).
  */
 #ifndef SAMPAN_PROXY_RULESET_H
 #define SAMPAN_PROXY_RULESET_H
 
 #include "base/map.h"
-#include "proxy/service.h"
-
-enum ruleset_kind { RULESET_SET, RULESET_CHAIN, RULESET_ELEMENT, RULESET_HAIRPIN };
 
 struct ruleset_item {
-	enum ruleset_kind kind;
+	int kind;
 	bool ipv6;
-	struct str
-		name; /* of the chain or set; "map key" of an element; the address of a hairpin */
-	struct str body; /* rules, one per line; the set's type; the element's verdict */
+	struct str name; /* unique with kind and family */
+	struct str body;
 };
 
 struct ruleset {
@@ -28,20 +20,14 @@ struct ruleset {
 	size_t n;
 };
 
-/* The items of one service (of one family), appended. ruleset_sort before comparing. */
-void ruleset_add_service(struct ruleset *r, const struct proxy_service *svc, struct arena *a);
+/* Sorts, and drops what stands twice. Before comparing. */
 void ruleset_sort(struct ruleset *r);
+struct ruleset ruleset_copy(const struct ruleset *r, struct arena *a);
 
-/* Hairpin addresses (a pod that reaches itself through a service) are shared between services: how
- * many use each. */
-struct ruleset_shared {
-	struct map hairpins;
-};
-
-/* nft commands that make `before` into `after`; nothing when they are equal. */
-void ruleset_diff(const struct ruleset *before, const struct ruleset *after,
-	struct ruleset_shared *shared, struct buf *nft);
-/* The tables, maps and base chains, replacing whatever an earlier run left. */
-void ruleset_base(bool ipv6, struct buf *nft);
+/* Visits both lists in order; what stands in both is visited once, with both. */
+typedef void ruleset_visit_fn(
+	void *user_data, const struct ruleset_item *before, const struct ruleset_item *after);
+void ruleset_compare(const struct ruleset *before, const struct ruleset *after,
+	ruleset_visit_fn *visit, void *user_data);
 
 #endif

@@ -3,6 +3,7 @@
 #include "server/node.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "dns/dns.h"
@@ -59,13 +60,20 @@ static int new_client(struct loop *loop, const struct kubelet_opts *opts, const 
 
 static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struct err *err)
 {
-	static struct loop_thread thread; /* lives as long as the program */
-	struct proxy_opts proxy = {.node_name = kubelet_node_name(k)};
+	/* both live as long as the program */
+	static struct loop_thread thread;
+	static struct proxy_config config;
+	struct proxy_opts proxy = {.config = &config};
 	int r = loop_thread_init(&thread, err);
 
+	proxy_config_init(&config);
+	config.node_name = arena_str(&config.arena, kubelet_node_name(k));
+	config.ipv6 = access("/proc/net/if_inet6", F_OK) == 0;
 	proxy.loop = thread.loop;
 	if (r == 0)
-		r = proxy_backend_nft_new(&proxy.backend, err);
+		r = proxy_config_set_mode(&config, str_c(opts->proxy_mode), err);
+	if (r == 0)
+		r = proxy_backend_new(&config, &proxy.backend, err);
 	if (r == 0)
 		r = new_client(thread.loop, opts, "kube-proxy/v1.36.2", &proxy.client, err);
 	if (r < 0)
@@ -73,7 +81,8 @@ static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struc
 	r = start_dns(opts, &proxy, err);
 	if (r < 0)
 		return r;
-	proxy_start(&proxy);
+	if (!proxy_start(&proxy, err))
+		return -EIO;
 	return loop_thread_start(&thread, "proxy", err);
 }
 

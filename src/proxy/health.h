@@ -1,0 +1,47 @@
+/*
+ * health.h: what the proxy tells over HTTP: its own health (/healthz, /livez), its metrics
+ * (/metrics, /proxyMode), and for each load balancer service with policy Local, on the service's
+ * health check node port, how many of its endpoints are on this node.
+ *
+ * One thread: the loop's.
+ */
+#ifndef SAMPAN_PROXY_HEALTH_H
+#define SAMPAN_PROXY_HEALTH_H
+
+#include "base/map.h"
+#include "http/server.h"
+#include "proxy/config.h"
+
+/* Numbers that /metrics shows, kept by the proxy. */
+enum { PROXY_BUCKETS = 15 };
+struct proxy_histogram {
+	uint64_t buckets[PROXY_BUCKETS + 1];
+	uint64_t count;
+	double sum_s;
+};
+
+struct proxy_stats {
+	const char *mode;              /* "nftables" */
+	int64_t started_ms, queued_ms; /* loop time; queued: since when a change waits, 0 = none */
+	int64_t synced_ns,
+		queued_ns; /* Unix time of the last sync, of the last change; 0 = never */
+	struct proxy_histogram full, partial;
+	uint64_t failures, service_changes, endpoint_changes;
+	size_t n_services, n_items;
+	bool node_known, node_leaving; /* the Node object, and whether it is about to go */
+};
+void proxy_histogram_add(struct proxy_histogram *h, double seconds);
+
+struct proxy_health;
+
+/* Listens where the config says. A port that is taken is an error when the config says so and a
+ * warning otherwise. `stats` is the proxy's and outlives it. */
+int proxy_health_new(struct loop *loop, const struct proxy_config *c, struct proxy_stats *stats,
+	struct proxy_health **ret, struct err *err);
+void proxy_health_free(struct proxy_health *h);
+
+/* The service's health check port (0: none any more) and its endpoints here. */
+void proxy_health_set(
+	struct proxy_health *h, struct str ns, struct str name, int port, size_t n_local);
+
+#endif

@@ -1,0 +1,324 @@
+/* nft_diff.c: from one ruleset to another in nft's commands, and what stands around services. */
+#include "proxy/nft_rules.h"
+
+#define T NFT_TABLE " "
+
+struct walk {
+	struct nft_shared *shared;
+	struct buf *nft;
+	enum { PASS_BEGIN, PASS_DELETE, PASS_ADD, PASS_FINISH_CHAINS, PASS_FINISH_SETS } pass;
+};
+
+static const char *family(const struct ruleset_item *i)
+{
+	return i->ipv6 ? "ip6" : "ip";
+}
+
+static struct str stale_key(struct arena *a, const struct ruleset_item *i)
+{
+	return arena_fmt(a, "%s %s " NFT_TABLE " " STR_FMT, i->kind == NFT_SET ? "set" : "chain",
+		family(i), STR_ARG(i->name));
+}
+
+static void write_element(
+	const struct ruleset_item *i, const char *verb, bool with_value, struct buf *nft)
+{
+	struct str map, key;
+
+	str_cut(i->name, ' ', &map, &key);
+	buf_fmt(nft, "%s element %s " T STR_FMT " { " STR_FMT, verb, family(i), STR_ARG(map),
+		STR_ARG(key));
+	if (with_value)
+		buf_fmt(nft, " : " STR_FMT, STR_ARG(i->body));
+	buf_add_c(nft, " }\n");
+}
+
+static void write_rules(const struct ruleset_item *i, struct buf *nft)
+{
+	struct str rest = i->body, line;
+
+	while (rest.n) {
+		str_cut(rest, '\n', &line, &rest);
+		buf_fmt(nft, "add rule %s " T STR_FMT " " STR_FMT "\n", family(i), STR_ARG(i->name),
+			STR_ARG(line));
+	}
+}
+
+static void hairpin(struct walk *w, const struct ruleset_item *i, int by)
+{
+	struct str key = i->name;
+	intptr_t n = (intptr_t)map_get(&w->shared->hairpins, key), now = n + by;
+
+	if (now > 0)
+		map_set(&w->shared->hairpins, key, (void *)now);
+	else
+		map_remove(&w->shared->hairpins, key);
+	if ((n > 0) != (now > 0))
+		buf_fmt(w->nft, "%s element %s " T "hairpin { " STR_FMT " . " STR_FMT " }\n",
+			now > 0 ? "add" : "delete", family(i), STR_ARG(key), STR_ARG(key));
+}
+
+/* What must be there before anything refers to it. */
+static void begin(struct walk *w, const struct ruleset_item *after)
+{
+	struct arena a = {0};
+
+	if (after->kind == NFT_SET || after->kind == NFT_CHAIN)
+		map_remove(&w->shared->stale, stale_key(&a, after));
+	if (after->kind == NFT_SET)
+		buf_fmt(w->nft, "add set %s " T STR_FMT " { " STR_FMT " }\n", family(after),
+			STR_ARG(after->name), STR_ARG(after->body));
+	if (after->kind == NFT_CHAIN)
+		buf_fmt(w->nft, "add chain %s " T STR_FMT "\n", family(after),
+			STR_ARG(after->name));
+	arena_release(&a);
+}
+
+static void take_out(
+	struct walk *w, const struct ruleset_item *before, const struct ruleset_item *after)
+{
+	if (before->kind == NFT_ELEMENT)
+		write_element(before, "delete", false, w->nft);
+	else if (before->kind == NFT_HAIRPIN)
+		hairpin(w, before, -1);
+	else if (before->kind == NFT_CHAIN && after)
+		buf_fmt(w->nft, "flush chain %s " T STR_FMT "\n", family(before),
+			STR_ARG(before->name));
+}
+
+static void put_in(struct walk *w, const struct ruleset_item *after)
+{
+	if (after->kind == NFT_ELEMENT)
+		write_element(after, "add", true, w->nft);
+	else if (after->kind == NFT_HAIRPIN)
+		hairpin(w, after, 1);
+	else if (after->kind == NFT_CHAIN)
+		write_rules(after, w->nft);
+}
+
+/* Nothing refers to it any more. */
+static void finish(struct walk *w, const struct ruleset_item *before)
+{
+	struct arena a = {0};
+	struct nft_numbers *numbers = &w->shared->numbers[before->ipv6];
+	struct str numbers_key = nft_numbers_key(&a, before->ipv6, before->name);
+	struct nft_range *range;
+
+	if (before->kind == NFT_SET) {
+		buf_fmt(w->nft, "delete set %s " T STR_FMT "\n", family(before),
+			STR_ARG(before->name));
+	} else {
+		buf_fmt(w->nft, "flush chain %s " T STR_FMT "\n", family(before),
+			STR_ARG(before->name));
+		map_set(&w->shared->stale, stale_key(&a, before), w->shared);
+		range = map_remove(&numbers->ranges, numbers_key);
+		if (range)
+			nft_range_leave(numbers, range);
+	}
+	arena_release(&a);
+}
+
+static void visit(
+	void *user_data, const struct ruleset_item *before, const struct ruleset_item *after)
+{
+	struct walk *w = user_data;
+	bool same = before && after && str_eq(before->body, after->body);
+
+	if (same)
+		return;
+	switch (w->pass) {
+	case PASS_BEGIN:
+		if (after && !before)
+			begin(w, after);
+		break;
+	case PASS_DELETE:
+		if (before)
+			take_out(w, before, after);
+		break;
+	case PASS_ADD:
+		if (after)
+			put_in(w, after);
+		break;
+	case PASS_FINISH_CHAINS:
+		if (!after && before->kind == NFT_CHAIN)
+			finish(w, before);
+		break;
+	case PASS_FINISH_SETS:
+		if (!after && before->kind == NFT_SET)
+			finish(w, before);
+		break;
+	}
+}
+
+void nft_diff(struct nft_shared *s, const struct ruleset *before, const struct ruleset *after,
+	struct buf *nft)
+{
+	struct walk w = {s, nft, PASS_BEGIN};
+
+	for (int pass = PASS_BEGIN; pass <= PASS_FINISH_SETS; pass++) {
+		w.pass = pass;
+		ruleset_compare(before, after, visit, &w);
+	}
+}
+
+void nft_tidy(struct nft_shared *s, struct buf *nft)
+{
+	for (struct map_entry *e = map_first(&s->stale); e; e = map_next(&s->stale, e))
+		buf_fmt(nft, "delete %s\n", e->key);
+	map_release(&s->stale);
+}
+
+/* --- around the services --- */
+
+struct base {
+	const struct proxy_config *config;
+	bool ipv6;
+	const char *f; /* "ip" */
+	struct buf *nft;
+};
+
+static void maps(const struct base *b)
+{
+	const char *f = b->f, *addr = b->ipv6 ? "ipv6_addr" : "ipv4_addr";
+	static const char *const by_address[] = {"services", "unanswered", "firewall"};
+	static const char *const by_port[] = {"nodeports", "nodeports_unanswered"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(by_address); i++)
+		buf_fmt(b->nft,
+			"add map %s " T "%s { type %s . inet_proto . inet_service : verdict; }\n",
+			f, by_address[i], addr);
+	for (size_t i = 0; i < ARRAY_SIZE(by_port); i++)
+		buf_fmt(b->nft,
+			"add map %s " T "%s { type inet_proto . inet_service : verdict; }\n", f,
+			by_port[i]);
+	buf_fmt(b->nft,
+		"add map %s " T "endpoints { typeof numgen random mod 1 : ct original %s daddr . "
+		"ct original proto-dst; }\n"
+		"add map %s " T "affinity { typeof numgen random mod 1 : verdict; }\n"
+		"add set %s " T "hairpin { type %s . %s; }\n",
+		f, f, f, f, addr, addr);
+}
+
+static void chain(const struct base *b, const char *name, const char *hook)
+{
+	if (hook)
+		buf_fmt(b->nft, "add chain %s " T "%s { type %s; }\n", b->f, name, hook);
+	else
+		buf_fmt(b->nft, "add chain %s " T "%s\n", b->f, name);
+	buf_fmt(b->nft, "flush chain %s " T "%s\n", b->f, name);
+}
+
+static void PRINTF_LIKE(3, 4) rule(const struct base *b, const char *to, const char *fmt, ...)
+{
+	va_list ap;
+
+	buf_fmt(b->nft, "add rule %s " T "%s ", b->f, to);
+	va_start(ap, fmt);
+	buf_vfmt(b->nft, fmt, ap);
+	va_end(ap);
+	buf_add_char(b->nft, '\n');
+}
+
+/* Node ports answer on this machine's addresses, or on some of them. */
+static void node_ports(const struct base *b, const char *chain_name, const char *map)
+{
+	const struct proxy_config *c = b->config;
+	struct str primary = c->node_ips[b->ipv6];
+	const char *not_loopback = b->ipv6                   ? "ip6 daddr != ::1 "
+				   : c->localhost_node_ports ? ""
+							     : "ip daddr != 127.0.0.0/8 ";
+	bool any = false;
+
+	for (size_t i = 0; i < c->node_port_cidrs.n; i++) {
+		struct str cidr = c->node_port_cidrs.v[i];
+
+		if ((str_chr(cidr, ':') >= 0) != b->ipv6)
+			continue;
+		any = true;
+		rule(b, chain_name,
+			"%s daddr " STR_FMT
+			" %sfib daddr type local meta l4proto . th dport vmap @%s",
+			b->f, STR_ARG(cidr), not_loopback, map);
+	}
+	if (any)
+		return;
+	if (c->node_port_primary) {
+		if (primary.n)
+			rule(b, chain_name, "%s daddr " STR_FMT " meta l4proto . th dport vmap @%s",
+				b->f, STR_ARG(primary), map);
+		return;
+	}
+	rule(b, chain_name, "%sfib daddr type local meta l4proto . th dport vmap @%s", not_loopback,
+		map);
+}
+
+/* A service that nobody answers never reaches routing: refuse where packets enter and where they
+ * are made. The same for addresses of load balancers that not everybody may use. */
+static void filters(const struct base *b)
+{
+	chain(b, "refuse_it", NULL);
+	/* an ICMP message for a connection of this machine arrives before connect(2) is ready for
+	 * it, and would be heard a second later only */
+	rule(b, "refuse_it", "meta l4proto tcp fib saddr type local reject with tcp reset");
+	rule(b, "refuse_it", "reject");
+	chain(b, "unanswered_services", NULL);
+	rule(b, "unanswered_services", "%s daddr . meta l4proto . th dport vmap @firewall", b->f);
+	rule(b, "unanswered_services", "%s daddr . meta l4proto . th dport vmap @unanswered", b->f);
+	node_ports(b, "unanswered_services", "nodeports_unanswered");
+	chain(b, "refuse_in", "filter hook prerouting priority -110");
+	rule(b, "refuse_in", "ct state new jump unanswered_services");
+	chain(b, "refuse_out", "filter hook output priority -110");
+	rule(b, "refuse_out", "ct state new jump unanswered_services");
+}
+
+static void translation(const struct base *b)
+{
+	unsigned mark = 1u << b->config->masquerade_bit;
+
+	chain(b, "masquerade_it", NULL);
+	rule(b, "masquerade_it", "meta mark set meta mark or 0x%08x", mark);
+	chain(b, "dispatch", NULL);
+	rule(b, "dispatch", "%s daddr . meta l4proto . th dport vmap @services", b->f);
+	node_ports(b, "dispatch", "nodeports");
+	chain(b, "nat_in", "nat hook prerouting priority -100");
+	rule(b, "nat_in", "jump dispatch");
+	chain(b, "nat_out", "nat hook output priority -100");
+	rule(b, "nat_out", "jump dispatch");
+	chain(b, "marked", NULL);
+	rule(b, "marked", "meta mark set meta mark xor 0x%08x", mark);
+	rule(b, "marked", "masquerade fully-random");
+	chain(b, "nat_post", "nat hook postrouting priority 100");
+	rule(b, "nat_post", "meta mark & 0x%08x == 0x%08x goto marked", mark, mark);
+	rule(b, "nat_post", "%s saddr . %s daddr @hairpin masquerade", b->f, b->f);
+	/* a node port reached over the loopback address: answers must find back */
+	if (!b->ipv6)
+		rule(b, "nat_post",
+			"oifname != \"lo\" ip saddr 127.0.0.0/8 ct status dnat masquerade");
+}
+
+void nft_base(const struct proxy_config *c, bool ipv6, struct buf *nft)
+{
+	const struct base b = {c, ipv6, ipv6 ? "ip6" : "ip", nft};
+
+	buf_fmt(nft, "add table %s " NFT_TABLE "\n", b.f);
+	maps(&b);
+	filters(&b);
+	translation(&b);
+	/* route_localnet, which node ports on 127.0.0.1 need, must not open the loopback addresses
+	 * to the network */
+	if (!ipv6) {
+		chain(&b, "guard_loopback", "filter hook input priority 0");
+		rule(&b, "guard_loopback",
+			"iifname != \"lo\" ip daddr 127.0.0.0/8 ct status & dnat == 0 drop");
+	}
+}
+
+void nft_flush_maps(bool ipv6, struct buf *nft)
+{
+	static const char *const all[] = {"map services", "map unanswered", "map firewall",
+		"map nodeports", "map nodeports_unanswered", "map endpoints", "map affinity",
+		"set hairpin"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		buf_fmt(nft, "flush %.3s %s " T "%s\n", all[i], ipv6 ? "ip6" : "ip", all[i] + 4);
+}

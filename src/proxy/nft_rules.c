@@ -1,0 +1,355 @@
+#include "proxy/nft_rules.h"
+
+struct writer {
+	struct nft_shared *shared;
+	const struct proxy_config *config;
+	struct ruleset *out;
+	const struct proxy_service *svc;
+	struct arena *a;
+};
+
+/* --- numbers --- */
+
+struct nft_range {
+	struct nft_range *next;
+	uint32_t first;
+	int order;
+};
+
+static int order_of(size_t n)
+{
+	int order = 0;
+
+	while ((1u << order) < n && order < NFT_ORDERS - 1)
+		order++;
+	return order;
+}
+
+struct str nft_numbers_key(struct arena *a, bool ipv6, struct str chain)
+{
+	return arena_fmt(a, "%c " STR_FMT, ipv6 ? '6' : '4', STR_ARG(chain));
+}
+
+void nft_range_leave(struct nft_numbers *n, struct nft_range *r)
+{
+	r->next = n->leaving;
+	n->leaving = r;
+}
+
+/* The first of `count` numbers of this chain's own: the same ones while they suffice. */
+static uint32_t numbers_of(struct nft_numbers *n, struct str key, size_t count)
+{
+	struct nft_range *r = map_get(&n->ranges, key);
+	int order = order_of(count);
+
+	if (r && r->order >= order)
+		return r->first;
+	if (r)
+		nft_range_leave(n, r);
+	r = n->free[order];
+	if (r) {
+		n->free[order] = r->next;
+	} else {
+		r = xcalloc(1, sizeof(*r));
+		r->first = n->next;
+		r->order = order;
+		n->next += 1u << order;
+	}
+	map_set(&n->ranges, key, r);
+	return r->first;
+}
+
+void nft_committed(struct nft_shared *s)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct nft_numbers *n = &s->numbers[v6];
+
+		while (n->leaving) {
+			struct nft_range *r = n->leaving;
+
+			n->leaving = r->next;
+			r->next = n->free[r->order];
+			n->free[r->order] = r;
+		}
+	}
+}
+
+void nft_shared_release(struct nft_shared *s)
+{
+	nft_committed(s);
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct nft_numbers *n = &s->numbers[v6];
+
+		for (struct map_entry *e = map_first(&n->ranges); e; e = map_next(&n->ranges, e))
+			free(e->value);
+		map_release(&n->ranges);
+		for (int i = 0; i < NFT_ORDERS; i++)
+			while (n->free[i]) {
+				struct nft_range *r = n->free[i];
+
+				n->free[i] = r->next;
+				free(r);
+			}
+	}
+	map_release(&s->hairpins);
+	map_release(&s->stale);
+	*s = (struct nft_shared){0};
+}
+
+/* --- one service --- */
+
+static void add(struct writer *w, enum nft_kind kind, struct str name, struct str body)
+{
+	ARENA_PUSH(w->a, w->out, ((struct ruleset_item){kind, w->svc->ipv6, name, body}));
+}
+
+static void add_element(struct writer *w, const char *map, struct str key, struct str value)
+{
+	add(w, NFT_ELEMENT, arena_fmt(w->a, "%s " STR_FMT, map, STR_ARG(key)), value);
+}
+
+static const char *ip_word(const struct writer *w)
+{
+	return w->svc->ipv6 ? "ip6" : "ip";
+}
+
+/* "svc-default/web/tcp/80" */
+static struct str chain_name(struct writer *w, const char *prefix, const struct proxy_port *p)
+{
+	return arena_fmt(w->a, "%s-" STR_FMT "/" STR_FMT "/%s/%d", prefix, STR_ARG(w->svc->ns),
+		STR_ARG(w->svc->name), p->protocol, p->port);
+}
+
+static struct str go_to(struct writer *w, struct str chain)
+{
+	return arena_fmt(w->a, "goto " STR_FMT, STR_ARG(chain));
+}
+
+/* One rule for the whole spread: a random number finds the destination. */
+static struct str spread(struct writer *w, const struct proxy_port *p,
+	const struct proxy_endpoints *e, struct str chain)
+{
+	struct nft_numbers *numbers = &w->shared->numbers[w->svc->ipv6];
+	uint32_t first = numbers_of(numbers, nft_numbers_key(w->a, w->svc->ipv6, chain), e->n);
+
+	for (size_t i = 0; i < e->n; i++)
+		add_element(w, "endpoints", arena_fmt(w->a, "%zu", first + i),
+			arena_fmt(w->a, STR_FMT " . %d", STR_ARG(e->v[i].ip), e->v[i].port));
+	return arena_fmt(w->a,
+		"meta l4proto %s dnat %s addr . port to numgen random mod %zu offset %u map "
+		"@endpoints\n",
+		p->protocol, ip_word(w), e->n, first);
+}
+
+/* With affinity each endpoint has a chain and a set of the clients that it has served. */
+static struct str spread_with_affinity(struct writer *w, const struct proxy_port *p,
+	const struct proxy_endpoints *e, struct str chain)
+{
+	struct nft_numbers *numbers = &w->shared->numbers[w->svc->ipv6];
+	uint32_t first = numbers_of(numbers, nft_numbers_key(w->a, w->svc->ipv6, chain), e->n);
+	const char *ip = ip_word(w);
+	bool v6 = w->svc->ipv6;
+	struct buf b;
+	struct str text;
+
+	buf_init(&b, 4 << 20);
+	for (size_t i = 0; i < e->n; i++) {
+		struct str name = arena_fmt(w->a, STR_FMT "/" STR_FMT "/%d", STR_ARG(chain),
+			STR_ARG(e->v[i].ip), e->v[i].port);
+		struct str set;
+
+		for (char *c = (char *)name.p; *c; c++) /* a colon cannot stand in a name */
+			*c = *c == ':' ? '_' : *c;
+		set = arena_fmt(w->a, STR_FMT "/%ds", STR_ARG(name), w->svc->affinity_s);
+		add(w, NFT_SET, set,
+			arena_fmt(w->a, "type %s; flags dynamic,timeout; timeout %ds;",
+				v6 ? "ipv6_addr" : "ipv4_addr", w->svc->affinity_s));
+		add(w, NFT_CHAIN, name,
+			arena_fmt(w->a,
+				"update @" STR_FMT
+				" { %s saddr }\nmeta l4proto %s dnat to %s" STR_FMT "%s:%d\n",
+				STR_ARG(set), ip, p->protocol, v6 ? "[" : "", STR_ARG(e->v[i].ip),
+				v6 ? "]" : "", e->v[i].port));
+		add_element(w, "affinity", arena_fmt(w->a, "%zu", first + i), go_to(w, name));
+		buf_fmt(&b, "%s saddr @" STR_FMT " goto " STR_FMT "\n", ip, STR_ARG(set),
+			STR_ARG(name));
+	}
+	buf_fmt(&b, "numgen random mod %zu offset %u vmap @affinity\n", e->n, first);
+	text = arena_str(w->a, buf_str(&b));
+	buf_release(&b);
+	return text;
+}
+
+/* What matches traffic of this machine's pods, or of everything else; empty when nobody can tell.
+ */
+static struct str local_match(struct writer *w, bool negated)
+{
+	const struct proxy_config *c = w->config;
+	const char *not = negated ? "!= " : "";
+
+	switch (c->detect) {
+	case PROXY_DETECT_CLUSTER_CIDR:
+	case PROXY_DETECT_NODE_CIDR:
+		if (!c->local_cidr[w->svc->ipv6].n)
+			break;
+		return arena_fmt(w->a, "%s saddr %s" STR_FMT " ", ip_word(w), not,
+			STR_ARG(c->local_cidr[w->svc->ipv6]));
+	case PROXY_DETECT_BRIDGE:
+		return arena_fmt(w->a, "iifname %s\"" STR_FMT "\" ", not, STR_ARG(c->interface));
+	case PROXY_DETECT_PREFIX:
+		return arena_fmt(w->a, "iifname %s\"" STR_FMT "*\" ", not, STR_ARG(c->interface));
+	case PROXY_DETECT_NONE:
+		break;
+	}
+	return (struct str){0};
+}
+
+/* Traffic to the cluster address that must come back through this machine. */
+static struct str masquerade_cluster_ip(struct writer *w, const struct proxy_port *p)
+{
+	struct str outside = local_match(w, true);
+
+	if (!w->config->masquerade_all && !outside.n)
+		return S("");
+	return arena_fmt(w->a, "%s daddr " STR_FMT " %s dport %d " STR_FMT "jump masquerade_it\n",
+		ip_word(w), STR_ARG(w->svc->cluster_ip), p->protocol, p->port,
+		STR_ARG(w->config->masquerade_all ? (struct str){0} : outside));
+}
+
+static struct str add_spread(struct writer *w, const char *prefix, const struct proxy_port *p,
+	const struct proxy_endpoints *e, bool internal)
+{
+	struct str name = chain_name(w, prefix, p);
+	struct str body =
+		w->svc->affinity_s ? spread_with_affinity(w, p, e, name) : spread(w, p, e, name);
+
+	add(w, NFT_CHAIN, name,
+		arena_fmt(w->a, STR_FMT STR_FMT,
+			STR_ARG(internal ? masquerade_cluster_ip(w, p) : (struct str){0}),
+			STR_ARG(body)));
+	for (size_t i = 0; i < e->n; i++)
+		add(w, NFT_HAIRPIN, e->v[i].ip, (struct str){0});
+	return name;
+}
+
+static struct str address_key(struct writer *w, struct str ip, const struct proxy_port *p)
+{
+	return arena_fmt(w->a, STR_FMT " . %s . %d", STR_ARG(ip), p->protocol, p->port);
+}
+
+/*
+ * What comes to an external address. With policy Local the client's address is kept and only this
+ * machine's endpoints count; but what comes from this machine itself, or its pods, is inside
+ * traffic that only took the long way.
+ */
+static struct str external_chain(
+	struct writer *w, const struct proxy_port *p, struct str cluster, struct str local)
+{
+	struct str name = chain_name(w, "ext", p), pods = local_match(w, false), to = cluster;
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	if (!w->svc->external_local) {
+		buf_add_c(&b, "jump masquerade_it\n");
+	} else {
+		if (pods.n && cluster.n)
+			buf_fmt(&b, STR_FMT "goto " STR_FMT "\n", STR_ARG(pods), STR_ARG(cluster));
+		if (cluster.n)
+			buf_fmt(&b,
+				"fib saddr type local jump masquerade_it\n"
+				"fib saddr type local goto " STR_FMT "\n",
+				STR_ARG(cluster));
+		to = local;
+	}
+	if (to.n)
+		buf_fmt(&b, "goto " STR_FMT "\n", STR_ARG(to));
+	else
+		buf_add_c(&b, "drop\n");
+	add(w, NFT_CHAIN, name, arena_str(w->a, buf_str(&b)));
+	buf_release(&b);
+	return name;
+}
+
+/* Whether one of the addresses of this machine is in a range: then it may use the service's own
+ * address as its source, too. */
+static struct str firewall_chain(struct writer *w, const struct proxy_port *p)
+{
+	struct str name = chain_name(w, "fw", p);
+	const struct str_vec lists[] = {w->svc->source_ranges, w->svc->balancer_ips};
+	struct str node = w->config->node_ips[w->svc->ipv6];
+	bool with_own = false;
+	struct buf b;
+
+	for (size_t i = 0; i < lists[0].n; i++)
+		with_own |= proxy_cidr_has(lists[0].v[i], node);
+	buf_init(&b, 1 << 20);
+	for (int l = 0; l <= with_own; l++)
+		for (size_t i = 0; i < lists[l].n; i++)
+			buf_fmt(&b, "%s saddr " STR_FMT " return\n", ip_word(w),
+				STR_ARG(lists[l].v[i]));
+	buf_add_c(&b, "drop\n");
+	add(w, NFT_CHAIN, name, arena_str(w->a, buf_str(&b)));
+	buf_release(&b);
+	return name;
+}
+
+static void add_firewall(struct writer *w, const struct proxy_port *p)
+{
+	struct str chain = firewall_chain(w, p);
+
+	for (size_t i = 0; i < w->svc->balancer_ips.n; i++)
+		add_element(w, "firewall", address_key(w, w->svc->balancer_ips.v[i], p),
+			go_to(w, chain));
+}
+
+/* Every outside address of the port, with what becomes of traffic to it. */
+static void add_external(struct writer *w, const struct proxy_port *p, const char *addresses,
+	const char *ports, struct str verdict)
+{
+	const struct str_vec lists[] = {w->svc->external_ips, w->svc->balancer_ips};
+
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+		for (size_t i = 0; i < lists[l].n; i++)
+			add_element(w, addresses, address_key(w, lists[l].v[i], p), verdict);
+	if (p->node_port)
+		add_element(
+			w, ports, arena_fmt(w->a, "%s . %d", p->protocol, p->node_port), verdict);
+}
+
+static void add_unanswered(struct writer *w, const struct proxy_port *p)
+{
+	add_element(w, "unanswered", address_key(w, w->svc->cluster_ip, p), S("goto refuse_it"));
+	add_external(w, p, "unanswered", "nodeports_unanswered", S("goto refuse_it"));
+}
+
+static void add_port(struct writer *w, const struct proxy_port *p)
+{
+	bool internal_local = w->svc->internal_local;
+	struct str cluster = {0}, local = {0}, internal;
+
+	if (!p->any) {
+		add_unanswered(w, p);
+		return;
+	}
+	if (p->cluster.n)
+		cluster = add_spread(w, "svc", p, &p->cluster, !internal_local);
+	if (p->local.n)
+		local = add_spread(w, "loc", p, &p->local, internal_local);
+	internal = internal_local ? local : cluster;
+	add_element(w, "services", address_key(w, w->svc->cluster_ip, p),
+		internal.n ? go_to(w, internal) : S("drop"));
+	if (!proxy_port_external(w->svc, p))
+		return;
+	add_external(w, p, "services", "nodeports", go_to(w, external_chain(w, p, cluster, local)));
+	if (w->svc->balancer_ips.n && w->svc->source_ranges.n)
+		add_firewall(w, p);
+}
+
+void nft_render(struct nft_shared *s, const struct proxy_config *c, const struct proxy_service *svc,
+	struct ruleset *ret, struct arena *a)
+{
+	struct writer w = {s, c, ret, svc, a};
+
+	for (size_t i = 0; i < svc->n_ports; i++)
+		add_port(&w, &svc->ports[i]);
+}

@@ -1,0 +1,93 @@
+#include "proxy/route.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static int any_answer(const struct nlmsghdr *h, void *data)
+{
+	return MNL_CB_OK;
+}
+
+/* One request and its answer; 0 or negative errno. */
+static int talk(struct mnl_socket *s, struct nlmsghdr *h)
+{
+	char buf[8192];
+	ssize_t got;
+
+	h->nlmsg_seq = 1;
+	if (mnl_socket_sendto(s, h, h->nlmsg_len) < 0)
+		return -errno;
+	got = mnl_socket_recvfrom(s, buf, sizeof(buf));
+	if (got < 0 || mnl_cb_run(buf, got, 1, mnl_socket_get_portid(s), any_answer, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+static struct nlmsghdr *message(char *buf, int type, int flags, int family, const void *ip)
+{
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct rtmsg *rt;
+
+	h->nlmsg_type = type;
+	h->nlmsg_flags = NLM_F_REQUEST | flags;
+	rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
+	rt->rtm_family = family;
+	rt->rtm_dst_len = family == AF_INET ? 32 : 128;
+	mnl_attr_put(h, RTA_DST, family == AF_INET ? 4 : 16, ip);
+	return h;
+}
+
+static int ensure(struct mnl_socket *s, int family, const void *addr)
+{
+	char buf[1024];
+	struct nlmsghdr *h;
+	struct rtmsg *rt;
+	int r = talk(s, message(buf, RTM_GETROUTE, 0, family, addr));
+
+	if (r != -ENETUNREACH && r != -EHOSTUNREACH)
+		return 0;
+	h = message(buf, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, family, addr);
+	rt = mnl_nlmsg_get_payload(h);
+	rt->rtm_table = RT_TABLE_MAIN;
+	rt->rtm_protocol = RTPROT_STATIC;
+	rt->rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	rt->rtm_type = RTN_UNICAST;
+	mnl_attr_put_u32(h, RTA_OIF, if_nametoindex("lo"));
+	return talk(s, h);
+}
+
+void proxy_ensure_route(struct str ip)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+	unsigned char addr[16];
+	int family = str_chr(ip, ':') >= 0 ? AF_INET6 : AF_INET, r = 0;
+	struct mnl_socket *s;
+
+	snprintf(text, sizeof(text), STR_FMT, STR_ARG(ip));
+	if (inet_pton(family, text, addr) != 1)
+		return;
+	s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!s || mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
+		r = -errno;
+	else
+		r = ensure(s, family, addr);
+	if (s)
+		mnl_socket_close(s);
+	if (r < 0)
+		log_warn("route for service address %s: %s", text, strerror(-r));
+}
+
+void proxy_write_sysctl(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		log_warn("%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
