@@ -365,6 +365,23 @@ static void renew(struct node_agent *n)
 
 /* --- life --- */
 
+/* Whether somebody else wrote another state of ours: the node lifecycle controller says Unknown of
+ * a node that it has not heard of for a while. */
+static bool contradicted(const struct node_agent *n, const struct v1_node_status *s)
+{
+	if (!n->said || n->status_busy)
+		return false;
+	for (size_t i = 0; i < n->said->conditions.n; i++) {
+		const struct v1_node_condition *ours = &n->said->conditions.v[i];
+
+		for (size_t j = 0; j < s->conditions.n; j++)
+			if (str_eq(s->conditions.v[j].type, ours->type) &&
+				!str_eq(s->conditions.v[j].status, ours->status))
+				return true;
+	}
+	return false;
+}
+
 void node_on_event(void *user_data, const struct store_event *ev)
 {
 	struct kubelet *k = user_data;
@@ -389,6 +406,10 @@ void node_on_event(void *user_data, const struct store_event *ev)
 		k->pod_cidr = arena_str(&k->arena, cidrs);
 		cri_runtime_set_pod_cidr(k->cri, k->pod_cidr);
 		ask_runtime(k->node);
+	}
+	if (contradicted(k->node, &node->status)) {
+		k->node->said = NULL;
+		loop_timer_start(&k->node->status_timer, RETRY_MS);
 	}
 	arena_release(&a);
 	if (ev->type == STORE_ADDED)

@@ -40,16 +40,7 @@ step_nodes() {
 
 step_objects() {
   step "a ReplicationController, a Deployment, a Service for each"
-  kc apply -f - <<'Y'
-apiVersion: v1
-kind: ReplicationController
-metadata: {name: rc}
-spec:
-  replicas: 4
-  selector: {app: rc}
-  template:
-    metadata: {labels: {app: rc}}
-    spec: &pod
+  local pod='
       terminationGracePeriodSeconds: 1
       tolerations:
       - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 2}
@@ -60,7 +51,17 @@ spec:
         command: ["sh", "-c", "mkdir -p /www; hostname > /www/index.html; exec httpd -f -p 8080 -h /www"]
         ports: [{containerPort: 8080}]
         readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
-        livenessProbe: {tcpSocket: {port: 8080}, periodSeconds: 2}
+        livenessProbe: {tcpSocket: {port: 8080}, periodSeconds: 2}'
+  kc apply -f - <<Y
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: rc}
+spec:
+  replicas: 4
+  selector: {app: rc}
+  template:
+    metadata: {labels: {app: rc}}
+    spec: $pod
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -70,7 +71,7 @@ spec:
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
-    spec: *pod
+    spec: $pod
 ---
 apiVersion: v1
 kind: Service

@@ -9,12 +9,12 @@ KUBECTL="$E2E_KUBECTL --kubeconfig /var/lib/sampan/admin.kubeconfig"
 kc() { on "$MASTER" $KUBECTL "$@"; }
 master_start() {
   start "$MASTER" control "$SAMPAN" control --data-dir /var/lib/sampan --advertise-address "${IP[$MASTER]}" \
-    --node-monitor-grace-period 6s
+    --node-monitor-grace-period 14s
   wait_for 20 "the API" kc get --raw /readyz
 }
 minion_start() {
   # the same line whenever the machine comes up: once joined, the token is not needed any more
-  start "$1" node "$SAMPAN" node --server "https://$MASTER:6443" --token "$TOKEN" $NET
+  start "$1" node "$SAMPAN" node --server "https://$MASTER:6443" --token "$TOKEN" --network-backend vxlan
 }
 machines_boot
 master_start
