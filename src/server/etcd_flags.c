@@ -1,6 +1,6 @@
 #include "server/etcd_flags.h"
 
-#include "apiserver/convert.h"
+#include "apiserver/stored.h"
 #include "base/file.h"
 
 enum { FILE_MAX = 1 << 20 };
@@ -26,7 +26,7 @@ int etcd_flags_opts(
 		.prefix = str_c(f->prefix),
 		.compaction_interval_ms = f->compaction_interval_ms,
 		.event_ttl_s = f->event_ttl_ms / 1000,
-		.convert = convert,
+		.reader = &stored_reader,
 	};
 	if (!f->cert_file != !f->key_file)
 		return err_bad_request(err, "--etcd-certfile and --etcd-keyfile come together");

@@ -16,7 +16,7 @@ struct etcd_opts {
 	int64_t event_ttl_s;            /* 0: 3600 */
 	int64_t patience_ms; /* how long writes and barriers wait for etcd; 0: 34 s, as upstream's
 				requests */
-	etcd_convert_fn *convert; /* for what is stored in another version; may be NULL */
+	const struct etcd_reader *reader; /* for what upstream wrote; may be NULL */
 };
 
 #endif

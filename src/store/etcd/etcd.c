@@ -352,7 +352,7 @@ static struct etcd *etcd_new(struct store *s, const struct etcd_opts *o)
 
 	e->store = s;
 	e->prefix = xasprintf("%s" STR_FMT, prefix.p[0] == '/' ? "" : "/", STR_ARG(prefix));
-	e->convert = o->convert;
+	e->reader = o->reader;
 	e->patience_ms = o->patience_ms ? o->patience_ms : PATIENCE_MS;
 	e->lease_ttl_s = o->event_ttl_s ? o->event_ttl_s : EVENT_TTL_S;
 	e->compact_interval_ms = o->compaction_interval_ms;

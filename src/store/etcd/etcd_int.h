@@ -44,7 +44,7 @@ struct etcd {
 	struct etcd_endpoint *endpoints;
 	size_t n_endpoints, at, n_failed; /* n_failed: attempts since the last success */
 	void *ssl_ctx;
-	etcd_convert_fn *convert;
+	const struct etcd_reader *reader;
 	int64_t patience_ms;
 
 	/* etcd.c */

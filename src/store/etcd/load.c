@@ -46,7 +46,7 @@ struct object *etcd_object(struct etcd *e, const struct schema_resource *res, st
 	struct err err CLEANUP(err_release) = {0};
 	struct object *o;
 
-	if (etcd_value_parse(res, ns, name, kv->value, e->convert, (uint64_t)kv->mod_revision, &o,
+	if (etcd_value_parse(res, ns, name, kv->value, e->reader, (uint64_t)kv->mod_revision, &o,
 		    &err) == 0) {
 		o->created = (uint64_t)kv->create_revision;
 		return o;

@@ -45,9 +45,10 @@ static int decode(const struct schema_resource *as, bool proto, struct str bytes
 		     : schema_decode_json(as->type, bytes, a, NULL, ret, err);
 }
 
-/* The resource of a kind as stored: ours, or another version of it. */
+/* The served resource of a kind as stored, or NULL; *ret_known: the kind at least is that of res.
+ */
 static const struct schema_resource *stored_as(
-	const struct schema_resource *res, struct str api_version, struct str kind)
+	const struct schema_resource *res, struct str api_version, struct str kind, bool *ret_known)
 {
 	struct str group, version;
 	const struct schema_resource *as;
@@ -56,43 +57,55 @@ static const struct schema_resource *stored_as(
 		version = group;
 		group = S("");
 	}
+	*ret_known = str_eqc(kind, res->kind) && str_eqc(group, res->group);
 	as = schema_resource_by_kind(group, version, kind);
 	return as && as->storage_resource == res ? as : NULL;
 }
 
-int etcd_value_parse(const struct schema_resource *res, struct str ns, struct str name,
-	struct str value, etcd_convert_fn *convert, uint64_t revision, struct object **ret,
-	struct err *err)
+static int read_typed(const struct schema_resource *res, struct str value,
+	const struct etcd_reader *reader, struct arena *a, void **ret, struct err *err)
 {
-	struct arena a CLEANUP(arena_release) = {0};
 	struct str api_version, kind, bytes = value;
-	bool proto = str_starts(value, str_n("k8s\0", 4));
+	bool proto = str_starts(value, str_n("k8s\0", 4)), known;
 	const struct schema_resource *as;
-	const struct schema_field *field;
-	struct meta_v1_object_meta *meta;
-	struct object *draft;
-	void *typed;
 	int r = 0;
 
 	if (proto)
 		r = schema_unwrap_proto(value, &api_version, &kind, &bytes, err);
 	else
-		read_kind(value, &a, &api_version, &kind);
+		read_kind(value, a, &api_version, &kind);
 	if (r < 0)
 		return r;
-	as = stored_as(res, api_version, kind);
+	as = stored_as(res, api_version, kind, &known);
+	if (!as && known && reader && reader->decode_other)
+		return reader->decode_other(res, api_version, kind, proto, bytes, a, ret, err);
 	if (!as)
 		return err_bad_request(err, "no kind \"" STR_FMT "\" of \"" STR_FMT "\" is known",
 			STR_ARG(kind), STR_ARG(api_version));
-	r = decode(as, proto, bytes, &a, &typed, err);
-	if (r == 0 && as != res)
-		r = convert ? convert(as, typed, res, &a, &typed, err)
-			    : err_bad_request(err,
-				      "cannot convert \"" STR_FMT "\" of \"" STR_FMT "\"",
-				      STR_ARG(kind), STR_ARG(api_version));
+	r = decode(as, proto, bytes, a, ret, err);
+	if (r < 0 || as == res)
+		return r;
+	if (!reader || !reader->convert)
+		return err_bad_request(err, "cannot convert \"" STR_FMT "\" of \"" STR_FMT "\"",
+			STR_ARG(kind), STR_ARG(api_version));
+	return reader->convert(as, *ret, res, a, ret, err);
+}
+
+int etcd_value_parse(const struct schema_resource *res, struct str ns, struct str name,
+	struct str value, const struct etcd_reader *reader, uint64_t revision, struct object **ret,
+	struct err *err)
+{
+	struct arena a CLEANUP(arena_release) = {0};
+	const struct schema_field *field = schema_field_find(res->type, S("metadata"));
+	struct meta_v1_object_meta *meta;
+	struct object *draft;
+	void *typed;
+	int r = read_typed(res, value, reader, &a, &typed, err);
+
 	if (r < 0)
 		return r;
-	field = schema_field_find(res->type, S("metadata"));
+	if (reader && reader->fill)
+		reader->fill(res, typed, &a);
 	meta = (struct meta_v1_object_meta *)((char *)typed + field->offset);
 	meta->name = name;
 	meta->namespace = ns;
