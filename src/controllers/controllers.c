@@ -103,8 +103,10 @@ static void copy_opts(struct controllers *c, const struct controllers_opts *opts
 	o->cluster_cidr = arena_cstr(
 		&c->arena, str_c(opts->cluster_cidr ? opts->cluster_cidr : "10.244.0.0/16"));
 	o->root_ca_pem = arena_str(&c->arena, opts->root_ca_pem);
-	o->signing_cert_pem = arena_str(&c->arena, opts->signing_cert_pem);
-	o->signing_key_pem = arena_str(&c->arena, opts->signing_key_pem);
+	for (int i = 0; i < SIGNERS; i++) {
+		o->signing[i].cert_pem = arena_str(&c->arena, opts->signing[i].cert_pem);
+		o->signing[i].key_pem = arena_str(&c->arena, opts->signing[i].key_pem);
+	}
 	if (!o->node_cidr_mask_ipv4)
 		o->node_cidr_mask_ipv4 = 24;
 	if (!o->node_cidr_mask_ipv6)

@@ -13,6 +13,16 @@
 
 struct controllers;
 
+/* Who signs CertificateSigningRequests: kubernetes.io/kube-apiserver-client, …/kube-apiserver-client-kubelet,
+ * …/kubelet-serving, …/legacy-unknown. */
+enum signer {
+	SIGNER_OF_CLIENTS,
+	SIGNER_OF_KUBELET_CLIENTS,
+	SIGNER_OF_KUBELETS,
+	SIGNER_OF_UNKNOWN,
+	SIGNERS,
+};
+
 struct controllers_opts {
 	struct loop *loop;
 	/* A client for `user`, owned by the controllers from then on. Called first for
@@ -25,8 +35,10 @@ struct controllers_opts {
 	const char *controllers; /* as --controllers: "*", "foo", "-foo" with commas; NULL = "*" */
 	/* What root-ca-certificate-publisher publishes; empty: it does not run. */
 	struct str root_ca_pem;
-	/* What signs certificates, and for how long at most (0 = a year); empty: none are signed. */
-	struct str signing_cert_pem, signing_key_pem;
+	/* The CA of each signer, and for how long it signs at most (0 = a year); empty: it does not. */
+	struct {
+		struct str cert_pem, key_pem;
+	} signing[SIGNERS];
 	int64_t signing_duration_ms;
 	/* Pod addresses of the nodes, up to two ranges (dual stack); NULL = 10.244.0.0/16. */
 	const char *cluster_cidr;

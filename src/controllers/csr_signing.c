@@ -9,25 +9,43 @@ enum {
 	DEFAULT_S = 365 * 24 * 3600,
 };
 
+static const char *const signer_names[SIGNERS] = {
+	[SIGNER_OF_CLIENTS] = SIGNER_API_CLIENT,
+	[SIGNER_OF_KUBELET_CLIENTS] = SIGNER_KUBELET_CLIENT,
+	[SIGNER_OF_KUBELETS] = SIGNER_KUBELET_SERVING,
+	[SIGNER_OF_UNKNOWN] = SIGNER_LEGACY,
+};
+
 static bool wanted(const struct controllers_opts *opts)
 {
-	return opts->signing_key_pem.n > 0;
+	for (int i = 0; i < SIGNERS; i++)
+		if (opts->signing[i].key_pem.n)
+			return true;
+	return false;
 }
 
 static void *init(const struct controllers_opts *opts)
 {
-	struct x509_ca *ca = xcalloc(1, sizeof(*ca));
-	struct err err CLEANUP(err_release) = {0};
+	struct x509_ca *cas = xcalloc(SIGNERS, sizeof(*cas));
 
-	if (x509_ca_open(opts->signing_cert_pem, opts->signing_key_pem, ca, &err) < 0)
-		log_error("signing certificates: %s", err_text(&err));
-	return ca;
+	for (int i = 0; i < SIGNERS; i++) {
+		struct err err CLEANUP(err_release) = {0};
+
+		if (opts->signing[i].key_pem.n &&
+			x509_ca_open(opts->signing[i].cert_pem, opts->signing[i].key_pem, &cas[i],
+				&err) < 0)
+			log_error("%s does not sign: %s", signer_names[i], err_text(&err));
+	}
+	return cas;
 }
 
 static void release(void *state)
 {
-	x509_ca_release(state);
-	free(state);
+	struct x509_ca *cas = state;
+
+	for (int i = 0; i < SIGNERS; i++)
+		x509_ca_release(&cas[i]);
+	free(cas);
 }
 
 /* Client certificates for anybody: "client auth", with what it may come with. The words are
@@ -50,22 +68,27 @@ static const char *not_api_client(const csr_t *csr, struct arena *a)
 			       : "missing required usage for client certificate: client auth";
 }
 
-/* Whether the signer is one of ours; *ret_why: why it refuses, NULL when it does not. */
-static bool is_ours(
-	const csr_t *csr, const struct x509_names *names, struct arena *a, const char **ret_why)
+/* The CA of the request's signer; NULL when we have none. */
+static const struct x509_ca *signer_of(const struct view *v, const csr_t *csr)
+{
+	const struct x509_ca *cas = v->state;
+
+	for (int i = 0; i < SIGNERS; i++)
+		if (str_eqc(csr->spec.signer_name, signer_names[i]))
+			return cas[i].key ? &cas[i] : NULL;
+	return NULL;
+}
+
+/* Why the signer refuses; NULL when it does not. */
+static const char *refusal(const csr_t *csr, const struct x509_names *names, struct arena *a)
 {
 	struct str signer = csr->spec.signer_name;
 
-	*ret_why = NULL;
 	if (str_eqc(signer, SIGNER_KUBELET_CLIENT))
-		*ret_why = csr_not_kubelet_client(csr, names);
-	else if (str_eqc(signer, SIGNER_KUBELET_SERVING))
-		*ret_why = csr_not_kubelet_serving(csr, names);
-	else if (str_eqc(signer, SIGNER_API_CLIENT))
-		*ret_why = not_api_client(csr, a);
-	else
-		return str_eqc(signer, SIGNER_LEGACY);
-	return true;
+		return csr_not_kubelet_client(csr, names);
+	if (str_eqc(signer, SIGNER_KUBELET_SERVING))
+		return csr_not_kubelet_serving(csr, names);
+	return str_eqc(signer, SIGNER_API_CLIENT) ? not_api_client(csr, a) : NULL;
 }
 
 static int64_t life_s(const struct controllers_opts *opts, const csr_t *csr)
@@ -77,16 +100,14 @@ static int64_t life_s(const struct controllers_opts *opts, const csr_t *csr)
 	return MAX(*csr->spec.expiration_seconds, REQUESTED_MIN_S);
 }
 
-static int sign(struct view *v, struct plan *p, csr_t *csr, struct err *err)
+static int sign(struct view *v, struct plan *p, const struct x509_ca *ca, csr_t *csr,
+	struct err *err)
 {
-	const struct x509_ca *ca = v->state;
 	int64_t now = v->now_ns / 1000000000, life = life_s(v->opts, csr);
 	int64_t backdate = life < REQUESTED_MIN_S ? life / 10 : BACKDATE_S;
 	struct plan_write *w;
 	int r;
 
-	if (!ca->key)
-		return err_internal(err, "there is no CA to sign with");
 	r = x509_sign(ca, csr->spec.request, &csr->spec.usages, now - backdate,
 		now + life - (life < SHORT_S ? 0 : backdate), v->arena, &csr->status.certificate,
 		err);
@@ -104,17 +125,18 @@ static int reconcile(struct view *v, struct plan_key key, struct plan *p, struct
 {
 	csr_t *csr = view_decode(
 		v, &certificates_v1_certificate_signing_request_resource, S(""), key.name);
+	const struct x509_ca *ca = csr ? signer_of(v, csr) : NULL;
 	struct x509_names names;
 	const char *why;
 
-	if (!csr || csr->metadata.deletion_timestamp.set || csr->status.certificate.n ||
+	if (!ca || csr->metadata.deletion_timestamp.set || csr->status.certificate.n ||
 		!csr_condition(csr, "Approved") || csr_condition(csr, "Denied") ||
 		csr_condition(csr, "Failed") ||
-		x509_request_parse(csr->spec.request, v->arena, &names, NULL) < 0 ||
-		!is_ours(csr, &names, v->arena, &why))
+		x509_request_parse(csr->spec.request, v->arena, &names, NULL) < 0)
 		return 0;
+	why = refusal(csr, &names, v->arena);
 	if (!why)
-		return sign(v, p, csr, err);
+		return sign(v, p, ca, csr, err);
 	csr_add_condition(v, p, csr, "status", "Failed", "SignerValidationFailure", why);
 	return 0;
 }

@@ -5,7 +5,6 @@
 #define PARALLEL "keys are planned one after the other, their writes go out together"
 #define NO_PERIOD "nothing is done by period: changes are acted upon"
 #define NO_CLOUD "there is no cloud provider inside"
-#define NO_SIGNER "no certificates are signed"
 
 const struct flag upstream_flags_controller_manager[] = {
 	{"concurrent-deployment-syncs", FLAG_UNUSED, NULL, NULL, PARALLEL},
@@ -58,17 +57,6 @@ const struct flag upstream_flags_controller_manager[] = {
 		"volumes are attached by the kubelet"},
 	{"disable-force-detach-on-timeout", FLAG_REFUSED, NULL, NULL,
 		"volumes are attached by the kubelet"},
-	{"cluster-signing-cert-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-key-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-kube-apiserver-client-cert-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-kube-apiserver-client-key-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-kubelet-client-cert-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-kubelet-client-key-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-kubelet-serving-cert-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-kubelet-serving-key-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-legacy-unknown-cert-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-legacy-unknown-key-file", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
-	{"cluster-signing-duration", FLAG_UNUSED, NULL, NULL, NO_SIGNER},
 	{"enable-garbage-collector", FLAG_REFUSED, NULL, "true",
 		"the garbage collector is among --controllers"},
 	{"horizontal-pod-autoscaler-cpu-initialization-period", FLAG_UNUSED, NULL, NULL,

@@ -49,6 +49,7 @@ static void stop(struct client_program *p)
 }
 
 struct settings {
+	struct signing_files signing;
 	const char *root_ca_file, *service_cidr;
 	bool allocate_cidrs, credentials;
 };
@@ -56,7 +57,7 @@ struct settings {
 static int parse(struct client_program *p, struct controllers_opts *o, struct settings *s, int argc,
 	char **argv)
 {
-	struct flag election[LEADER_FLAGS_MAX];
+	struct flag election[LEADER_FLAGS_MAX], signing[SIGNING_FLAGS_MAX];
 	const struct flag flags[] = {
 		FLAGS_HEADING("API server"),
 		{"kubeconfig", FLAG_STRING, &p->kubeconfig, "FILE", "how to reach the API server"},
@@ -74,6 +75,8 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 			"CA given to every namespace"},
 		{"use-service-account-credentials", FLAG_BOOL, &s->credentials, NULL,
 			"accepted: one user writes for all controllers"},
+		FLAGS_HEADING("Certificates"),
+		FLAGS_INCLUDE(signing),
 		FLAGS_HEADING("Addresses"),
 		{"allocate-node-cidrs", FLAG_BOOL, &s->allocate_cidrs, NULL,
 			"give nodes their pod addresses; default: true"},
@@ -96,6 +99,7 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 	};
 
 	leader_flags_table(&p->leader, election);
+	signing_flags_table(&s->signing, o, signing);
 	return flags_parse(flags, p->name, argc, argv, NULL);
 }
 
@@ -122,7 +126,7 @@ int kube_controller_manager_main(int argc, char **argv)
 		fprintf(stderr, "%s: --root-ca-file: %s\n", p.name, err_text(&err));
 		return 1;
 	}
-	if (controllers_check(o, &err) < 0) {
+	if (signing_files_read(&s.signing, o, &arena, &err) < 0 || controllers_check(o, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", p.name, err_text(&err));
 		return 1;
 	}

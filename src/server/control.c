@@ -366,18 +366,22 @@ static struct client *controllers_client(void *user_data, const char *user)
 
 static struct controllers_opts controllers_settings(struct control *c)
 {
-	return (struct controllers_opts){
+	struct controllers_opts opts = {
 		.loop = c->controllers_worker.thread.loop,
 		.client_for = controllers_client,
 		.user_data = c,
 		.controllers = c->flags->controllers,
 		.root_ca_pem = c->ca_pem,
-		.signing_cert_pem = c->signing_cert_pem,
-		.signing_key_pem = c->signing_key_pem,
 		.signing_duration_ms = c->flags->signing_duration_ms,
 		.cluster_cidr = c->flags->cluster_cidr,
 		.node_monitor_grace_ms = c->flags->node_monitor_grace_ms,
 	};
+
+	for (int i = 0; i < SIGNERS; i++) {
+		opts.signing[i].cert_pem = c->signing_cert_pem;
+		opts.signing[i].key_pem = c->signing_key_pem;
+	}
+	return opts;
 }
 
 static int start_controllers(struct worker *w, struct err *err)

@@ -57,8 +57,9 @@ int token_keys_open(struct auth *a, struct str pem, struct err *err);
 void token_keys_close(struct auth *a);
 /* Everyone with a credential is in system:authenticated. */
 void add_authenticated(struct arena *arena, struct user_info *u);
-/* False when there is no common name. */
-bool user_from_certificate(struct arena *a, void *x509, struct user_info *ret);
+/* False when there is no common name, or the certificate has ended since the connection began. */
+bool user_from_certificate(
+	struct arena *a, void *x509, int64_t now_ns, struct user_info *ret);
 
 /* --- may they? --- */
 

@@ -142,7 +142,7 @@ int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct
 		*ret = *x->peer.user;
 		return 0;
 	}
-	if (x->peer.x509 && user_from_certificate(&x->arena, x->peer.x509, ret)) {
+	if (x->peer.x509 && user_from_certificate(&x->arena, x->peer.x509, now_ns, ret)) {
 		add_authenticated(&x->arena, ret);
 		return 0;
 	}

@@ -242,10 +242,14 @@ static void setup(struct fixture *f, const struct planner *p)
 		.node_startup_grace_ms = 60000,
 		.terminated_pod_gc_threshold = 2,
 	};
-	assert_int_equal(file_read(GOLDEN "/ca.crt", FILE_MAX, &f->arena,
-				 &f->opts.signing_cert_pem, NULL), 0);
-	assert_int_equal(file_read(GOLDEN "/ca.key", FILE_MAX, &f->arena,
-				 &f->opts.signing_key_pem, NULL), 0);
+	for (int i = 0; i < SIGNERS; i++) {
+		assert_int_equal(file_read(GOLDEN "/ca.crt", FILE_MAX, &f->arena,
+					 &f->opts.signing[i].cert_pem, NULL),
+			0);
+		assert_int_equal(file_read(GOLDEN "/ca.key", FILE_MAX, &f->arena,
+					 &f->opts.signing[i].key_pem, NULL),
+			0);
+	}
 	f->snapshots = xcalloc(schema_n_resources, sizeof(struct snapshot *));
 	for (size_t i = 0; i < schema_n_resources; i++)
 		f->snapshots[i] = snapshot_new(schema_resources[i]);
