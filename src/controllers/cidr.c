@@ -93,6 +93,34 @@ int64_t cidr_index(const struct cidr *c, const struct cidr *s, int bits)
 	return index;
 }
 
+bool cidr_overlap(const struct cidr *a, const struct cidr *b)
+{
+	if (a->family != b->family)
+		return false;
+	for (int i = 0; i < MIN(a->bits, b->bits); i++)
+		if (get_bit(a->addr, i) != get_bit(b->addr, i))
+			return false;
+	return true;
+}
+
+int cidrs_check_apart(struct str pods, struct str services, struct err *err)
+{
+	struct cidr p[CIDRS_MAX], s[CIDRS_MAX];
+	int n_p = cidrs_parse(pods, p, err), n_s = n_p < 0 ? n_p : cidrs_parse(services, s, err);
+
+	if (n_s < 0)
+		return n_s;
+	for (int i = 0; i < n_p; i++)
+		for (int k = 0; k < n_s; k++)
+			if (cidr_overlap(&p[i], &s[k]))
+				return err_bad_request(err,
+					"the addresses of pods (--cluster-cidr=" STR_FMT
+					") and of services (--service-cluster-ip-range=" STR_FMT
+					") overlap: give one of them another range",
+					STR_ARG(pods), STR_ARG(services));
+	return 0;
+}
+
 struct str cidr_format(const struct cidr *c, struct arena *a)
 {
 	char text[INET6_ADDRSTRLEN];

@@ -20,6 +20,9 @@ struct cidr cidr_sub(const struct cidr *c, int bits, uint32_t index);
 uint32_t cidr_count(const struct cidr *c, int bits); /* at most 65536, as upstream */
 /* Which sub-range of c the range s is; -1 when s is not one. */
 int64_t cidr_index(const struct cidr *c, const struct cidr *s, int bits);
+bool cidr_overlap(const struct cidr *a, const struct cidr *b);
+/* Pods and services ("10.244.0.0/16", or two with a comma) must have addresses of their own; an error names both flags. */
+int cidrs_check_apart(struct str pods, struct str services, struct err *err);
 struct str cidr_format(const struct cidr *c, struct arena *a);
 
 #endif

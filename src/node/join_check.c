@@ -117,7 +117,7 @@ static const unsigned char *bytes_of(const struct sockaddr *sa)
 static bool is_ours(const char *name)
 {
 	static const char *const ours[] = {
-		"sampan", "veth", "cni", "kbr", "obr", "vxlan", "flannel", "lo"};
+		"sampan", "veth", "cni", "kbr", "obr", "vxlan", "flannel", "kube-", "lo"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 		if (str_starts(str_c(name), str_c(ours[i])))

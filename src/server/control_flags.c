@@ -3,16 +3,30 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "controllers/cidr.h"
+#include "node/join.h"
+
 bool control_shares_store(const struct control_flags *f)
 {
 	return f->etcd.servers.n > 0; /* the embedded store has one server */
 }
 
-static int check(const struct control_flags *f, const char *program)
+/* Where the nodes' addresses come from and where services' do: only who has the controllers knows both. */
+static int check_ranges(const struct control_flags *f, bool with_controllers, struct err *err)
+{
+	struct str pods = f->cluster_cidr ? str_c(f->cluster_cidr) : S("10.244.0.0/16");
+	struct str services = str_c(f->service_cidr);
+	int r = with_controllers ? cidrs_check_apart(pods, services, err) : 0;
+
+	return r < 0 || !with_controllers ? r : join_check_addresses(pods, services, err);
+}
+
+static int check(const struct control_flags *f, bool with_controllers, const char *program)
 {
 	struct err err CLEANUP(err_release) = {0};
 
-	if (leader_flags_check(&f->leader, &err) < 0) {
+	if (leader_flags_check(&f->leader, &err) < 0 ||
+		check_ranges(f, with_controllers, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", program, err_text(&err));
 		return -EINVAL;
 	}
@@ -177,5 +191,5 @@ int control_flags_parse(
 
 	leader_flags_table(&f->leader, election);
 	r = flags_parse(flags, program, argc, argv, NULL);
-	return r ? r : check(f, program);
+	return r ? r : check(f, with_controllers, program);
 }

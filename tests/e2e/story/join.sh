@@ -48,7 +48,7 @@ end() {
   set +e
   local i pid c
   for i in "${PID[@]}"; do kill -CONT "$i" 2>/dev/null; kill "$i" 2>/dev/null; done
-  for i in 1 2 3; do
+  for i in 1 2 3 4; do
     for pid in $(find /sys/fs/cgroup -path "*/$E2E_NS-$i/*" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -un); do
       kill -9 "$pid" 2>/dev/null
     done
@@ -95,10 +95,18 @@ ip -n "$SW" link set sw up
 machine cp "$CP"
 for i in 1 2 3 4; do machine $i "$(ip_of $i)"; cgroups $i; done
 URL=https://$CP:6443
-m_start cp "$SAMPAN" control --data-dir "$D/data" --bind-address 0.0.0.0 --advertise-address $CP --cluster-signing-duration $LIFE > "$D/control.log" 2>&1
+m_start cp "$SAMPAN" control --data-dir "$D/data" --bind-address 0.0.0.0 --advertise-address $CP --cluster-signing-duration $LIFE \
+  --kubelet-certificate-authority "$D/data/pki/ca.crt" > "$D/control.log" 2>&1
 wait_for 30 "the API" m cp curl -skf "$URL/readyz"
 export KUBECONFIG=$D/data/admin.kubeconfig
 token() { m cp "$SAMPAN" token "$@"; }
+
+step "ranges that clash are told before anything is made"
+out=$(m cp "$SAMPAN" control --data-dir "$D/clash" --cluster-cidr 10.254.0.0/16 2>&1) && fail "clashing ranges"
+case $out in *"--cluster-cidr=10.254.0.0/16"*overlap*) ;; *) fail "got: $out" ;; esac
+out=$(m cp "$SAMPAN" control --data-dir "$D/clash" --cluster-cidr 192.0.0.0/16 2>&1) && fail "a range with the machine in it"
+case $out in *"this machine's address $CP (eth0) lies in the addresses of the cluster's pods"*) ;; *) fail "got: $out" ;; esac
+[ ! -e "$D/clash" ] || fail "a refused control plane left $(find "$D/clash")"
 
 step "every bad input is one line that says what is wrong, and changes nothing"
 T=$(token create --ttl 1h --description "the first three")
@@ -159,6 +167,19 @@ k create serviceaccount default 2>/dev/null || true
 k run p --image=test.local/web:1 --overrides='{"spec":{"nodeName":"node-1"}}' --command -- sleep 100000
 k wait --for=condition=Ready pod/p --timeout=60s || fail "the pod"
 k exec p -- true || fail "exec"
+
+step "a machine joins with a bootstrap kubeconfig, as kubelets always did"
+k config view --raw --minify > "$D/boot.kubeconfig"
+m cp "$E2E_KUBECTL" --kubeconfig "$D/boot.kubeconfig" config unset users >/dev/null
+m cp "$E2E_KUBECTL" --kubeconfig "$D/boot.kubeconfig" config set-credentials admin --token "$T" >/dev/null
+m cp "$E2E_KUBECTL" --kubeconfig "$D/boot.kubeconfig" config set-cluster sampan --server $URL >/dev/null
+join 4 --bootstrap-kubeconfig "$D/boot.kubeconfig" --kubeconfig "$D/n4.kubeconfig" --rotate-certificates --rotate-server-certificates
+wait_for 60 "node-4 is Ready" sh -c "nsenter --net=/run/netns/$E2E_NS-cp $E2E_KUBECTL get node node-4 | grep -qw Ready"
+check_eq "$(stat -c %a "$D/n4.kubeconfig")" 600 "mode of the kubeconfig"
+wait_for 60 "a serving certificate of node-4" served 4
+leave 4
+k delete node node-4 >/dev/null
+rm -rf "$(dir_of 4)"
 
 step "a name that another machine has"
 refused "the cluster has a node node-1 that is alive" 4 --server $URL --token "$T" --node-name node-1

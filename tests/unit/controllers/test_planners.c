@@ -370,6 +370,12 @@ static void test_cidr(void **state)
 	assert_int_equal(cidr_index(&c, &sub, 24), 255);
 	assert_int_equal(cidr_parse(S("10.245.1.0/24"), &sub), 0);
 	assert_int_equal(cidr_index(&c, &sub, 24), -1);
+	assert_int_equal(cidrs_check_apart(S("10.244.0.0/16"), S("10.254.0.0/16"), NULL), 0);
+	assert_true(cidrs_check_apart(S("10.244.0.0/16"), S("10.244.9.0/24"), NULL) < 0);
+	assert_true(cidrs_check_apart(S("10.244.0.0/16"), S("10.0.0.0/8"), NULL) < 0);
+	assert_int_equal(
+		cidrs_check_apart(S("10.244.0.0/16,fd00::/48"), S("fd00:0:1::/108"), NULL), 0);
+	assert_true(cidrs_check_apart(S("10.244.0.0/16,fd00::/48"), S("fd00::/108"), NULL) < 0);
 	assert_int_equal(cidr_parse(S("10.244.0.0"), &c), -EINVAL);
 	assert_int_equal(cidr_parse(S("10.244.0.0/33"), &c), -EINVAL);
 	assert_int_equal(cidrs_parse(S("10.244.0.0/16,fd00::/48"), many, NULL), 2);
