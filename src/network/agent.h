@@ -17,13 +17,15 @@ struct network_agent;
 
 struct network_agent_opts {
 	struct loop *loop;
-	struct client *client; /* taken over; not started yet */
+	/* Taken over; not started yet. Two, so that machines reach each other also where this one
+	 * may not see policies. */
+	struct client *client, *policy_client;
 	struct str node_name;
 	struct overlay_opts overlay; /* strings are borrowed */
 	struct pod_network *network; /* borrowed: lives longer */
 };
 
-/* On failure the client is freed, too. */
+/* On failure the clients are freed, too. */
 int network_agent_start(
 	const struct network_agent_opts *opts, struct network_agent **ret, struct err *err);
 void network_agent_stop(struct network_agent *n); /* routes, tunnels and rules stay */

@@ -100,6 +100,9 @@ static int start_network(struct kubelet *k, const struct kubelet_opts *opts, str
 	r = loop_thread_init(&thread, err);
 	if (r == 0)
 		r = new_client(thread.loop, opts, "sampan-network/" SAMPAN_VERSION, &o.client, err);
+	if (r == 0)
+		r = new_client(thread.loop, opts, "sampan-network-policy/" SAMPAN_VERSION,
+			&o.policy_client, err);
 	o.loop = thread.loop;
 	if (r == 0)
 		r = network_agent_start(&o, &agent, err);

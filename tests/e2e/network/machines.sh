@@ -35,11 +35,13 @@ machine_new() {
   done
 }
 
-# machine_start I [flags]: MACHINE_ENV may hold VAR=VALUE for it
+machine_env() { echo "SAMPAN_MACHINE=$1"; } # VAR=VALUE for what runs on it
+machines_prepare() { :; }                   # what has to be there before the cluster
+machines_clean() { :; }
 machine_start() {
   local i=$1 d=$E2E_DIR/m$1; shift
   mkdir -p "$d"
-  nsenter --net="/run/netns/$(m_ns "$i")" -- env "${MACHINE_ENV:-SAMPAN_M=$i}" "$SAMPAN" node --kubeconfig "$KUBECONFIG" --data-dir "$d" --run-dir "$d/run" \
+  nsenter --net="/run/netns/$(m_ns "$i")" -- env "$(machine_env "$i")" "$SAMPAN" node --kubeconfig "$KUBECONFIG" --data-dir "$d" --run-dir "$d/run" \
     --pod-logs-dir "$d/pods" --node-name "node-$i" --node-ip "$(m_ip "$i")" --cgroup-root "/$E2E_NS-m$i" \
     "${NODE_FLAGS[@]}" "$@" >> "$d/node.log" 2>&1 &
   echo $! > "$d/pid"; E2E_PIDS+=($!)
@@ -69,6 +71,7 @@ machines_end() {
     find /sys/fs/cgroup -depth -type d -path "*/$ns*" -exec rmdir {} + 2>/dev/null
   done
   ip netns del "$SWITCH" 2>/dev/null
+  machines_clean
   e2e_end
 }
 
@@ -92,9 +95,10 @@ machines_begin() {
   ip -n "$SWITCH" link add sw type bridge
   ip -n "$SWITCH" link set sw up
   for ((i = 1; i <= n; i++)); do machine_new "$i"; done
+  machines_prepare
   printf '#!/bin/sh\nexec nsenter --net=/run/netns/%s -- %s down --data-dir %s/data\n' "$(m_ns 1)" "$SAMPAN" "$E2E_DIR" > "$SAMPAN_DOWN"
   chmod +x "$SAMPAN_DOWN"
-  in_m 1 env "${SERVER_ENV:-SAMPAN_M=1}" "$SAMPAN" up --data-dir "$E2E_DIR/data" --node-name node-1 --node-ip "$(m_ip 1)" \
+  in_m 1 env "$(machine_env 1)" "$SAMPAN" up --data-dir "$E2E_DIR/data" --node-name node-1 --node-ip "$(m_ip 1)" \
     "${NODE_FLAGS[@]}" "$@" || fail "sampan up"
   export KUBECONFIG=$E2E_DIR/kubeconfig
   sed "s#https://127.0.0.1:6443#https://$(m_ip 1):6443#" "$E2E_DIR/data/admin.kubeconfig" > "$KUBECONFIG"
@@ -102,9 +106,9 @@ machines_begin() {
   "$SAMPAN" image import --data-dir "$E2E_DIR/data/node" "$E2E_DIR/image.tar" >/dev/null || fail "image import"
   for ((i = 2; i <= n; i++)); do
     "$SAMPAN" image import --data-dir "$E2E_DIR/m$i" "$E2E_DIR/image.tar" >/dev/null || fail "image import"
-    [ -n "${MACHINES_LATER:-}" ] || machine_start "$i"
+    machine_start "$i"
   done
-  [ -n "${MACHINES_LATER:-}" ] || nodes_ready "$n"
+  nodes_ready "$n"
 }
 
 ready_count() { [ "$(k get nodes --no-headers | awk '$2 == "Ready"' | wc -l)" = "$1" ]; }

@@ -1,0 +1,62 @@
+#!/bin/bash
+# Pods between machines with --network-backend=ovs: the story's picture, obr0 with gre0… below kbr0. Open vSwitch runs on each
+# machine by itself; without the kernel's module in user space.
+. "$(dirname "$0")/../lib/lib.sh"
+. "$(dirname "$0")/overlay.sh"
+for tool in ovsdb-server ovs-vswitchd ovs-vsctl; do
+  command -v $tool >/dev/null || { echo "no $tool: packaging/deps.sh test installs it"; exit 77; }
+done
+TUNNEL=${TUNNEL:-gre}
+NODE_FLAGS=(--network-backend=ovs --ovs-tunnel="$TUNNEL")
+
+ovs_start() { # I
+  local i=$1 d=$E2E_DIR/ovs$1
+  mkdir -p "$d"
+  [ -f "$d/conf.db" ] || ovsdb-tool create "$d/conf.db" /usr/share/openvswitch/vswitch.ovsschema
+  OVS_RUNDIR=$d in_m "$i" ovsdb-server "$d/conf.db" --remote="punix:$d/db.sock" --pidfile --detach --no-chdir --log-file="$d/db.log" \
+    -vconsole:off
+  OVS_RUNDIR=$d ovs-vsctl --no-wait init
+  vswitchd_start "$i"
+}
+vswitchd_start() {
+  local d=$E2E_DIR/ovs$1
+  OVS_RUNDIR=$d OVS_DBDIR=$d in_m "$1" ovs-vswitchd "unix:$d/db.sock" --pidfile --detach --no-chdir --log-file="$d/vs.log" -vconsole:off
+}
+vsctl() { local i=$1; shift; OVS_RUNDIR=$E2E_DIR/ovs$i in_m "$i" ovs-vsctl --timeout=10 "$@"; }
+machines_prepare() { for i in 1 2 3; do ovs_start $i; done; }
+machine_env() { echo "OVS_RUNDIR=$E2E_DIR/ovs$1"; }
+machines_clean() {
+  local f
+  for f in "$E2E_DIR"/ovs*/*.pid; do [ ! -f "$f" ] || kill "$(cat "$f")"; done
+}
+machines_begin ovs 3
+MTU=1462; [ "$TUNNEL" = gre ] || MTU=1450
+
+step "the picture: obr0 with n - 1 ports below kbr0, remote_ip the machines' addresses"
+tunnels() { vsctl "$1" list-ports obr0 | grep -c '^gre'; }
+for i in 1 2 3; do
+  wait_for 15 "two tunnels on machine $i" sh -c "[ \"\$(OVS_RUNDIR=$E2E_DIR/ovs$i ovs-vsctl list-ports obr0 | grep -c '^gre')\" = 2 ]"
+  in_m "$i" ip link show obr0 | grep -q 'master kbr0' || fail "obr0 is no port of kbr0 on machine $i"
+done
+check_eq "$(for g in gre0 gre1; do vsctl 1 get interface $g options:remote_ip; done | tr -d '"' | sort | xargs)" "192.0.2.12 192.0.2.13" \
+  "tunnels of machine 1"
+check_eq "$(vsctl 1 get interface gre0 type)" "$TUNNEL" "type of gre0"
+
+overlay_test $MTU
+
+step "no loop: one broadcast of machine 1 reaches each other machine once"
+copies() { in_m "$1" sh -c "cat /sys/class/net/obr0/statistics/rx_packets"; }
+for i in 2 3; do
+  in_m $i timeout 4 tcpdump -n -i kbr0 -c 50 'arp and arp[6:2] = 1 and arp[24:4] = 0x0af4fffe' > "$E2E_DIR/copies$i" 2>/dev/null & E2E_PIDS+=($!)
+done
+listening() { [ "$(in_m "$1" cat /proc/net/packet | wc -l)" -gt 1 ]; }
+for i in 2 3; do wait_for 5 "tcpdump on machine $i" listening $i; done
+in_m 1 arping -q -c 1 -w 1 -I kbr0 10.244.255.254 2>/dev/null
+sleep 2
+for i in 2 3; do check_eq "$(grep -c '10.244.255.254' "$E2E_DIR/copies$i")" 1 "copies of one broadcast on machine $i"; done
+
+step "Open vSwitch restarts on machine 2: its flows are written again"
+kill "$(cat "$E2E_DIR/ovs2/ovs-vswitchd.pid")"
+wait_for 5 "it has ended" sh -c "! [ -f $E2E_DIR/ovs2/ovs-vswitchd.pid ]"
+vswitchd_start 2
+wait_for 40 "pod-1 reaches pod-2 again" reach pod-1 "$(pod_ip pod-2)" pod-2
