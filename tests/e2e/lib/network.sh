@@ -1,4 +1,4 @@
-# machines.sh: several machines of one cluster, each a network namespace with a node agent of its own, on a switch (a bridge in
+# network.sh: several machines of one cluster, each a network namespace with a node agent of its own, on a switch (a bridge in
 # a namespace of its own) with no way out. Source it after lib.sh.
 #
 #   machines_begin NAME N [server flags]   m1 runs the control plane and a node, m2 … mN nodes; waits until all are Ready
@@ -13,6 +13,8 @@ SWITCH= ; MACHINES=0; NODE_FLAGS=()
 m_ns() { echo "$E2E_NS-m$1"; }
 in_m() { local i=$1; shift; nsenter --net="/run/netns/$(m_ns "$i")" -- "$@"; }
 m_ip() { echo "192.0.2.1$1"; }
+m_ip6() { echo "fd00:2::1$1"; }
+m_ips() { m_ip "$1"; } # what its node agent is told; a test may say both
 k() { in_m 1 "$E2E_KUBECTL" "$@"; }
 
 machine_new() {
@@ -22,6 +24,7 @@ machine_new() {
   ip -n "$ns" link add eth0 type veth peer name "p$1" netns "$SWITCH"
   ip -n "$SWITCH" link set "p$1" master sw up
   ip -n "$ns" addr add "$(m_ip "$1")/24" dev eth0
+  ip -n "$ns" addr add "$(m_ip6 "$1")/64" dev eth0 nodad
   ip -n "$ns" link set eth0 up
   MACHINES=$(($1 > MACHINES ? $1 : MACHINES))
   # its part of the machine's cgroups
@@ -42,7 +45,7 @@ machine_start() {
   local i=$1 d=$E2E_DIR/m$1; shift
   mkdir -p "$d"
   nsenter --net="/run/netns/$(m_ns "$i")" -- env "$(machine_env "$i")" "$SAMPAN" node --kubeconfig "$KUBECONFIG" --data-dir "$d" --run-dir "$d/run" \
-    --pod-logs-dir "$d/pods" --node-name "node-$i" --node-ip "$(m_ip "$i")" --cgroup-root "/$E2E_NS-m$i" \
+    --pod-logs-dir "$d/pods" --node-name "node-$i" --node-ip "$(m_ips "$i")" --cgroup-root "/$E2E_NS-m$i" \
     "${NODE_FLAGS[@]}" "$@" >> "$d/node.log" 2>&1 &
   echo $! > "$d/pid"; E2E_PIDS+=($!)
 }
@@ -98,7 +101,7 @@ machines_begin() {
   machines_prepare
   printf '#!/bin/sh\nexec nsenter --net=/run/netns/%s -- %s down --data-dir %s/data\n' "$(m_ns 1)" "$SAMPAN" "$E2E_DIR" > "$SAMPAN_DOWN"
   chmod +x "$SAMPAN_DOWN"
-  in_m 1 env "$(machine_env 1)" "$SAMPAN" up --data-dir "$E2E_DIR/data" --node-name node-1 --node-ip "$(m_ip 1)" \
+  in_m 1 env "$(machine_env 1)" "$SAMPAN" up --data-dir "$E2E_DIR/data" --node-name node-1 --node-ip "$(m_ips 1)" \
     "${NODE_FLAGS[@]}" "$@" || fail "sampan up"
   export KUBECONFIG=$E2E_DIR/kubeconfig
   sed "s#https://127.0.0.1:6443#https://$(m_ip 1):6443#" "$E2E_DIR/data/admin.kubeconfig" > "$KUBECONFIG"
@@ -116,6 +119,7 @@ nodes_ready() { wait_for 30 "$1 nodes are Ready" ready_count "$1"; }
 
 pod_on() {
   local i=$1 name=$2 labels=${3:-app: $2} ns=${4:-default}
+  POD_NS[$name]=$ns
   k -n "$ns" create -f - >/dev/null <<YAML
 apiVersion: v1
 kind: Pod
@@ -131,16 +135,21 @@ spec:
     ports: [{name: web, containerPort: 8080}, {name: other, containerPort: 8082}]
 YAML
 }
-pods_ready() { k wait --for=condition=Ready --timeout=60s "${@/#/pod/}" >/dev/null || fail "pods $* Ready"; }
-pod_ip() { k get pod "$1" -n "${2:-default}" -o jsonpath='{.status.podIP}'; }
+pods_ready() {
+  local p
+  for p in "$@"; do
+    k wait -n "${POD_NS[$p]:-default}" --for=condition=Ready --timeout=60s "pod/$p" >/dev/null || fail "pod $p Ready"
+  done
+}
+pod_ip() { k get pod "$1" -n "${POD_NS[$1]:-default}" -o jsonpath='{.status.podIP}'; }
 pod_ip6() { k get pod "$1" -o jsonpath='{.status.podIPs[1].ip}'; }
 pod_exec() { local p=$1; shift; k exec "$p" -- "$@"; }
-# in_pod POD CMD: a command of this machine in a pod's network namespace
-declare -A POD_NETNS
+# in_pod POD CMD: a command of this machine in a pod's network namespace. POD_NS[POD]: its namespace, if not default
+declare -A POD_NETNS POD_NS
 netns_of() {
   local p=$1 pid
   [ -n "${POD_NETNS[$p]:-}" ] && [ -e "${POD_NETNS[$p]}" ] || {
-    pid=$(find /sys/fs/cgroup -path "*pod$(k get pod "$p" -n "${2:-default}" -o jsonpath='{.metadata.uid}')*" -name cgroup.procs \
+    pid=$(find /sys/fs/cgroup -path "*pod$(k get pod "$p" -n "${POD_NS[$p]:-default}" -o jsonpath='{.metadata.uid}')*" -name cgroup.procs \
       -exec cat {} + | head -1)
     POD_NETNS[$p]=/proc/$pid/ns/net
   }

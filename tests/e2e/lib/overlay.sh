@@ -1,6 +1,6 @@
 # overlay.sh BACKEND: sourced by one test per backend. Pods of three machines reach each other, the machines and back: machines
 # come, go and change their address; packets of the full size pass; nothing runs in circles.
-. "$(dirname "${BASH_SOURCE[0]}")/machines.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/network.sh"
 
 # reach POD IP: TCP from a pod; the answer is the other pod's name
 reach() { [ "$(in_pod "$1" curl -s -m 2 "http://$2:8080/index.html" 2>/dev/null)" = "$3" ]; }
