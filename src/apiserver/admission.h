@@ -24,6 +24,7 @@
 struct apiserver;
 struct admission;
 struct admission_run;
+struct request;
 
 enum admission_op {
 	ADMIT_CREATE = 1 << 0,
@@ -53,7 +54,7 @@ struct admission_attrs {
 	const struct user_info *user;
 	int64_t now_ns;
 	bool dry_run;
-	struct str options; /* the verb's options as JSON ({"kind":"CreateOptions",…}) */
+	struct request *request;
 	struct str_vec *warnings;
 	struct str_map annotations; /* for the audit log; admission_annotate() */
 	struct admission_run *run;

@@ -132,6 +132,7 @@ struct admission_attrs request_admission(
 		.user = &r->user,
 		.now_ns = r->now_ns,
 		.dry_run = r->ctx.dry_run,
+		.request = r,
 		.warnings = &r->warnings,
 	};
 }

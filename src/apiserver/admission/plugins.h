@@ -19,7 +19,8 @@ extern const struct admission_plugin admission_always_admit, admission_always_de
 	admission_pod_topology_labels, admission_priority, admission_resource_quota,
 	admission_runtime_class, admission_security_context_deny, admission_service_account,
 	admission_storage_object_in_use_protection, admission_taint_nodes_by_condition,
-	admission_validating_admission_policy;
+	admission_validating_admission_policy, admission_validating_webhook,
+	admission_mutating_webhook;
 
 extern const struct admission_plugin admission_without_effect[5];
 

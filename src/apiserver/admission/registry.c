@@ -38,7 +38,9 @@ const struct admission_plugin *const admission_plugins[] = {
 	&admission_without_effect[4],
 	/* new ones above: what asks others, counts or denies comes last */
 	&admission_mutating_admission_policy,
+	&admission_mutating_webhook,
 	&admission_validating_admission_policy,
+	&admission_validating_webhook,
 	&admission_resource_quota,
 	&admission_always_deny,
 	NULL,
