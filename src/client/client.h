@@ -76,8 +76,11 @@ struct client_http_opts {
 	const char *kubeconfig;   /* a path; or the parts: */
 	struct str server, ca_pem, cert_pem, key_pem, token;
 	const char *user_agent;   /* "kubelet/v1.36.2 …" */
+	bool anonymous;           /* of the kubeconfig take where the server is, but no credentials */
 };
 int client_http_new(struct loop *loop, const struct client_http_opts *opts, struct client **ret, struct err *err);
+/* The bearer token of all requests from now on. */
+void client_http_set_token(struct client *c, struct str token);
 
 /* What implements the above; transports fill it and embed struct client first. */
 struct client_ops {

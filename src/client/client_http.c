@@ -265,6 +265,8 @@ static int settings(const struct client_http_opts *opts, struct kubeconfig *k, s
 
 	if (r < 0)
 		return r;
+	if (opts->anonymous)
+		k->cert_pem = k->key_pem = k->cert_file = k->key_file = k->token = (struct str){0};
 	if (!str_empty(opts->server))
 		k->server = opts->server;
 	if (!str_empty(opts->ca_pem))
@@ -277,6 +279,11 @@ static int settings(const struct client_http_opts *opts, struct kubeconfig *k, s
 	if (!str_empty(opts->token))
 		k->token = opts->token;
 	return str_empty(k->server) ? err_bad_request(err, "no API server was named") : 0;
+}
+
+void client_http_set_token(struct client *c, struct str token)
+{
+	http_client_set_token(transport(c)->http, token);
 }
 
 int client_http_new(struct loop *loop, const struct client_http_opts *opts, struct client **ret,

@@ -14,25 +14,24 @@ struct running {
 	bool failed;
 };
 
-static int make_client(
-	const struct client_program *p, struct loop *loop, struct client **ret, struct err *err)
+int client_program_client(const struct client_program *p, struct loop *loop, bool anonymous,
+	struct client **ret, struct err *err)
 {
-	char *agent = xasprintf("%s/" SAMPAN_VERSION, p->name);
+	char *agent CLEANUP(free_ptr) = xasprintf("%s/" SAMPAN_VERSION, p->name);
 	const struct client_http_opts opts = {
 		.kubeconfig = p->kubeconfig,
 		.server = p->master ? str_c(p->master) : (struct str){0},
 		.user_agent = agent,
+		.anonymous = anonymous,
 	};
-	int r = client_http_new(loop, &opts, ret, err);
 
-	free(agent);
-	return r;
+	return client_http_new(loop, &opts, ret, err);
 }
 
 static int start(struct running *r, struct err *err)
 {
 	struct client *client;
-	int rc = make_client(r->p, r->loop, &client, err);
+	int rc = client_program_client(r->p, r->loop, false, &client, err);
 
 	return rc < 0 ? rc : r->p->start(r->p, r->loop, client, err);
 }
@@ -92,7 +91,7 @@ static int begin(struct running *r, struct err *err)
 		return start(r, err);
 	rc = leader_flags_check(f, err);
 	if (rc == 0)
-		rc = make_client(r->p, r->loop, &opts.client, err);
+		rc = client_program_client(r->p, r->loop, false, &opts.client, err);
 	if (rc == 0)
 		r->leader = leader_new(&opts);
 	return rc;

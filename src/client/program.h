@@ -21,6 +21,9 @@ struct client_program {
 
 /* --master of 2016 may be "host:port"; NULL stays NULL. In `a`. */
 const char *client_program_url(const char *master, struct arena *a);
+/* One more client like the program's; `anonymous`: without its credentials. */
+int client_program_client(const struct client_program *p, struct loop *loop, bool anonymous,
+	struct client **ret, struct err *err);
 /* Runs until SIGTERM or SIGINT; the program's exit code. */
 int client_program_run(struct client_program *p);
 

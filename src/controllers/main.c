@@ -2,6 +2,8 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "client/account_client.h"
+#include "client/client.h"
 #include "client/program.h"
 #include "controllers/controllers.h"
 #include "controllers/flags.h"
@@ -11,17 +13,33 @@ enum { CA_FILE_MAX = 1 << 20 };
 struct manager {
 	struct controllers_opts opts;
 	struct client *client; /* until the controllers have taken it */
+	struct client *master; /* the same, theirs */
+	struct client_program *program;
+	bool credentials; /* --use-service-account-credentials */
 	struct controllers *controllers;
 };
 
-/* One connection for all: who writes what is told apart only inside `control`. */
+/* The first one is for the manager itself. The others write as it does, too, or each controller as
+ * its own account. */
 static struct client *client_for(void *user_data, const char *user)
 {
+	static const char prefix[] = "system:serviceaccount:kube-system:";
 	struct manager *m = user_data;
-	struct client *client = m->client;
+	struct client *client = m->client, *inner;
+	struct err err CLEANUP(err_release) = {0};
 
 	m->client = NULL;
-	return client;
+	if (client) {
+		m->master = client;
+		return client;
+	}
+	if (!m->credentials || !str_starts(str_c(user), str_c(prefix)))
+		return NULL;
+	if (client_program_client(m->program, m->opts.loop, true, &inner, &err) < 0) {
+		log_error("%s: %s", user, err_text(&err));
+		return NULL;
+	}
+	return account_client_new(m->master, inner, str_c(user + strlen(prefix)));
 }
 
 static int start(
@@ -30,6 +48,7 @@ static int start(
 	struct manager *m = p->user_data;
 
 	m->client = client;
+	m->program = p;
 	m->opts.loop = loop;
 	m->opts.client_for = client_for;
 	m->opts.user_data = m;
@@ -74,7 +93,7 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 		{"root-ca-file", FLAG_STRING, &s->root_ca_file, "FILE",
 			"CA given to every namespace"},
 		{"use-service-account-credentials", FLAG_BOOL, &s->credentials, NULL,
-			"accepted: one user writes for all controllers"},
+			"each controller writes as its own account of kube-system"},
 		FLAGS_HEADING("Certificates"),
 		FLAGS_INCLUDE(signing),
 		FLAGS_HEADING("Addresses"),
@@ -134,6 +153,7 @@ int kube_controller_manager_main(int argc, char **argv)
 		o->controllers = arena_fmt(
 			&arena, "-node-ipam-controller,%s", o->controllers ? o->controllers : "*")
 					 .p;
+	m.credentials = s.credentials;
 	r = client_program_run(&p);
 	arena_release(&arena);
 	return r;

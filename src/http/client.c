@@ -714,6 +714,12 @@ int http_client_new(struct loop *loop, const struct http_client_opts *o, struct 
 	return 0;
 }
 
+void http_client_set_token(struct http_client *c, struct str bearer_token)
+{
+	free(c->token);
+	c->token = bearer_token.n ? xasprintf(STR_FMT, STR_ARG(bearer_token)) : NULL;
+}
+
 void http_client_free(struct http_client *c)
 {
 	struct link *next;

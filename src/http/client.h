@@ -43,6 +43,7 @@ struct http_request {
 };
 
 int http_client_new(struct loop *loop, const struct http_client_opts *opts, struct http_client **ret, struct err *err);
+void http_client_set_token(struct http_client *c, struct str bearer_token); /* of requests from now on */
 void http_client_free(struct http_client *c); /* cancels what is under way, without callbacks */
 struct http_call *http_client_do(struct http_client *c, const struct http_request *r);
 void http_call_cancel(struct http_call *call); /* no callback comes after it */
