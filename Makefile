@@ -3,7 +3,7 @@ BUILD ?= build
 SAMPAN := $(BUILD)/sampan
 SHELL := /bin/bash
 
-.PHONY: all up down deps build test unit sanitize sim e2e fidelity conformance bench fuzz clean format
+.PHONY: all up down deps build test unit sanitize sim e2e fidelity conformance bench fuzz interop deb clean format
 
 all: build
 
@@ -38,6 +38,14 @@ fidelity: build
 
 conformance: build
 	@tests/conformance.sh "$(FOCUS)"
+
+# Our programs and upstream's in each other's place; upstream's are looked for in $PEERS/bin.
+interop: build
+	@packaging/deps.sh run test
+	@tests/interop/run.sh
+
+deb: build
+	@packaging/deb.sh $(BUILD)
 
 bench: build
 	@packaging/deps.sh run test
