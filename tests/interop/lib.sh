@@ -84,7 +84,7 @@ pki() {
 
 run() {
   local name=$1; shift
-  in_ns "$@" > "$E2E_DIR/log/$name.log" 2>&1 &
+  nsenter --net="/run/netns/$E2E_NS" -- "$@" > "$E2E_DIR/log/$name.log" 2>&1 & # no function: its subshell would be what is killed
   RUNS[$name]=$!
 }
 stop() { kill "${RUNS[$1]}"; wait "${RUNS[$1]}" || true; unset "RUNS[$1]"; }
