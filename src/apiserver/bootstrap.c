@@ -7,6 +7,7 @@
 #include "apiserver/auth/policy.h"
 #include "apiserver/server.h"
 #include "client/client.h"
+#include "json/write.h"
 #include "pki/bootstrap_token.h"
 #include "pki/cluster_info.h"
 
@@ -16,6 +17,7 @@ struct wanted {
 	const struct schema_resource *resource;
 	struct str ns, name;
 	const void *object;
+	bool outdated; /* there, but to be patched */
 	bool optional; /* when it is refused, the cluster is none the worse */
 };
 
@@ -43,7 +45,7 @@ static void next(struct bootstrap *b);
 static void want(struct bootstrap *b, const struct schema_resource *res, struct str ns,
 	struct str name, const void *object)
 {
-	struct wanted w = {res, ns, name, object, false};
+	struct wanted w = {.resource = res, .ns = ns, .name = name, .object = object};
 
 	ARENA_PUSH(&b->arena, &b->wanted, w);
 }
@@ -288,12 +290,56 @@ static void created(struct client_call *call)
 	loop_timer_start(&b->retry, 0); /* the client is not freed inside its own callback */
 }
 
-static bool is_there(struct bootstrap *b, const struct wanted *w)
+/* A cluster-info that a former start wrote and that says what is no longer so (the machine has got
+ * another address). One that a person wrote is left alone. */
+static bool is_outdated(const struct object *o, const struct wanted *w)
+{
+	const struct v1_config_map *want = w->object, *there;
+	const struct str *was, *now;
+	struct arena a = {0};
+	bool outdated;
+
+	if (w->resource != &v1_config_map_resource)
+		return false;
+	there = object_decode(o, &a);
+	was = str_map_get(&there->data, S("kubeconfig"));
+	now = str_map_get(&want->data, S("kubeconfig"));
+	outdated = was && now && !str_eq(*was, *now) &&
+		   str_find(*was, S(CLUSTER_INFO_EXTENSION)) >= 0;
+	arena_release(&a);
+	return outdated;
+}
+
+static bool is_there(struct bootstrap *b, struct wanted *w)
 {
 	const struct object *o = store_get(b->s->store, w->resource, w->ns, w->name);
 
+	w->outdated = o && is_outdated(o, w);
 	object_unref(o);
-	return o;
+	return o && !w->outdated;
+}
+
+/* {"data": …} of the config map; what others have added stays. */
+static void patch_data(struct client_call *call, const struct wanted *w)
+{
+	const struct v1_config_map *cm = w->object;
+	struct buf b;
+
+	buf_init(&b, OBJECT_JSON_MAX);
+	buf_add_c(&b, "{\"data\":{");
+	for (size_t i = 0; i < cm->data.n; i++) {
+		buf_add_c(&b, i ? "," : "");
+		json_write_string(&b, cm->data.v[i].key);
+		buf_add_c(&b, ":");
+		json_write_string(&b, cm->data.v[i].value);
+	}
+	buf_add_c(&b, "}}");
+	call->verb = "patch";
+	call->name = w->name;
+	call->content_type = "application/merge-patch+json";
+	call->object = NULL;
+	call->body = arena_str(&call->arena, buf_str(&b));
+	buf_release(&b);
 }
 
 static void policy_done(void *user_data)
@@ -323,6 +369,8 @@ static void next(struct bootstrap *b)
 	call->object = w->object;
 	call->done = created;
 	call->user_data = b;
+	if (w->outdated)
+		patch_data(call, w);
 	client_do(b->client, call);
 }
 

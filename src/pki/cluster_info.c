@@ -5,8 +5,6 @@
 #include "schema/base64.h"
 #include "schema/schema.h"
 
-#define EXTENSION "sampan.io/networks"
-
 enum { TEXT_MAX = 256 * 1024 };
 
 struct str cluster_info_kubeconfig(struct arena *a, const struct cluster_info *info)
@@ -21,7 +19,8 @@ struct str cluster_info_kubeconfig(struct arena *a, const struct cluster_info *i
 	if (info->pods.n || info->services.n)
 		buf_fmt(&b,
 			"\n    extensions:\n    - extension:\n        pods: \"" STR_FMT
-			"\"\n        services: \"" STR_FMT "\"\n      name: " EXTENSION,
+			"\"\n        services: \"" STR_FMT
+			"\"\n      name: " CLUSTER_INFO_EXTENSION,
 			STR_ARG(info->pods), STR_ARG(info->services));
 	buf_fmt(&b, "\n    server: https://%s" STR_FMT "%s:%d\n  name: \"\"\n", v6 ? "[" : "",
 		STR_ARG(info->address), v6 ? "]" : "", info->port);
@@ -36,7 +35,7 @@ static const struct json_value *extension_of(const struct json_value *cluster)
 	const struct json_value *list = json_getc(cluster, "extensions");
 
 	for (size_t i = 0; list && list->kind == JSON_ARRAY && i < list->items.n; i++)
-		if (str_eqc(json_get_str(list->items.v[i], "name"), EXTENSION))
+		if (str_eqc(json_get_str(list->items.v[i], "name"), CLUSTER_INFO_EXTENSION))
 			return json_getc(list->items.v[i], "extension");
 	return NULL;
 }

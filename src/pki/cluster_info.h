@@ -9,6 +9,8 @@
 
 #include "base/base.h"
 
+#define CLUSTER_INFO_EXTENSION "sampan.io/networks"
+
 struct cluster_info {
 	struct str address; /* of the API server: a name or an IP address */
 	int port;

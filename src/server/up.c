@@ -116,7 +116,8 @@ static void show_file(const char *path)
 
 static void explain(const struct server_flags *f)
 {
-	printf("\n  export KUBECONFIG=%s/admin.kubeconfig\n  kubectl get nodes\n\nLogs: %s/log. "
+	printf("\n  export KUBECONFIG=%s/admin.kubeconfig\n  kubectl get nodes\n\nOther machines join "
+	       "with what `sampan token create --print-join-command` prints.\nLogs: %s/log. "
 	       "Stop: sampan down%s%s\n",
 		f->data_dir, f->data_dir,
 		strcmp(f->data_dir, "/var/lib/sampan") ? " --data-dir " : "",

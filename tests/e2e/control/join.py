@@ -95,6 +95,28 @@ def what_a_token_may(c, token):
     check(bearer(c, "/api/v1/nodes/none", mine)[0] == 401, "a deleted token is refused at once")
 
 
+def follows_the_address(c, token):
+    """cluster-info says where the API server is after it has moved, signed anew; what a person wrote there stays."""
+    import signal
+    info = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+    mine = token("create")[1].strip()
+    data = lambda: bearer(c, info, None)[1].get("data", {})
+    sig = "jws-kubeconfig-" + mine[:6]
+    before = until(lambda: sig in data() and data(), "signed")
+    c.kill(signal.SIGTERM)
+    c.extra = ["--advertise-address", "192.0.2.77"]
+    c.start()
+    check("server: https://192.0.2.77:%d" % c.port in data()["kubeconfig"], "the new address: %s" % data()["kubeconfig"])
+    until(lambda: data().get(sig) not in (None, before[sig]), "signed anew")
+    own = "apiVersion: v1\nkind: Config\nclusters: [{name: \"\", cluster: {server: 'https://balancer:443'}}]\n"
+    c.ask("PATCH", info, {"data": {"kubeconfig": own}}, headers={"Content-Type": "application/merge-patch+json"})
+    c.kill(signal.SIGTERM)
+    c.extra = []
+    c.start()
+    check(data()["kubeconfig"] == own, "what a person wrote stays")
+    token("delete", mine)
+
+
 def request(tmp, subject):
     key, csr = tmp + "/key", tmp + "/csr"
     run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key, check=True)
@@ -151,6 +173,7 @@ def main():
         for kubectl in kubectls():
             requests(c, kubectl, kubeconfig, tmp)
             print(kubectl, "done")
+        follows_the_address(c, token)
     sys.exit(f"{len(failed)} failed" if failed else 0)
 
 
