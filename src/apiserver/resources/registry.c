@@ -16,6 +16,7 @@ const struct strategy *const strategies[] = {
 	&job_strategy,
 	&lease_strategy,
 	&limit_range_strategy,
+	&mutating_webhook_configuration_strategy,
 	&namespace_strategy,
 	&network_policy_strategy,
 	&node_strategy,
@@ -36,6 +37,7 @@ const struct strategy *const strategies[] = {
 	&service_strategy,
 	&stateful_set_strategy,
 	&storage_class_strategy,
+	&validating_webhook_configuration_strategy,
 	NULL,
 };
 

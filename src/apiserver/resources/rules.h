@@ -41,7 +41,8 @@ extern const struct strategy certificate_signing_request_strategy, config_map_st
 	persistent_volume_strategy, persistent_volume_claim_strategy,
 	pod_disruption_budget_strategy, cron_job_strategy, daemon_set_strategy, deployment_strategy,
 	job_strategy, stateful_set_strategy, endpoint_slice_strategy, endpoints_strategy,
-	event_strategy, lease_strategy, limit_range_strategy, namespace_strategy, node_strategy,
+	event_strategy, lease_strategy, limit_range_strategy, mutating_webhook_configuration_strategy,
+	validating_webhook_configuration_strategy, namespace_strategy, node_strategy,
 	pod_strategy, pod_template_strategy, replica_set_strategy, replication_controller_strategy,
 	resource_quota_strategy, secret_strategy, service_account_strategy, service_strategy,
 	role_strategy, cluster_role_strategy, role_binding_strategy, cluster_role_binding_strategy;
