@@ -15,6 +15,7 @@
 
 #include "apiserver/apiserver.h"
 #include "store/backend.h"
+#include "signing_key.h"
 
 struct fake_server {
 	struct sim_clock *clock;
@@ -32,10 +33,14 @@ struct fake {
 	struct str groups[1];
 };
 
-static inline void fake_server_open(struct fake_server *f)
+/* plugins: those off by default that shall run, NULL-terminated, or NULL. */
+static inline void fake_server_open_with(struct fake_server *f, const char *const *plugins)
 {
 	struct store_opts store = {.backend = backend_memory_new()};
-	struct apiserver_opts opts = {.service_cluster_ip_range = "10.254.0.0/16"};
+	struct apiserver_opts opts = {.service_cluster_ip_range = "10.254.0.0/16",
+		.service_account_key_pem = TEST_SIGNING_KEY,
+		.allow_privileged = true,
+		.admission.enable = plugins};
 	struct err err CLEANUP(err_release) = {0};
 
 	f->clock = sim_clock_new(1, 1700000000LL * 1000000000);
@@ -46,6 +51,11 @@ static inline void fake_server_open(struct fake_server *f)
 	opts.clock = f->loop;
 	if (apiserver_new(&opts, &f->api, &err) < 0)
 		fail_msg("%s", err_text(&err));
+}
+
+static inline void fake_server_open(struct fake_server *f)
+{
+	fake_server_open_with(f, NULL);
 }
 
 static inline void fake_run(struct fake_server *f, int64_t ms)

@@ -14,7 +14,7 @@
  *     {"kind":"Namespace",…}
  *     ====
  *
- * Each file has a server of its own. UPDATE_GOLDEN=1 writes the answers instead of comparing them:
+ * Each file has a server of its own; a first line "# plugins: A B" turns on admission plugins. UPDATE_GOLDEN=1 writes the answers instead of comparing them:
  * read the difference before you commit it.
  */
 #include "fake_exchange.h"
@@ -22,6 +22,7 @@
 #include <dirent.h>
 
 #define DIR_NAME "tests/golden/api"
+#define PLUGINS "# plugins: "
 
 enum { FILE_MAX = 4 * 1024 * 1024 };
 
@@ -99,6 +100,26 @@ static void step(struct fake_server *s, struct arena *a, struct str request, str
 	fake_free(f);
 }
 
+static const char *const *plugins_of(struct arena *a, struct str *rest, struct buf *got)
+{
+	struct {
+		const char **v;
+		size_t n;
+	} names = {0};
+	struct str l, name;
+
+	if (!str_starts(*rest, S(PLUGINS)))
+		return NULL;
+	l = line(rest);
+	buf_fmt(got, STR_FMT "\n", STR_ARG(l));
+	for (l = str_sub(l, sizeof(PLUGINS) - 1, l.n); l.n;) {
+		str_cut(l, ' ', &name, &l);
+		ARENA_PUSH(a, &names, arena_cstr(a, name));
+	}
+	ARENA_PUSH(a, &names, NULL);
+	return names.v;
+}
+
 static void run_file(const char *path)
 {
 	struct buf want CLEANUP(buf_release) = {0}, got CLEANUP(buf_release) = {0};
@@ -110,8 +131,9 @@ static void run_file(const char *path)
 	buf_init(&want, FILE_MAX);
 	buf_init(&got, FILE_MAX);
 	read_file(path, &want);
-	fake_server_open(&s);
-	for (rest = buf_str(&want); rest.n;) {
+	rest = buf_str(&want);
+	fake_server_open_with(&s, plugins_of(&a, &rest, &got));
+	while (rest.n) {
 		struct str request = block(&a, &rest, "---");
 
 		block(&a, &rest, "====");
