@@ -25,8 +25,7 @@ static void read_kind(struct str json, struct arena *a, struct str *api_version,
 
 	*api_version = *kind = S("");
 	json_reader_init(&r, json, a);
-	json_peek(&r);
-	if (!json_enter(&r, '{'))
+	if (json_peek(&r) != '{' || !json_enter(&r, '{'))
 		return;
 	while ((!kind->n || !api_version->n) && json_next_key(&r, &key)) {
 		if (str_eqc(key, "kind"))
