@@ -13,10 +13,10 @@ pss() { awk '/^Pss:/{s+=$2} END{printf "%.1f", s/1024}' "/proc/$1/smaps_rollup";
 ticks() { awk '{gsub(/.*\) /, ""); print $12 + $13}' "/proc/$1/stat"; }
 now() { date +%s%N; }
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-start_ours() {
+start_ours() { # [FLAG …]
   local t0; t0=$(now)
-  build/sampan control --data-dir "$dir/data" --bind-address 127.0.0.1 --secure-port "$port" > "$dir/log" 2>&1 & pid=$!
-  pids=("$pid")
+  build/sampan control --data-dir "$dir/data" --bind-address 127.0.0.1 --secure-port "$port" "$@" > "$dir/log" 2>&1 & pid=$!
+  pids+=("$pid")
   until curl -sk -m 1 "https://127.0.0.1:$port/readyz" 2>/dev/null | grep -qx ok; do kill -0 "$pid"; done
   ready_ms=$(( ($(now) - t0) / 1000000 ))
 }
@@ -85,4 +85,18 @@ P
 row "LIST 1,000 pods" "$(ours -c 1 -n 200 get /api/v1/namespaces/pods/pods)" "<= 2.5 CPU-ms" "$(theirs -c 1 -n 40 get /api/v1/namespaces/pods/pods)" "$(curl_ours "https://127.0.0.1:$port/api/v1/namespaces/pods/pods" | wc -c) bytes"
 row "with 1,000 pods, PSS" "$(pss "$pid") MB" "<= 8 kB a pod" "-" "smaps_rollup"
 kill "$pid"; wait "$pid" 2>/dev/null || true
+
+etcd=${SAMPAN_ETCD:-$(command -v etcd || true)}
+if [ -x "$etcd" ]; then # upstream's figures above are with etcd, too
+  url=http://127.0.0.1:$((port % 20000 + 30000)) peer=http://127.0.0.1:$((port % 20000 + 30001))
+  "$etcd" --name b --data-dir "$dir/etcd" --listen-client-urls "$url" --advertise-client-urls "$url" --listen-peer-urls "$peer" \
+    --initial-advertise-peer-urls "$peer" --initial-cluster "b=$peer" --log-level error > "$dir/etcd.log" 2>&1 & pids+=($!)
+  rm -rf "$dir/data"; start_ours --etcd-servers "$url"; keys
+  for c in 1 32; do
+    row "on etcd: CREATE 1 kB, $c connections" "$(ours -c $c -n $((c * 100 + 500)) create default)" "-" "as above" "durable; without etcd's own CPU"
+  done
+  kill "$pid"; wait "$pid" 2>/dev/null || true
+else
+  echo "etcd is not installed here: its rows are left out"
+fi
 [ "$(id -u)" != 0 ] || bench/node.sh
