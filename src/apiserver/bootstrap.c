@@ -5,7 +5,7 @@
 #include <arpa/inet.h>
 
 #include "apiserver/auth/policy.h"
-#include "apiserver/server.h"
+#include "apiserver/masters.h"
 #include "client/client.h"
 #include "json/write.h"
 #include "pki/bootstrap_token.h"
@@ -169,41 +169,13 @@ static void want_dns_service(struct bootstrap *b)
 
 static void want_endpoints(struct bootstrap *b, struct str address)
 {
-	struct arena *a = &b->arena;
-	struct v1_endpoints *e = ARENA_NEW(a, struct v1_endpoints);
-	struct v1_endpoint_subset subset = {0};
-	struct v1_endpoint_address ip = {.ip = address};
-	struct v1_endpoint_port port = {
-		.name = S("https"), .port = b->s->opts.advertise_port, .protocol = S("TCP")};
+	const struct str_vec addresses = {&address, 1};
+	int32_t port = b->s->opts.advertise_port;
 
-	e->metadata.name = S("kubernetes");
-	e->metadata.labels = labels(a, "endpointslice.kubernetes.io/skip-mirror", "true");
-	ARENA_PUSH(a, &subset.addresses, ip);
-	ARENA_PUSH(a, &subset.ports, port);
-	ARENA_PUSH(a, &e->subsets, subset);
-	want(b, &v1_endpoints_resource, S("default"), S("kubernetes"), e);
-}
-
-static void want_slice(struct bootstrap *b, struct str address)
-{
-	struct arena *a = &b->arena;
-	struct discovery_v1_endpoint_slice *s = ARENA_NEW(a, struct discovery_v1_endpoint_slice);
-	struct discovery_v1_endpoint e = {0};
-	struct discovery_v1_endpoint_port port = {0};
-
-	s->metadata.name = S("kubernetes");
-	s->metadata.labels = labels(a, "kubernetes.io/service-name", "kubernetes");
-	s->address_type = str_chr(address, ':') >= 0 ? S("IPv6") : S("IPv4");
-	ARENA_PUSH(a, &e.addresses, address);
-	e.conditions.ready = ARENA_NEW(a, bool);
-	*e.conditions.ready = true;
-	ARENA_PUSH(a, &s->endpoints, e);
-	port.name = S("https");
-	port.protocol = S("TCP");
-	port.port = ARENA_NEW(a, int32_t);
-	*port.port = b->s->opts.advertise_port;
-	ARENA_PUSH(a, &s->ports, port);
-	want(b, &discovery_v1_endpoint_slice_resource, S("default"), S("kubernetes"), s);
+	want(b, &v1_endpoints_resource, S("default"), S("kubernetes"),
+		masters_endpoints(&b->arena, &addresses, port));
+	want(b, &discovery_v1_endpoint_slice_resource, S("default"), S("kubernetes"),
+		masters_slice(&b->arena, &addresses, port));
 }
 
 /* What joining machines are told (kubeadm's cluster-info); the bootstrap signer signs it. */
@@ -243,7 +215,6 @@ static void fill(struct bootstrap *b)
 		return;
 	want_cluster_info(b, address);
 	want_endpoints(b, str_c(address));
-	want_slice(b, str_c(address));
 }
 
 /* --- how --- */
@@ -253,6 +224,8 @@ static void finish(struct bootstrap *b)
 	void (*done)(void *) = b->done;
 	void *user_data = b->user_data;
 
+	if (store_is_shared(b->s->store) && b->s->opts.advertise_address)
+		b->s->masters = masters_start(b->s, b->loop);
 	atomic_store(&b->s->bootstrapped, true);
 	client_free(b->client);
 	arena_release(&b->arena);

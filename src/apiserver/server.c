@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 
 #include "apiserver/discovery.h"
+#include "apiserver/masters.h"
 #include "apiserver/openapi_documents.h"
 #include "apiserver/resources/service_books.h"
 #include "apiserver/retained.h"
@@ -113,6 +114,7 @@ void apiserver_free(struct apiserver *s)
 	if (s->auth)
 		auth_free(s->auth);
 	admission_free(s->admission);
+	masters_free(s->masters);
 	discovery_free(s->discovery);
 	openapi_documents_free(s->openapi);
 	service_books_free(s->service_books);

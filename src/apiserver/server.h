@@ -33,6 +33,7 @@ struct apiserver {
 	struct auth *auth;
 	struct admission *admission;
 	struct discovery *discovery;
+	struct masters *masters; /* or NULL */
 	struct openapi_documents *openapi;
 	struct retained *retained; /* snapshots behind continue tokens */
 	struct server_metrics *metrics;

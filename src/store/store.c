@@ -437,6 +437,17 @@ bool store_is_shared(const struct store *s)
 	return s->etcd != NULL;
 }
 
+void store_announce(struct store *s, struct str address)
+{
+	if (s->etcd)
+		etcd_announce(s->etcd, address);
+}
+
+struct str_vec store_servers(struct store *s, struct arena *a)
+{
+	return s->etcd ? etcd_servers(s->etcd, a) : (struct str_vec){0};
+}
+
 bool store_barrier(struct store *s, struct store_barrier *b)
 {
 	return s->etcd && etcd_barrier(s->etcd, b);

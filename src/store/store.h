@@ -120,6 +120,11 @@ struct store_barrier {
 /* Any thread. False: there is nothing to wait for, and done() will not be called. */
 bool store_barrier(struct store *s, struct store_barrier *b);
 
+/* With etcd: makes known that an API server is at this address (once, before others ask), and which
+ * ones are, sorted, ours among them as soon as etcd knows of it. Any thread. */
+void store_announce(struct store *s, struct str address);
+struct str_vec store_servers(struct store *s, struct arena *a);
+
 /* The newest state of one resource; never blocks on a commit. Any thread; the caller owns a
  * reference. */
 struct snapshot *store_snapshot(struct store *s, const struct schema_resource *res);
@@ -195,9 +200,10 @@ int store_watch_next(struct store_watch *w, struct store_event *ret);
 uint64_t store_watch_revision(const struct store_watch *w);
 void store_watch_close(struct store_watch *w);
 
-/* For who keeps something derived from a resource and brings it up to date when it is asked: calls fn for
- * every event above *after in order, borrowed, and moves *after on. Any thread. 0, or -ESTALE when the
- * history does not go back that far: then it has to be made anew from a snapshot. */
+/* For who keeps something derived from a resource and brings it up to date when it is asked: calls
+ * fn for every event above *after in order, borrowed, and moves *after on. Any thread. 0, or
+ * -ESTALE when the history does not go back that far: then it has to be made anew from a snapshot.
+ */
 int store_read_events(struct store *s, const struct schema_resource *res, uint64_t *after,
 	void (*fn)(void *user_data, const struct store_event *ev), void *user_data);
 

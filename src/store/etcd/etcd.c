@@ -223,7 +223,8 @@ void etcd_wake(struct etcd *e)
 
 static void check_closed(struct etcd *e)
 {
-	if (e->closing && (e->n_writes == 0 || loop_now_ms(e->loop) >= e->close_by_ms))
+	if (e->closing &&
+		((e->n_writes == 0 && !e->leaving) || loop_now_ms(e->loop) >= e->close_by_ms))
 		loop_stop(e->loop);
 }
 
@@ -262,6 +263,7 @@ static void on_stop(struct loop_task *t)
 	e->closing = true;
 	e->close_by_ms = loop_now_ms(e->loop) + CLOSE_MS;
 	etcd_writes_take(e);
+	etcd_presence_leave(e);
 	check_closed(e);
 }
 
@@ -330,6 +332,8 @@ static void etcd_free(struct etcd *e)
 		SSL_CTX_free(e->ssl_ctx);
 	map_release(&e->by_key);
 	map_release(&e->undecodable);
+	map_release(&e->servers);
+	free(e->announced);
 	changes_release(&e->changes);
 	pthread_mutex_destroy(&e->open_lock);
 	pthread_cond_destroy(&e->open_cond);
@@ -374,6 +378,7 @@ static void start_timers(struct etcd *e)
 	etcd_write_init(e);
 	etcd_barrier_init(e);
 	etcd_compact_init(e);
+	etcd_presence_init(e);
 }
 
 int etcd_open(struct store *s, const struct etcd_opts *opts, struct etcd **ret, struct err *err)
@@ -418,6 +423,7 @@ static void disconnect(struct etcd *e)
 	loop_timer_stop(&e->poke);
 	loop_timer_stop(&e->write_retry);
 	loop_timer_stop(&e->compact_timer);
+	loop_timer_stop(&e->presence_timer);
 	grpc_client_free(e->grpc);
 	e->grpc = NULL;
 	etcd_load_drop(e);

@@ -88,6 +88,13 @@ struct etcd {
 	struct loop_timer poke;
 	bool sync_out;
 
+	/* presence.c */
+	struct map servers; /* by their addresses; under open_lock */
+	char *announced;    /* our own, or NULL */
+	bool leaving;
+	struct loop_timer presence_timer;
+	struct loop_task announce_task;
+
 	/* compact.c */
 	struct loop_timer compact_timer;
 	int64_t compact_interval_ms, compact_time, compact_revision;
@@ -167,6 +174,15 @@ void etcd_barriers_fail(struct etcd *e);
 /* Somebody waits for this revision, which may be of a key that is not watched. */
 void etcd_want(struct etcd *e, uint64_t revision);
 void etcd_barrier_init(struct etcd *e);
+
+/* --- presence.c --- */
+
+void etcd_announce(struct etcd *e, struct str name);
+struct str_vec etcd_servers(struct etcd *e, struct arena *a); /* any thread */
+void etcd_presence_saw(struct etcd *e, struct str key, bool there);
+void etcd_presence_forget(struct etcd *e);
+void etcd_presence_leave(struct etcd *e);
+void etcd_presence_init(struct etcd *e);
 
 /* --- compact.c --- */
 

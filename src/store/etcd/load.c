@@ -82,6 +82,7 @@ static void add(struct etcd *e, const struct etcd_kv *kv)
 	struct object *o;
 
 	if (!res) {
+		etcd_presence_saw(e, kv->key, true);
 		l->n_foreign++; /* stays where it is */
 		return;
 	}
@@ -316,5 +317,6 @@ void etcd_load_start(struct etcd *e)
 	buf_fmt(&l->next, "%s/", e->prefix);
 	e->load = l;
 	e->state = ETCD_LOADING;
+	etcd_presence_forget(e);
 	ask(e);
 }

@@ -40,8 +40,10 @@ static void apply(struct etcd *e, const struct etcd_event *ev)
 	const struct object *prev;
 	struct object *o;
 
-	if (!res)
+	if (!res) {
+		etcd_presence_saw(e, kv->key, !ev->deleted);
 		return;
+	}
 	rs = store_resource(e->store, res);
 	changes_touch(&e->changes, rs);
 	prev = tree_get(&rs->work, ns, name);

@@ -173,6 +173,30 @@ def expire_events(a, etcd):
     assert "lease" not in etcd.get("/registry/configmaps/default/counter")
 
 
+def list_masters(etcd):
+    """The Service kubernetes leads to every API server that is alive, and to no other."""
+    def addresses(c):
+        o = check(c.ask("GET", "/api/v1/namespaces/default/endpoints/kubernetes"), 200)
+        e = [a["ip"] for s in o["subsets"] for a in s["addresses"]]
+        o = check(c.ask("GET", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"), 200)
+        return e, [a for x in o["endpoints"] for a in x["addresses"]]
+
+    def until(c, wanted):
+        end = time.time() + 30
+        while addresses(c) != (wanted, wanted):
+            assert time.time() < end, (addresses(c), wanted)
+            time.sleep(0.1)
+
+    with server(etcd, "--advertise-address=10.9.0.1") as a:
+        until(a, ["10.9.0.1"])
+        with server(etcd, "--advertise-address=10.9.0.2") as b:
+            until(a, ["10.9.0.1", "10.9.0.2"])
+            until(b, ["10.9.0.1", "10.9.0.2"])
+            record = etcd.get("/registry/masterleases/10.9.0.2")
+            assert etcd.rpc("lease/timetolive", {"ID": record["lease"]})["grantedTTL"] == "15"
+        until(a, ["10.9.0.1"])
+
+
 def outlive_etcd(a, b, etcd):
     """Killed and started again: what waits goes on, nothing acknowledged is lost, watches go on."""
     start = check(b.ask("GET", CM), 200)["metadata"]["resourceVersion"]
@@ -364,6 +388,8 @@ def first_line(etcd, *flags):
 
 
 def everything(program):
+    with Etcd(program) as etcd:
+        list_masters(etcd)
     with Etcd(program) as etcd, server(etcd) as a, server(etcd) as b:
         for step in ((see_at_once, a, b), (lose_no_update, a, b), (follow_the_other, a, b), (give_out_once, a, b, etcd),
                      (keep_foreign_keys, a, etcd), (expire_events, a, etcd), (outlive_etcd, a, b, etcd), (outlive_a_server, a, b),
