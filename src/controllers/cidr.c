@@ -103,6 +103,44 @@ bool cidr_overlap(const struct cidr *a, const struct cidr *b)
 	return true;
 }
 
+bool cidr_span(const struct cidr *c, const struct cidr *s, int bits, uint32_t *ret_first,
+	uint32_t *ret_last)
+{
+	uint64_t first = 0;
+
+	if (bits < c->bits || !cidr_overlap(c, s))
+		return false;
+	if (s->bits <= c->bits) {
+		*ret_first = 0;
+		*ret_last = cidr_count(c, bits) - 1;
+		return true;
+	}
+	for (int i = c->bits; i < MIN(bits, s->bits); i++)
+		first = first << 1 | get_bit(s->addr, i);
+	if (s->bits < bits) /* it is larger than a sub-range */
+		first <<= MIN(bits - s->bits, 32);
+	if (first >= cidr_count(c, bits))
+		return false;
+	*ret_first = (uint32_t)first;
+	*ret_last = (uint32_t)first;
+	if (s->bits < bits)
+		*ret_last = (uint32_t)MIN(first + (1ULL << MIN(bits - s->bits, 32)) - 1,
+			(uint64_t)cidr_count(c, bits) - 1);
+	return true;
+}
+
+int cidr_check_mask(const struct cidr *c, int bits, struct err *err)
+{
+	if (bits < c->bits || bits > max_bits(c->family))
+		return err_bad_request(err,
+			"Controller: Invalid --cluster-cidr, mask size of cluster CIDR must be less "
+			"than or equal to --node-cidr-mask-size configured for CIDR family");
+	if (bits - c->bits > 16)
+		return err_bad_request(
+			err, "New CIDR set failed; the node CIDR size is too big");
+	return 0;
+}
+
 int cidrs_check_apart(struct str pods, struct str services, struct err *err)
 {
 	struct cidr p[CIDRS_MAX], s[CIDRS_MAX];

@@ -1,4 +1,6 @@
 /* controllers.c: which planners run, as whom, with which options. */
+#include <netinet/in.h>
+
 #include "controllers/controllers.h"
 
 #include "controllers/cidr.h"
@@ -91,6 +93,12 @@ int controllers_check(const struct controllers_opts *opts, struct err *err)
 
 	if (r == 0 && opts->cluster_cidr)
 		r = cidrs_parse(str_c(opts->cluster_cidr), ranges, err);
+	for (int i = 0, n = r; i < n && r >= 0; i++) {
+		bool v4 = ranges[i].family == AF_INET;
+		int bits = v4 ? opts->node_cidr_mask_ipv4 : opts->node_cidr_mask_ipv6;
+
+		r = cidr_check_mask(&ranges[i], bits ? bits : v4 ? 24 : 64, err);
+	}
 	return r < 0 ? r : 0;
 }
 
@@ -102,6 +110,8 @@ static void copy_opts(struct controllers *c, const struct controllers_opts *opts
 	o->controllers = arena_cstr(&c->arena, str_c(opts->controllers ? opts->controllers : "*"));
 	o->cluster_cidr = arena_cstr(
 		&c->arena, str_c(opts->cluster_cidr ? opts->cluster_cidr : "10.244.0.0/16"));
+	o->service_cidr = opts->service_cidr ? arena_cstr(&c->arena, str_c(opts->service_cidr))
+					     : NULL;
 	o->root_ca_pem = arena_str(&c->arena, opts->root_ca_pem);
 	for (int i = 0; i < SIGNERS; i++) {
 		o->signing[i].cert_pem = arena_str(&c->arena, opts->signing[i].cert_pem);
@@ -161,14 +171,11 @@ int controllers_start(
 	const struct controllers_opts *opts, struct controllers **ret, struct err *err)
 {
 	struct controllers *c = xcalloc(1, sizeof(*c));
-	struct cidr ranges[CIDRS_MAX];
 	int r;
 
 	arena_init(&c->arena);
 	copy_opts(c, opts);
-	r = check_list(str_c(c->opts.controllers), err);
-	if (r >= 0)
-		r = cidrs_parse(str_c(c->opts.cluster_cidr), ranges, err);
+	r = controllers_check(&c->opts, err);
 	if (r >= 0 && !add_client(c, "system:kube-controller-manager"))
 		r = err_internal(err, "controllers: there is no client");
 	if (r < 0) {

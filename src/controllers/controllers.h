@@ -42,6 +42,7 @@ struct controllers_opts {
 	int64_t signing_duration_ms;
 	/* Pod addresses of the nodes, up to two ranges (dual stack); NULL = 10.244.0.0/16. */
 	const char *cluster_cidr;
+	const char *service_cidr; /* what no node may get of it; NULL: nothing */
 	int node_cidr_mask_ipv4, node_cidr_mask_ipv6; /* 0 = 24, 64 */
 	int64_t node_monitor_grace_ms;                /* 0 = 40 s as upstream */
 	int64_t node_startup_grace_ms;                /* 0 = 60 s */

@@ -69,7 +69,7 @@ static void stop(struct client_program *p)
 
 struct settings {
 	struct signing_files signing;
-	const char *root_ca_file, *service_cidr;
+	const char *root_ca_file;
 	bool allocate_cidrs, credentials;
 };
 
@@ -105,7 +105,7 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 		{"node-cidr-mask-size-ipv4", FLAG_INT, &o->node_cidr_mask_ipv4, "BITS", "the same"},
 		{"node-cidr-mask-size-ipv6", FLAG_INT, &o->node_cidr_mask_ipv6, "BITS",
 			"of a node's part, IPv6; default: 64"},
-		{"service-cluster-ip-range", FLAG_STRING, &s->service_cidr, "CIDR",
+		{"service-cluster-ip-range", FLAG_STRING, &o->service_cidr, "CIDR",
 			"accepted: nodes' parts lie outside"},
 		FLAGS_INCLUDE(election),
 		FLAGS_HEADING("Log"),

@@ -28,6 +28,20 @@ struct ipam {
 	struct given *given;
 };
 
+/* Every node's part that has addresses of this range, whatever its size. */
+static void count_range(struct ipam *s, const struct cidr *c, int by)
+{
+	uint32_t first, last;
+
+	for (int k = 0; k < s->n; k++) {
+		struct range *r = &s->ranges[k];
+
+		if (cidr_span(&r->cidr, c, r->bits, &first, &last))
+			for (uint32_t at = first; at <= last && at < r->n; at++)
+				r->uses[at] += by;
+	}
+}
+
 static void *init(const struct controllers_opts *opts)
 {
 	struct ipam *s = xcalloc(1, sizeof(*s));
@@ -44,6 +58,10 @@ static void *init(const struct controllers_opts *opts)
 		r->n = cidr_count(&c[i], r->bits);
 		r->uses = xcalloc(MAX(r->n, 1), sizeof(*r->uses));
 	}
+	/* addresses of services are never pods' */
+	int n_services = opts->service_cidr ? cidrs_parse(str_c(opts->service_cidr), c, NULL) : 0;
+	for (int i = 0; i < n_services; i++)
+		count_range(s, &c[i], 1);
 	return s;
 }
 
@@ -78,23 +96,6 @@ static struct str_vec cidrs_of(const struct object *node, struct arena *a)
 	return v;
 }
 
-static void count(struct ipam *s, const struct object *node, int by, struct arena *a)
-{
-	struct str_vec texts = cidrs_of(node, a);
-
-	for (size_t i = 0; i < texts.n; i++) {
-		struct cidr c;
-
-		if (cidr_parse(texts.v[i], &c) < 0)
-			continue;
-		for (int k = 0; k < s->n; k++) {
-			int64_t at = cidr_index(&s->ranges[k].cidr, &c, s->ranges[k].bits);
-
-			if (at >= 0 && at < s->ranges[k].n)
-				s->ranges[k].uses[at] += by;
-		}
-	}
-}
 
 /* Takes back what was handed out to a node, now that its object says what it has. */
 static void settle(struct ipam *s, struct str node)
@@ -110,6 +111,16 @@ static void settle(struct ipam *s, struct str node)
 		given_free(g);
 		return;
 	}
+}
+
+static void count(struct ipam *s, const struct object *node, int by, struct arena *a)
+{
+	struct str_vec texts = cidrs_of(node, a);
+	struct cidr c;
+
+	for (size_t i = 0; i < texts.n; i++)
+		if (cidr_parse(texts.v[i], &c) == 0)
+			count_range(s, &c, by);
 }
 
 static void node_keys(

@@ -203,7 +203,7 @@ static int set_up_underlay(struct overlay *o)
 	return r;
 }
 
-/* obr0 becomes a port of kbr0, apart from the pods: what they send is routed. */
+/* obr0 becomes a port of kbr0. */
 static int join_bridges(struct overlay *o)
 {
 	struct netlink_link bridge, port;
@@ -213,8 +213,6 @@ static int join_bridges(struct overlay *o)
 		r = netlink_get_link(o->route, OVS_BRIDGE, &port);
 	if (r == 0 && port.master != bridge.index)
 		r = netlink_set_master(o->route, port.index, bridge.index);
-	if (r == 0)
-		r = netlink_isolate(o->route, port.index);
 	if (r == 0)
 		r = netlink_link_up(o->route, port.index);
 	if (r < 0)

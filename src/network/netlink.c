@@ -276,31 +276,16 @@ int netlink_set_master(struct mnl_socket *s, int index, int bridge_index)
 	return talk(s, &q);
 }
 
-/* With br_netfilter the bridge itself sends what a service's rules rewrote to the pod's port. */
-static bool bridge_is_filtered(void)
-{
-	char c = '0';
-	int fd = open("/proc/sys/net/bridge/bridge-nf-call-iptables", O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0 && read(fd, &c, 1) != 1)
-		c = '0';
-	if (fd >= 0)
-		close(fd);
-	return c == '1';
-}
-
-int netlink_isolate(struct mnl_socket *s, int index)
+int netlink_set_hairpin(struct mnl_socket *s, int index)
 {
 	struct request q;
 	struct nlattr *info;
 
-	if (bridge_is_filtered())
-		return 0;
 	begin(&q, RTM_SETLINK, 0, sizeof(struct ifinfomsg));
 	((struct ifinfomsg *)q.body)->ifi_family = AF_BRIDGE;
 	((struct ifinfomsg *)q.body)->ifi_index = index;
 	info = mnl_attr_nest_start(q.head, IFLA_PROTINFO);
-	mnl_attr_put_u8(q.head, IFLA_BRPORT_ISOLATED, 1);
+	mnl_attr_put_u8(q.head, IFLA_BRPORT_MODE, 1);
 	mnl_attr_nest_end(q.head, info);
 	return talk(s, &q);
 }

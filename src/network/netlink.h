@@ -42,9 +42,9 @@ int netlink_link_up(struct mnl_socket *s, int index);
 int netlink_set_mtu(struct mnl_socket *s, int index, int mtu);
 int netlink_set_mac(struct mnl_socket *s, int index, const uint8_t mac[MAC_LEN]);
 int netlink_set_master(struct mnl_socket *s, int index, int bridge_index);
-/* A bridge's port that talks to the bridge itself only, not to other isolated ports. Nothing where
- * br_netfilter is on: there the bridge's own traffic passes all rules. */
-int netlink_isolate(struct mnl_socket *s, int index);
+/* A bridge's port that also gets back what came in through it (a service's address may lead there).
+ */
+int netlink_set_hairpin(struct mnl_socket *s, int index);
 
 struct netlink_link {
 	int index, mtu, master;

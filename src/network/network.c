@@ -215,9 +215,11 @@ static void join_pods(struct network *n)
 	for (struct map_entry *e = map_first(&n->leases.by_id); e;
 		e = map_next(&n->leases.by_id, e)) {
 		link_name(str_c(e->key), name);
-		if (netlink_get_link(n->route, name, &l) == 0 && l.master != n->bridge_index &&
-			netlink_set_master(n->route, l.index, n->bridge_index) == 0)
-			netlink_isolate(n->route, l.index);
+		if (netlink_get_link(n->route, name, &l) < 0)
+			continue;
+		if (l.master != n->bridge_index)
+			netlink_set_master(n->route, l.index, n->bridge_index);
+		netlink_set_hairpin(n->route, l.index);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcmp(names[i], n->bridge) && is_own_bridge(n->bridge) &&
@@ -285,6 +287,19 @@ static int write_rules(struct network *n, struct err *err)
 	return r;
 }
 
+static void write_guard(struct network *n)
+{
+	struct err err CLEANUP(err_release) = {0};
+	struct buf nft;
+
+	buf_init(&nft, NFT_MAX);
+	rules_guard(n->bridge, &nft);
+	if (run_nft(n, buf_str(&nft), &err) < 0)
+		log_warn("pod network: pods of this machine may go round network policies: %s",
+			err_text(&err));
+	buf_release(&nft);
+}
+
 static int parse_cidrs(
 	struct str text, struct ip_prefix ranges[LEASE_IPS_MAX], size_t *ret_n, struct err *err)
 {
@@ -319,6 +334,8 @@ int network_set_pod_cidrs(struct network *n, struct str cidrs, struct err *err)
 		r = make_bridge(n, err);
 	if (r == 0)
 		r = write_rules(n, err);
+	if (r == 0)
+		write_guard(n);
 	pthread_mutex_unlock(&n->lock);
 	return r;
 }
@@ -443,7 +460,7 @@ static int plug(struct network *n, const struct network_pod *pod, const struct l
 	if (r == -EEXIST)
 		r = 0; /* attached before */
 	if (r == 0)
-		netlink_isolate(n->route, netlink_link_index(n->route, name));
+		r = netlink_set_hairpin(n->route, netlink_link_index(n->route, name));
 	if (r == 0)
 		r = set_up_inside(n, pod->netns_path, lease);
 	return r < 0 ? err_errno(err, -r, "cannot set up the pod's interface") : 0;

@@ -4,11 +4,10 @@
  *
  * A pod's interface has its address as a /32 (/128) and the bridge as its gateway, so that traffic
  * between two pods of a node is routed by the node, too: service addresses work without
- * br_netfilter, and network policies see it. The ports of the bridge are isolated from each other,
- * so there is no way round. Addresses come from the node's pod CIDRs and are kept on disk: they
- * survive a restart of the program, and none leaks. Host ports and masquerading live in the
- * nftables tables `ip sampan_net` and `ip6 sampan_net`. Works in a network namespace without a
- * default route.
+ * br_netfilter, and network policies see it (rules_guard() closes the ways round). Addresses come
+ * from the node's pod CIDRs and are kept on disk: they survive a restart of the program, and none
+ * leaks. Host ports and masquerading live in the nftables tables `ip sampan_net` and `ip6
+ * sampan_net`. Works in a network namespace without a default route.
  *
  * Functions block (netlink, nftables) for a millisecond or a few: call them from worker threads.
  * They lock; any thread.

@@ -1,6 +1,8 @@
 #include "network/rules.h"
 
 #define TABLE "sampan_net"
+#define GUARD "sampan_guard"
+#define PASSED "0x00002000"
 
 static const char *word(int family)
 {
@@ -39,6 +41,19 @@ void rules_cluster(int family, const struct network_cluster *c, struct buf *nft)
 		word(family));
 	add_elements(family, c, nft, "pods", true);
 	add_elements(family, c, nft, "nodes", false);
+}
+
+void rules_guard(const char *bridge, struct buf *nft)
+{
+	buf_fmt(nft,
+		"add table inet " GUARD "\ndelete table inet " GUARD "\ntable inet " GUARD " {\n"
+		"chain in {\ntype filter hook prerouting priority raw\n"
+		"iifname \"%s\" meta mark set meta mark or " PASSED "\n}\n}\n"
+		"add table bridge " GUARD "\ndelete table bridge " GUARD "\n"
+		"table bridge " GUARD " {\nchain forward {\ntype filter hook forward priority 0\n"
+		"meta mark & " PASSED " == " PASSED " accept\n"
+		"iifname \"pod*\" drop\noifname \"pod*\" drop\n}\n}\n",
+		bridge);
 }
 
 static void host_port_chains(int family, struct buf *nft)

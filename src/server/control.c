@@ -374,6 +374,9 @@ static struct controllers_opts controllers_settings(struct control *c)
 		.root_ca_pem = c->ca_pem,
 		.signing_duration_ms = c->flags->signing_duration_ms,
 		.cluster_cidr = c->flags->cluster_cidr,
+		.service_cidr = c->flags->service_cidr,
+		.node_cidr_mask_ipv4 = c->flags->node_cidr_mask_ipv4,
+		.node_cidr_mask_ipv6 = c->flags->node_cidr_mask_ipv6,
 		.node_monitor_grace_ms = c->flags->node_monitor_grace_ms,
 	};
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "controllers/controllers.h"
 #include "controllers/cidr.h"
 #include "node/join.h"
 
@@ -16,8 +17,13 @@ static int check_ranges(const struct control_flags *f, bool with_controllers, st
 {
 	struct str pods = f->cluster_cidr ? str_c(f->cluster_cidr) : S("10.244.0.0/16");
 	struct str services = str_c(f->service_cidr);
+	const struct controllers_opts o = {.cluster_cidr = pods.p,
+		.node_cidr_mask_ipv4 = f->node_cidr_mask_ipv4,
+		.node_cidr_mask_ipv6 = f->node_cidr_mask_ipv6};
 	int r = with_controllers ? cidrs_check_apart(pods, services, err) : 0;
 
+	if (r == 0 && with_controllers)
+		r = controllers_check(&o, err);
 	return r < 0 || !with_controllers ? r : join_check_addresses(pods, services, err);
 }
 
@@ -100,7 +106,13 @@ int control_flags_parse(
 		FLAGS_HEADING("Controllers"),
 		{"controllers", FLAG_STRING, &f->controllers, "LIST",
 			"as kube-controller-manager's: *, foo, -foo"},
-		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR", "addresses of pods"},
+		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR",
+			"addresses of pods, or of each family with a comma"},
+		{"node-cidr-mask-size", FLAG_INT, &f->node_cidr_mask_ipv4, "BITS",
+			"of a node's part of them [24]"},
+		{"node-cidr-mask-size-ipv4", FLAG_INT, &f->node_cidr_mask_ipv4, "BITS", "the same"},
+		{"node-cidr-mask-size-ipv6", FLAG_INT, &f->node_cidr_mask_ipv6, "BITS",
+			"of its IPv6 part [64]"},
 		{"node-monitor-grace-period", FLAG_DURATION, &f->node_monitor_grace_ms, "T",
 			"how long a node may be silent"},
 		{"cluster-signing-cert-file", FLAG_STRING, &f->signing_cert_file, "FILE",

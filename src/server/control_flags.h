@@ -16,6 +16,7 @@ struct control_flags {
 	const char *insecure_bind_address;
 	int insecure_port; /* plain HTTP without authentication; 0: none */
 	const char *service_cidr, *node_port_range, *cluster_cidr;
+	int node_cidr_mask_ipv4, node_cidr_mask_ipv6; /* 0: 24, 64 */
 	const char *token_auth_file, *tls_cert_file, *tls_key_file, *client_ca_file;
 	const char *sa_signing_key_file, *sa_issuer;
 	const char *kubelet_client_cert_file, *kubelet_client_key_file, *kubelet_ca_file;

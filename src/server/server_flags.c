@@ -25,6 +25,11 @@ void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_M
 		{"service-cluster-ip-range", FLAG_STRING, &f->service_cidr, "CIDR",
 			"addresses of services"},
 		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR", "addresses of pods"},
+		{"node-cidr-mask-size", FLAG_STRING, &f->node_cidr_mask, "BITS",
+			"of a machine's part of them [24]"},
+		{"node-cidr-mask-size-ipv4", FLAG_STRING, &f->node_cidr_mask, "BITS", "the same"},
+		{"node-cidr-mask-size-ipv6", FLAG_STRING, &f->node_cidr_mask_ipv6, "BITS",
+			"of its IPv6 part [64]"},
 		{"network-backend", FLAG_STRING, &f->network_backend, "NAME",
 			"pods of other machines are reached by: bridge (not at all), host-gw, "
 			"vxlan (default), ovs"},

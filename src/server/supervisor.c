@@ -164,6 +164,7 @@ static void on_control_ready(struct child *c)
 static int start_control(struct server *s, struct err *err)
 {
 	struct child *c = &s->control;
+	struct str first, rest;
 	char port[16];
 
 	snprintf(port, sizeof(port), "%d", s->flags->secure_port);
@@ -176,12 +177,18 @@ static int start_control(struct server *s, struct err *err)
 	add_arg(s, c, "--data-dir", s->flags->data_dir);
 	add_arg(s, c, "--bind-address", s->flags->bind_address);
 	add_arg(s, c, "--secure-port", port);
-	if (s->flags->node_ip)
-		add_arg(s, c, "--advertise-address", s->flags->node_ip);
+	if (s->flags->node_ip) { /* one of each family: the first is told */
+		str_cut(str_c(s->flags->node_ip), ',', &first, &rest);
+		add_arg(s, c, "--advertise-address", arena_cstr(&s->arena, first));
+	}
 	if (s->flags->service_cidr)
 		add_arg(s, c, "--service-cluster-ip-range", s->flags->service_cidr);
 	if (s->flags->cluster_cidr)
 		add_arg(s, c, "--cluster-cidr", s->flags->cluster_cidr);
+	if (s->flags->node_cidr_mask)
+		add_arg(s, c, "--node-cidr-mask-size", s->flags->node_cidr_mask);
+	if (s->flags->node_cidr_mask_ipv6)
+		add_arg(s, c, "--node-cidr-mask-size-ipv6", s->flags->node_cidr_mask_ipv6);
 	if (s->flags->verbosity)
 		add_arg(s, c, "--v", s->flags->verbosity);
 	return child_start(c, s->loop, err);

@@ -27,7 +27,7 @@ is_who() { [ "$(who "$1" "$2")" = "$3" ]; }
 # only TO PORT "FROM …": exactly these reach it
 only() { wait_for 8 "only '$3' reach $1:$2; now: $(who "${IP[$1]:-$1}" "$2")" is_who "${IP[$1]:-$1}" "$2" "$3"; }
 policy() { # NAME NS, then the spec on standard input
-  { printf 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: %s, namespace: %s}\nspec:\n' "$1" "$2"; cat; } \
+  { printf 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: "%s", namespace: "%s"}\nspec:\n' "$1" "$2"; cat; } \
     | k apply -f - >/dev/null || fail "policy $1"
 }
 none() { k delete networkpolicy --all -A >/dev/null; for p in "${PODS[@]}"; do only "$p" 8080 "xa xb ya yb"; done; }

@@ -236,6 +236,7 @@ static void setup(struct fixture *f, const struct planner *p)
 	f->opts = (struct controllers_opts){
 		.root_ca_pem = S("-----BEGIN CERTIFICATE-----\n"),
 		.cluster_cidr = "10.244.0.0/16",
+		.service_cidr = "10.244.4.0/24",
 		.node_cidr_mask_ipv4 = 24,
 		.node_cidr_mask_ipv6 = 64,
 		.node_monitor_grace_ms = 40000,
