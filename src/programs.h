@@ -7,6 +7,7 @@
 #include "node/kubelet.h"
 #include "proxy/proxy.h"
 #include "scheduler/scheduler.h"
+#include "server/check/check.h"
 #include "server/control.h"
 #include "server/node.h"
 #include "server/supervisor.h"

@@ -3,14 +3,17 @@
 #include "server/node.h"
 
 #include <malloc.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/flags.h"
 #include "dns/dns.h"
 #include "loop/thread.h"
 #include "network/agent.h"
 #include "node/kubelet.h"
 #include "proxy/proxy.h"
+#include "server/check/check.h"
 
 static void on_services_known(void *dns)
 {
@@ -116,8 +119,31 @@ static int start_all(struct kubelet *k, const struct kubelet_opts *opts, struct 
 	return r == 0 ? start_proxy(k, opts, err) : r;
 }
 
+/* Before anything is changed: what a machine that becomes a node has to have. */
+static bool may_start(int argc, char **argv)
+{
+	const char *dir = flags_peek(argc, argv, "data-dir"),
+		   *port = flags_peek(argc, argv, "port");
+	const struct check_opts o = {
+		.node = true,
+		.data_dir = dir ? dir : "/var/lib/sampan",
+		.kubelet_port = port ? atoi(port) : 0,
+		.network_backend = flags_peek(argc, argv, "network-backend"),
+		.proxy_mode = flags_peek(argc, argv, "proxy-mode"),
+		.runtime_endpoint = flags_peek(argc, argv, "container-runtime-endpoint"),
+	};
+
+	for (int i = 1; i < argc; i++) /* asks about the program, starts nothing */
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h") ||
+			!strcmp(argv[i], "--version"))
+			return true;
+	return checks_run(&o, true) == 0;
+}
+
 int node_main(int argc, char **argv)
 {
+	if (!may_start(argc, argv))
+		return 1;
 	mallopt(M_ARENA_MAX, 2);
 	return kubelet_program(argc, argv, start_all);
 }

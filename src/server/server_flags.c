@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <unistd.h>
 
+#include "server/check/check.h"
+
 #define DATA_DIR "/var/lib/sampan"
 
 struct server_flags server_flags_default(void)
@@ -66,6 +68,22 @@ void server_flags_finish(struct server_flags *f, struct arena *a)
 	for (char *p = host; *p; p++) /* node names are DNS names */
 		*p = *p == '_' ? '-' : tolower((unsigned char)*p);
 	f->node_name = arena_cstr(a, str_c(host));
+}
+
+void server_flags_check_opts(const struct server_flags *f, struct check_opts *ret)
+{
+	*ret = (struct check_opts){
+		.control = true,
+		.node = !f->control_only,
+		.data_dir = f->data_dir,
+		.bind_address = f->bind_address,
+		.secure_port = f->secure_port,
+		.node_name = f->node_name,
+		.service_cidr = f->service_cidr,
+		.cluster_cidr = f->cluster_cidr,
+		.network_backend = f->network_backend,
+		.runtime_endpoint = f->runtime_endpoint,
+	};
 }
 
 const char *server_run_dir(const char *data_dir, struct arena *a)

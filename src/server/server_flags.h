@@ -20,6 +20,9 @@ struct server_flags server_flags_default(void);
 void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_MAX]);
 /* Fills what was not given and depends on the machine: the node's name. */
 void server_flags_finish(struct server_flags *f, struct arena *a);
+/* What the server would run, for `sampan check`: finished flags. Borrows. */
+struct check_opts;
+void server_flags_check_opts(const struct server_flags *f, struct check_opts *ret);
 /* What a reboot may lose of the cluster in this data directory: /run/sampan, with a suffix when it is not the default
  * one, so that two clusters of one machine do not meet. */
 const char *server_run_dir(const char *data_dir, struct arena *a);

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/flags.h"
 #include "base/notify.h"
+#include "server/check/check.h"
 #include "server/child.h"
 #include "server/lockfile.h"
 #include "server/pki.h"
@@ -237,6 +238,7 @@ int server_main(int argc, char **argv)
 	struct server s = {.flags = &f, .node.user_data = &s};
 	struct err err CLEANUP(err_release) = {0};
 	uv_signal_t term, interrupt;
+	struct check_opts check;
 	int r, lock = -1;
 
 	server_flags_table(&f, flags);
@@ -244,6 +246,9 @@ int server_main(int argc, char **argv)
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
 	server_flags_finish(&f, &s.arena);
+	server_flags_check_opts(&f, &check);
+	if (!lockfile_holder(path_in(&s, "server.lock")) && checks_run(&check, true))
+		return 1;
 	s.with_node = !f.control_only;
 	s.notify = getenv("NOTIFY_SOCKET") ? xstrdup(getenv("NOTIFY_SOCKET")) : NULL;
 	s.loop = loop_new_uv();

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/flags.h"
+#include "server/check/check.h"
 #include "server/lockfile.h"
 #include "server/server_flags.h"
 #include "server/stop_pods.h"
@@ -130,6 +131,7 @@ int up_main(int argc, char **argv)
 	struct flag flags[SERVER_FLAGS_MAX];
 	char *lock CLEANUP(free_ptr) = NULL, *log CLEANUP(free_ptr) = NULL;
 	int64_t start = now_ms();
+	struct check_opts check;
 	int fd, r;
 	pid_t pid;
 
@@ -145,6 +147,9 @@ int up_main(int argc, char **argv)
 		explain(&f);
 		return 0;
 	}
+	server_flags_check_opts(&f, &check);
+	if (checks_run(&check, true))
+		return 1;
 	if (mkdir(f.data_dir, 0700) < 0 && errno != EEXIST) {
 		fprintf(stderr, "up: cannot make --data-dir %s: %s\n", f.data_dir, strerror(errno));
 		return 1;

@@ -4,6 +4,9 @@
 interop_begin above
 pki
 upstream_apiserver
+# routes to other machines' pods and NetworkPolicy are our kubelet's work, and upstream's authorizer tells kubelets only of themselves
+k create clusterrole sampan-network --verb=get,list,watch --resource=nodes,pods,namespaces,networkpolicies.networking.k8s.io >/dev/null
+k create clusterrolebinding sampan-network --clusterrole=sampan-network --group=system:nodes >/dev/null
 our_kcm
 our_scheduler
 our_kubelet
@@ -11,7 +14,6 @@ e2e_image busybox --cmd '["sh"]'
 our_proxy
 story
 step "nothing was forbidden to ours"
-# but one thing: to reach pods of other machines our network asks for all nodes, which upstream's authorizer tells no kubelet
-if grep -hiE "forbidden|could not find the requested resource" "$E2E_DIR"/log/{kcm,scheduler,kubelet,proxy}.log | grep -v "listing nodes: nodes is forbidden" | cut -c1-300 | sort | uniq -c | sort -rn | head -20 |
+if grep -hiE "forbidden|could not find the requested resource" "$E2E_DIR"/log/{kcm,scheduler,kubelet,proxy}.log | cut -c1-300 | sort | uniq -c | sort -rn | head -20 |
   grep .; then fail "see above"; fi
 say "all is well"
