@@ -53,7 +53,7 @@ static bool is_upstreams(struct str name)
 		"resourcequota-controller", "ttl-controller", "service-lb-controller",
 		"node-route-controller", "cloud-node-lifecycle-controller",
 		"persistentvolume-binder-controller", "persistentvolume-attach-detach-controller",
-		"persistentvolume-expander-controller", "clusterrole-aggregation-controller",
+		"persistentvolume-expander-controller",
 		"persistentvolumeclaim-protection-controller",
 		"persistentvolume-protection-controller", "ttl-after-finished-controller",
 		"ephemeral-volume-controller", "endpointslice-mirroring-controller",
