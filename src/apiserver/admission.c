@@ -64,6 +64,8 @@ void admission_annotate(struct admission_attrs *attrs, struct str key, struct st
 {
 	struct str_pair pair = {arena_str(attrs->arena, key), arena_str(attrs->arena, value)};
 
+	if (attrs->request)
+		audit_annotate(attrs->request, key, value);
 	if (!str_map_get(&attrs->annotations, key))
 		ARENA_PUSH(attrs->arena, &attrs->annotations, pair);
 }

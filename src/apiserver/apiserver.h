@@ -9,6 +9,7 @@
 #define SAMPAN_APISERVER_H
 
 #include "apiserver/admission.h"
+#include "apiserver/audit/audit.h"
 #include "client/user.h"
 #include "http/exchange.h"
 #include "store/store.h"
@@ -35,6 +36,7 @@ struct apiserver_opts {
 	struct str kubelet_ca_pem;             /* of kubelets' serving certificates; empty: they are not verified */
 	struct str kubelet_client_cert_pem, kubelet_client_key_pem; /* towards kubelets (logs, exec, proxy) */
 	struct admission_opts admission;       /* used during apiserver_new only */
+	struct audit_opts audit;               /* used during apiserver_new only */
 	struct str_vec authorization_modes;    /* Node, RBAC …; empty = these two */
 	bool node_agents;                      /* nodes run `sampan node`, which is more than a kubelet: policy.h */
 	int kubelet_port;                      /* of nodes that do not tell theirs; 0 = 10250 */

@@ -49,7 +49,9 @@ struct auth_answer {
 };
 void auth_ask(struct auth *a, struct arena *arena, const struct user_info *user,
 	const struct request_info *info, struct auth_answer *ret);
-/* 0, or -EACCES with err 403 Forbidden in upstream's words. */
+/* 403 in upstream's words; `why` may be empty. */
+int auth_refuse(const struct user_info *user, const struct request_info *info, struct str why, struct err *err);
+/* auth_ask and auth_refuse in one, faster: 0, or -EACCES with err 403 Forbidden in upstream's words. */
 int authorize(struct auth *a, const struct request_info *info, const struct user_info *user, struct err *err);
 
 /* A bound service account token (TokenRequest): JWT as upstream's, signed RS256 or ES256 by the cluster's key. */

@@ -113,6 +113,15 @@ void request_warn(struct request *r, const char *fmt, ...)
 		ARENA_PUSH(r->arena, &r->warnings, text);
 }
 
+struct str request_audit_id(struct request *r)
+{
+	if (!r->audit_id.n)
+		r->audit_id = arena_str(r->arena, http_get_header(r->x, "Audit-ID"));
+	if (!r->audit_id.n)
+		r->audit_id = uuid_new(r->arena, r->loop);
+	return r->audit_id;
+}
+
 struct admission_attrs request_admission(
 	struct request *r, enum admission_op op, void *obj, const void *old)
 {
@@ -134,5 +143,6 @@ struct admission_attrs request_admission(
 		.dry_run = r->ctx.dry_run,
 		.request = r,
 		.warnings = &r->warnings,
+		.request = r,
 	};
 }

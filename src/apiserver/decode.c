@@ -395,7 +395,7 @@ static int decode_proto(
 	return e;
 }
 
-int decode_body(struct request *r, const struct body_type *want, enum field_validation v,
+static int read_body(struct request *r, const struct body_type *want, enum field_validation v,
 	void **ret, struct err *err)
 {
 	struct str_vec unknown = {0}, twice = {0};
@@ -416,6 +416,17 @@ int decode_body(struct request *r, const struct body_type *want, enum field_vali
 		check_strict(r, v, &twice, &unknown, err) < 0)
 		return wrap(r, want, &k, err);
 	return check_version(r, want, &k, err);
+}
+
+int decode_body(struct request *r, const struct body_type *want, enum field_validation v,
+	void **ret, struct err *err)
+{
+	int e = read_body(r, want, v, ret, err);
+
+	if (e == 0)
+		audit_request_object(r, gv_text(r->arena, want->group, want->version), want->kind,
+			want->type, *ret, NULL);
+	return e;
 }
 
 static int read_delete_options(struct request *r, enum body_form form, const struct body_type *want,
@@ -459,5 +470,7 @@ int decode_delete_options(struct request *r, struct meta_v1_delete_options *ret,
 			"register.go:27\"",
 			STR_ARG(k.kind), STR_ARG(gv_text(r->arena, k.group, k.version)));
 	*ret = *(struct meta_v1_delete_options *)typed;
+	audit_request_object(
+		r, gv_text(r->arena, k.group, k.version), k.kind, want.type, ret, NULL);
 	return 0;
 }

@@ -145,6 +145,7 @@ void handle_patch(struct request *r)
 		return;
 	}
 	r->ctx.dry_run = opts.dry_run;
+	audit_request_patch(r, r->body);
 	p->how = type_of(r->content_type);
 	p->validation = opts.validation;
 	w = write_new(r);

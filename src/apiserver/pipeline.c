@@ -22,6 +22,7 @@ static void on_close(struct http_exchange *x)
 {
 	struct request *r = x->user_data;
 
+	audit_end(r);
 	metrics_end(r->s->metrics, r->info.verb, x->status);
 	r->x = NULL;
 	if (r->on_gone)
@@ -103,18 +104,34 @@ static void copy_user(struct arena *a, struct user_info *u)
 	}
 }
 
+/* With an audit log the reason of the decision is wanted, too. */
+static int authorize_audited(struct request *r, struct err *err)
+{
+	struct auth_answer answer;
+
+	if (!r->audit)
+		return authorize(r->s->auth, &r->info, &r->user, err);
+	auth_ask(r->s->auth, r->arena, &r->user, &r->info, &answer);
+	audit_decision(r, answer.decision == AUTH_ALLOW, answer.reason);
+	return answer.decision == AUTH_ALLOW ? 0
+					     : auth_refuse(&r->user, &r->info, answer.reason, err);
+}
+
 static int admit_user(struct request *r, struct err *err)
 {
 	const char *constraint = NULL;
 	int ret = authenticate(r->s->auth, r->x, r->now_ns, &r->user, err);
 
+	audit_begin(r, ret == 0 ? &r->user : NULL);
 	if (ret == 0)
 		ret = impersonate(r->s->auth, r->x, &r->info, &r->user, &constraint, err);
+	if (ret > 0)
+		audit_impersonated(r, &r->user, constraint);
 	if (ret < 0)
 		return ret;
 	if (r->detached)
 		copy_user(r->arena, &r->user);
-	return authorize(r->s->auth, &r->info, &r->user, err);
+	return authorize_audited(r, err);
 }
 
 static void handle(struct http_handler *h, struct http_exchange *x)

@@ -135,9 +135,7 @@ static void add_warnings(struct request *r)
 
 void respond_headers(struct request *r)
 {
-	struct str id = http_get_header(r->x, "Audit-ID");
-
-	http_header(r->x, "Audit-Id", id.n ? id : uuid_new(r->arena, r->loop));
+	http_header(r->x, "Audit-Id", request_audit_id(r));
 	http_header(r->x, "Cache-Control", S("no-cache, private"));
 	add_warnings(r);
 }
@@ -180,7 +178,7 @@ void respond_body(struct request *r, int code, const char *content_type, struct 
 {
 	struct buf b;
 
-	if (body.n > GZIP_MIN && accepts_gzip(r)) {
+	if (body.n > GZIP_MIN && accepts_gzip(r) && !audit_wants_answer(r)) {
 		buf_init(&b, BODY_MAX);
 		if (gzip(body, &b)) {
 			http_header(r->x, "Content-Encoding", S("gzip"));

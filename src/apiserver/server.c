@@ -92,6 +92,8 @@ int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, str
 	s->openapi = openapi_documents_new();
 	s->discovery = discovery_new(server_address(s).p);
 	r = open_auth(s, err);
+	if (r >= 0 && opts->audit.policy.n)
+		r = audit_sink_new(&opts->audit, &s->audit, err);
 	if (r >= 0)
 		r = open_kubelet_tls(s, err);
 	if (r >= 0)
@@ -113,6 +115,7 @@ void apiserver_free(struct apiserver *s)
 		return;
 	if (s->auth)
 		auth_free(s->auth);
+	audit_sink_free(s->audit);
 	admission_free(s->admission);
 	masters_free(s->masters);
 	discovery_free(s->discovery);

@@ -13,12 +13,14 @@
 
 #include "apiserver/admission.h"
 #include "apiserver/apiserver.h"
+#include "apiserver/audit/audit.h"
 #include "apiserver/auth.h"
 #include "apiserver/request.h"
 #include "apiserver/strategy.h"
 #include "apiserver/metrics.h"
 #include "loop/loop.h"
 
+struct audit_sink;
 struct discovery;
 struct openapi_documents;
 struct retained;
@@ -31,6 +33,7 @@ struct apiserver {
 	struct arena arena;
 	struct store *store;
 	struct auth *auth;
+	struct audit_sink *audit; /* NULL: no audit log */
 	struct admission *admission;
 	struct discovery *discovery;
 	struct masters *masters; /* or NULL */
@@ -80,10 +83,14 @@ struct request {
 	struct strategy_ctx ctx;
 	void (*on_gone)(struct request *r); /* the peer left; may be NULL */
 	void *state;                        /* of the verb's file */
+	struct request_audit *audit;        /* audit/event.c's; NULL: nothing is written */
+	struct str audit_id;                /* request_audit_id() */
 };
 
 struct request *request_ref(struct request *r);
 void request_unref(struct request *r);
+/* The client's Audit-ID, or one made for it; answered in Audit-Id. */
+struct str request_audit_id(struct request *r);
 void request_warn(struct request *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* --- negotiate.c --- */

@@ -34,6 +34,8 @@ static int read_body(struct request *r, enum field_validation v, void **ret, str
 		return e;
 	write_default(r, *ret);
 	m = meta_of(r->storage, *ret);
+	audit_request_object(r, group_version(r->arena, r->storage), str_c(r->storage->kind),
+		r->storage->type, *ret, m);
 	e = meta_ensure_namespace(m, r->ctx.ns, err);
 	if (e < 0)
 		return e;

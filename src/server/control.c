@@ -265,6 +265,12 @@ static int make_apiserver(struct control *c, struct err *err)
 		r = read_flag_file(c, c->flags->admission_config_file, &opts.admission.config, err);
 	if (r == 0 && c->flags->admission_config_file)
 		opts.admission.config_dir = directory_of(c, c->flags->admission_config_file);
+	if (r == 0 && c->flags->audit_log_path)
+		r = read_flag_file(c, c->flags->audit_policy_file, &opts.audit.policy, err);
+	opts.audit.log = (struct audit_log_opts){.path = c->flags->audit_log_path,
+		.max_age_days = c->flags->audit_log_maxage,
+		.max_backups = c->flags->audit_log_maxbackup,
+		.max_size_mb = c->flags->audit_log_maxsize};
 	return r < 0 ? r : apiserver_new(&opts, &c->api, err);
 }
 

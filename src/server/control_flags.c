@@ -77,6 +77,33 @@ static int check(const struct control_flags *f, bool with_controllers, const cha
 	return 0;
 }
 
+static int check_audit(const struct control_flags *f, const char *program)
+{
+	const struct {
+		const char *name;
+		int value;
+	} counts[] = {{"maxage", f->audit_log_maxage}, {"maxbackup", f->audit_log_maxbackup},
+		{"maxsize", f->audit_log_maxsize}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		if (counts[i].value >= 0)
+			continue;
+		fprintf(stderr, "%s: --audit-log-%s %d can't be a negative number\n", program,
+			counts[i].name, counts[i].value);
+		return -EINVAL;
+	}
+	if (strcmp(f->audit_log_format, "json")) {
+		fprintf(stderr, "%s: invalid audit log format %s, allowed formats are \"json\"\n",
+			program, f->audit_log_format);
+		return -EINVAL;
+	}
+	if (f->audit_policy_file && !f->audit_log_path)
+		fprintf(stderr,
+			"%s: warning: --audit-policy-file without --audit-log-path writes nothing\n",
+			program);
+	return 0;
+}
+
 static struct control_flags defaults(bool with_controllers)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -93,6 +120,10 @@ static struct control_flags defaults(bool with_controllers)
 		.leader = leader_flags_default(NULL), /* a name for each of the two */
 		.bootstrap_tokens = with_controllers, /* likewise */
 		.allow_privileged = with_controllers, /* upstream's API server alone: false */
+		.audit_log_format = "json",
+		.audit_log_maxage = 366,
+		.audit_log_maxbackup = 100,
+		.audit_log_maxsize = 100,
 		.io_threads = MAX(1, MIN(cpus, IO_THREADS_MAX)),
 	};
 }
@@ -176,6 +207,18 @@ int control_flags_parse(
 			"configuration of the plugins"},
 		{"allow-privileged", FLAG_BOOL, &f->allow_privileged, NULL,
 			"allow privileged containers"},
+		FLAGS_HEADING("Audit log"),
+		{"audit-policy-file", FLAG_STRING, &f->audit_policy_file, "FILE",
+			"which requests are written, and how much of them"},
+		{"audit-log-path", FLAG_STRING, &f->audit_log_path, "FILE",
+			"where to; -: standard output; default: nowhere"},
+		{"audit-log-format", FLAG_STRING, &f->audit_log_format, "FORMAT", "json"},
+		{"audit-log-maxage", FLAG_INT, &f->audit_log_maxage, "DAYS",
+			"how long rotated files are kept; 0: for ever"},
+		{"audit-log-maxbackup", FLAG_INT, &f->audit_log_maxbackup, "N",
+			"how many rotated files are kept; 0: all"},
+		{"audit-log-maxsize", FLAG_INT, &f->audit_log_maxsize, "MB",
+			"how large the file becomes before it is rotated"},
 		FLAGS_HEADING("Services"),
 		{"service-cluster-ip-range", FLAG_STRING, &f->service_cidr, "CIDR",
 			"addresses of services"},
@@ -203,5 +246,7 @@ int control_flags_parse(
 
 	leader_flags_table(&f->leader, election);
 	r = flags_parse(flags, program, argc, argv, NULL);
-	return r ? r : check(f, with_controllers, program);
+	if (r == 0)
+		r = check(f, with_controllers, program);
+	return r ? r : check_audit(f, program);
 }

@@ -25,6 +25,8 @@ struct control_flags {
 	bool bootstrap_tokens;
 	int kubelet_port; /* of nodes that do not tell theirs */
 	struct flag_list authorization_modes;
+	const char *audit_policy_file, *audit_log_path, *audit_log_format;
+	int audit_log_maxage, audit_log_maxbackup, audit_log_maxsize;
 	struct flag_list tls_sans, admission_on, admission_off, admission_only;
 	const char *admission_config_file;
 	const char *controllers;

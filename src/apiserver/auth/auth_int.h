@@ -77,9 +77,6 @@ struct authorizer {
 };
 extern const struct authorizer rbac_authorizer, node_authorizer, always_allow_authorizer,
 	always_deny_authorizer;
-/* 403 in upstream's words. */
-int auth_refuse(const struct user_info *user, const struct request_info *info, struct str why,
-	struct err *err);
 void node_rules_init(struct auth *a);
 int authorizers_init(struct auth *a, const struct str_vec *modes, struct err *err);
 /* One more thing that kept auth_rules from being complete. */
