@@ -57,7 +57,6 @@ struct admission_attrs {
 	struct request *request;
 	struct str_vec *warnings;
 	struct str_map annotations; /* for the audit log; admission_annotate() */
-	struct request *request; /* whose audit log annotations go to; NULL in tests */
 	struct admission_run *run;
 	void *state; /* the running plugin's own, from its init */
 };

@@ -141,7 +141,6 @@ struct admission_attrs request_admission(
 		.user = &r->user,
 		.now_ns = r->now_ns,
 		.dry_run = r->ctx.dry_run,
-		.request = r,
 		.warnings = &r->warnings,
 		.request = r,
 	};
