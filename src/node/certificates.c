@@ -1,6 +1,7 @@
 #include "node/certificates.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -53,6 +54,16 @@ static bool all_in(const struct str_vec *these, const struct str_vec *those)
 	return true;
 }
 
+/* When we got it: signers backdate what they issue, which must not make it look old. */
+static int64_t since_s(const struct slot *s, const struct x509_info *info)
+{
+	struct stat st;
+
+	if (stat(s->path, &st) < 0 || st.st_mtim.tv_sec >= info->not_after_s)
+		return info->not_before_s;
+	return MAX(info->not_before_s, (int64_t)st.st_mtim.tv_sec);
+}
+
 /* What is on disk, when it is of this node and its key fits. */
 static void load(struct slot *s)
 {
@@ -66,7 +77,7 @@ static void load(struct slot *s)
 		x509_info_read(pem, &a, &info, NULL) == 0 &&
 		str_eq(info.names.common_name, want.common_name) &&
 		all_in(&want.dns, &info.names.dns) && all_in(&want.ips, &info.names.ips))
-		rotation_have(&s->rotation, info.not_before_s, info.not_after_s,
+		rotation_have(&s->rotation, since_s(s, &info), info.not_after_s,
 			loop_random(s->c->k->loop));
 	arena_release(&a);
 }
@@ -104,6 +115,8 @@ static void got(void *user_data, struct str pem, struct err *err)
 	} else {
 		load(s);
 		s->told = false;
+		if (now_s(s) >= s->rotation.not_after_s) /* else we would ask for ever */
+			failed(s, "the new one has ended already: is this machine's clock right?");
 		log_info("node " STR_FMT ": new %s certificate in %s", STR_ARG(s->c->k->node_name),
 			s->what, s->path);
 	}

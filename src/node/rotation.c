@@ -2,13 +2,13 @@
 
 enum { PAUSE_MAX_S = 5 * 60, SHARE_FROM = 70, SHARE_SPAN = 20, PAUSES_PER_LIFE = 20 };
 
-void rotation_have(struct rotation *r, int64_t not_before_s, int64_t not_after_s, uint64_t random)
+void rotation_have(struct rotation *r, int64_t since_s, int64_t not_after_s, uint64_t random)
 {
-	int64_t life = MAX(not_after_s - not_before_s, (int64_t)1);
+	int64_t life = MAX(not_after_s - since_s, (int64_t)1);
 	int64_t thousandths = SHARE_FROM * 10 + (int64_t)(random % (SHARE_SPAN * 10 + 1));
 
-	*r = (struct rotation){.not_before_s = not_before_s, .not_after_s = not_after_s};
-	r->due_s = not_before_s + life / 1000 * thousandths + life % 1000 * thousandths / 1000;
+	*r = (struct rotation){.since_s = since_s, .not_after_s = not_after_s};
+	r->due_s = since_s + life / 1000 * thousandths + life % 1000 * thousandths / 1000;
 }
 
 /* A pause counts only while the clock is where it can be in it. */
@@ -33,7 +33,7 @@ enum rotation_step rotation_look(const struct rotation *r, int64_t now_s, int64_
 
 void rotation_failed(struct rotation *r, int64_t now_s)
 {
-	int64_t life = r->not_after_s - r->not_before_s, max = PAUSE_MAX_S;
+	int64_t life = r->not_after_s - r->since_s, max = PAUSE_MAX_S;
 
 	if (life > 0)
 		max = MAX((int64_t)1, MIN(max, life / PAUSES_PER_LIFE));
@@ -44,5 +44,5 @@ void rotation_failed(struct rotation *r, int64_t now_s)
 
 void rotation_refused(struct rotation *r)
 {
-	r->due_s = r->not_after_s = r->not_before_s;
+	r->due_s = r->not_after_s = r->since_s;
 }

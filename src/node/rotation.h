@@ -14,7 +14,7 @@
 enum { ROTATION_LOOK_S = 60 }; /* look at least that often: the clock may have been set */
 
 struct rotation {
-	int64_t not_before_s, not_after_s; /* 0: there is no certificate */
+	int64_t since_s, not_after_s; /* 0: there is no certificate */
 	int64_t due_s;
 	int64_t failed_s, pause_s; /* the last failure, and how long to leave it at that */
 	unsigned failures;
@@ -26,8 +26,9 @@ enum rotation_step {
 	ROTATION_ENDED, /* there is none, or it has ended: by other means */
 };
 
-/* There is a new certificate. */
-void rotation_have(struct rotation *r, int64_t not_before_s, int64_t not_after_s, uint64_t random);
+/* There is a new certificate, good from since_s on: when it was issued, not what it was backdated
+ * to. */
+void rotation_have(struct rotation *r, int64_t since_s, int64_t not_after_s, uint64_t random);
 /* *ret_wait_s: when to look again, 1 to ROTATION_LOOK_S. */
 enum rotation_step rotation_look(const struct rotation *r, int64_t now_s, int64_t *ret_wait_s);
 void rotation_failed(struct rotation *r, int64_t now_s);
