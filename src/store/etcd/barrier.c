@@ -136,6 +136,10 @@ static void on_range(void *user_data, int status, struct str text, struct str me
 	e->range_out = false;
 	if (status != GRPC_OK || etcd_get_range(message, &a, &r) < 0)
 		return; /* again with the next tick, or the next connection */
+	if ((uint64_t)r.header.revision < e->shown) {
+		etcd_went_back(e, (uint64_t)r.header.revision);
+		return;
+	}
 	while ((b = e->asking)) {
 		e->asking = b->next;
 		b->revision = (uint64_t)r.header.revision;
@@ -146,16 +150,15 @@ static void on_range(void *user_data, int status, struct str text, struct str me
 	etcd_barriers_take(e);
 }
 
-static void ask(struct etcd *e)
+void etcd_ask_revision(struct etcd *e, etcd_done_fn *done)
 {
 	struct arena a CLEANUP(arena_release) = {0};
 	struct buf b CLEANUP(buf_release) = {0};
 	const struct etcd_range r = {.key = arena_fmt(&a, "%s/sampan/none", e->prefix)};
 
-	e->range_out = true;
 	buf_init(&b, REQUEST_MAX);
 	etcd_put_range(&b, &r);
-	etcd_call(e, "/etcdserverpb.KV/Range", &b, ETCD_CALL_TIMEOUT_MS, on_range, e);
+	etcd_call(e, "/etcdserverpb.KV/Range", &b, ETCD_CALL_TIMEOUT_MS, done, e);
 }
 
 /* Those that came while a Range was under way wait for the next: it may have been answered before
@@ -182,8 +185,11 @@ void etcd_barriers_take(struct etcd *e)
 			push(&e->asking, list);
 		}
 	}
-	if (e->asking && e->state == ETCD_UP)
-		ask(e);
+	if (e->asking && e->state == ETCD_UP) {
+		e->range_out = true;
+		e->shown = etcd_revision(e);
+		etcd_ask_revision(e, on_range);
+	}
 	etcd_barriers_arrive(e);
 }
 
@@ -205,7 +211,7 @@ static void expire(struct store_barrier **list, int64_t now_ms, int result)
 
 void etcd_barriers_expire(struct etcd *e)
 {
-	int64_t now_ms = loop_now_ms(e->loop);
+	int64_t now_ms = e->broken ? INT64_MAX : loop_now_ms(e->loop);
 
 	expire(&e->asking, now_ms, -ETIMEDOUT);
 	expire(&e->arriving, now_ms, -ERANGE);

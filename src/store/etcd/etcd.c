@@ -123,7 +123,18 @@ void etcd_lost(struct etcd *e, const char *why)
 		free(c);
 	}
 	e->at = (e->at + 1) % e->n_endpoints;
-	schedule_retry(e);
+	if (!e->broken)
+		schedule_retry(e);
+}
+
+void etcd_went_back(struct etcd *e, uint64_t revision)
+{
+	log_error("store: etcd at %s is at revision %llu, and was at %llu before: was a backup "
+		  "restored? The API server has to be started again",
+		e->endpoints[e->at].address, (unsigned long long)revision,
+		(unsigned long long)etcd_revision(e));
+	e->broken = e->told = true;
+	etcd_lost(e, "its data went back");
 }
 
 /* Before 3.4.25 and 3.5.8 etcd answered a request for progress with a revision whose events it had
@@ -139,6 +150,24 @@ static bool progress_is_safe(struct str version)
 	if (major != 3)
 		return major > 3;
 	return minor > 5 || (minor == 5 && patch >= 8) || (minor == 4 && patch >= 25);
+}
+
+/* Before anything is asked of an etcd that was away: is it the same? */
+static void on_revision(void *user_data, int status, struct str text, struct str message)
+{
+	struct etcd *e = user_data;
+	struct arena a CLEANUP(arena_release) = {0};
+	struct etcd_range_answer r;
+	char why[200];
+
+	if (status != GRPC_OK || etcd_get_range(message, &a, &r) < 0) {
+		snprintf(why, sizeof(why), STR_FMT, STR_ARG(status ? text : S("malformed answer")));
+		etcd_lost(e, why);
+	} else if ((uint64_t)r.header.revision < etcd_revision(e)) {
+		etcd_went_back(e, (uint64_t)r.header.revision);
+	} else {
+		etcd_watch_start(e);
+	}
 }
 
 static void on_status(void *user_data, int status, struct str text, struct str message)
@@ -162,7 +191,7 @@ static void on_status(void *user_data, int status, struct str text, struct str m
 		log_info("store: etcd at %s, version " STR_FMT, e->endpoints[e->at].address,
 			STR_ARG(version.n ? version : S("unknown")));
 	if (e->loaded)
-		etcd_watch_start(e);
+		etcd_ask_revision(e, on_revision);
 	else
 		etcd_load_start(e);
 }

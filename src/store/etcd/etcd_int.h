@@ -50,7 +50,8 @@ struct etcd {
 	/* etcd.c */
 	enum etcd_state state;
 	bool loaded, closing, keep_loop;
-	bool told; /* that it cannot be reached */
+	bool broken; /* its data is not what it was: nothing more is asked or shown anew */
+	bool told;   /* that it cannot be reached */
 	_Atomic bool healthy;
 	uint64_t cluster_id;
 	bool progress_safe; /* of this version of etcd */
@@ -84,6 +85,7 @@ struct etcd {
 	struct store_barrier *asking;   /* those that the Range under way is for */
 	struct store_barrier *arriving; /* those that wait for a revision */
 	bool range_out;
+	uint64_t shown;  /* the revision that readers saw when it was sent */
 	uint64_t wanted; /* the newest revision that somebody waits for */
 	struct loop_timer poke;
 	bool sync_out;
@@ -119,6 +121,9 @@ void etcd_call(struct etcd *e, const char *method, const struct buf *message, in
 	etcd_done_fn *done, void *user_data);
 /* The connection is of no use any more: everything under way fails, and another is made. */
 void etcd_lost(struct etcd *e, const char *why);
+/* What etcd holds is older than what it held before (a backup was restored, or another etcd stands
+ * there): what readers have seen cannot be taken back, so this process is of no use any more. */
+void etcd_went_back(struct etcd *e, uint64_t revision);
 /* Loaded and watching. */
 void etcd_is_up(struct etcd *e);
 /* After changes were published: who waits for that revision goes on. */
@@ -173,6 +178,9 @@ void etcd_barriers_expire(struct etcd *e);
 void etcd_barriers_fail(struct etcd *e);
 /* Somebody waits for this revision, which may be of a key that is not watched. */
 void etcd_want(struct etcd *e, uint64_t revision);
+/* A linearizable Range of a key that does not exist: its answer's header has the newest revision.
+ */
+void etcd_ask_revision(struct etcd *e, etcd_done_fn *done);
 void etcd_barrier_init(struct etcd *e);
 
 /* --- presence.c --- */

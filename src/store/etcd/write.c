@@ -472,7 +472,7 @@ uint64_t etcd_writes_wanted(const struct etcd *e)
 
 void etcd_writes_expire(struct etcd *e)
 {
-	int64_t now_ms = loop_now_ms(e->loop);
+	int64_t now_ms = e->broken ? INT64_MAX : loop_now_ms(e->loop);
 	struct etcd_write *x = e->writes;
 
 	while (x) {

@@ -351,6 +351,22 @@ def wait_for_etcd(program):
     etcd.close()
 
 
+def notice_another_etcd(program):
+    """An etcd that forgot: nothing of it is mixed with what was shown; a new start takes it as it is."""
+    with Etcd(program) as etcd, server(etcd) as a:
+        check(a.ask("POST", CM, config_map("x")), 201)
+        etcd.kill()
+        shutil.rmtree(etcd.dir + "/data")
+        etcd.start()
+        assert a.ask("GET", f"{CM}/x", None, a.connect(timeout=60))[0] == 504
+        check(a.ask("GET", f"{CM}/x?resourceVersion=0"), 200)
+        assert a.ask("GET", "/livez/etcd")[0] == 500
+        assert "was a backup restored?" in open(a.dir + "/log").read()
+        a.kill(signal.SIGTERM)
+        a.start()
+        check(a.ask("GET", f"{CM}/x"), 404)
+
+
 def openssl(directory, *args):
     subprocess.run(["openssl", *args], cwd=directory, check=True, capture_output=True)
 
@@ -397,7 +413,7 @@ def everything(program):
             t0 = time.time()
             step[0](*step[1:])
             print(f"  {step[0].__name__}: {time.time() - t0:.1f} s", flush=True)
-    for step in (compact_by_turns, run_out_of_space, wait_for_etcd, speak_tls):
+    for step in (compact_by_turns, run_out_of_space, wait_for_etcd, notice_another_etcd, speak_tls):
         t0 = time.time()
         step(program)
         print(f"  {step.__name__}: {time.time() - t0:.1f} s", flush=True)
