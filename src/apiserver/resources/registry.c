@@ -16,6 +16,8 @@ const struct strategy *const strategies[] = {
 	&job_strategy,
 	&lease_strategy,
 	&limit_range_strategy,
+	&mutating_admission_policy_binding_strategy,
+	&mutating_admission_policy_strategy,
 	&mutating_webhook_configuration_strategy,
 	&namespace_strategy,
 	&network_policy_strategy,
@@ -37,6 +39,8 @@ const struct strategy *const strategies[] = {
 	&service_strategy,
 	&stateful_set_strategy,
 	&storage_class_strategy,
+	&validating_admission_policy_binding_strategy,
+	&validating_admission_policy_strategy,
 	&validating_webhook_configuration_strategy,
 	NULL,
 };

@@ -1,11 +1,10 @@
 /* webhook_configuration.c: MutatingWebhookConfiguration, ValidatingWebhookConfiguration
  * (pkg/apis/admissionregistration/validation). */
+#include "apiserver/resources/match_rules.h"
 #include "apiserver/resources/printers.h"
 #include "apiserver/resources/rules.h"
 
-enum { MATCH_CONDITIONS_MAX = 64, TIMEOUT_MAX_S = 30, PORT_MAX = 65535 };
-
-#define STATIC_SUFFIX ".static.k8s.io"
+enum { TIMEOUT_MAX_S = 30, PORT_MAX = 65535 };
 
 /* What both kinds' webhooks have. */
 struct hook {
@@ -66,90 +65,6 @@ struct leave {
 	bool side_effects, versions, names;
 	const struct hooks *old; /* NULL on create */
 };
-
-/* --- rules --- */
-
-static void validate_wildcard(const struct str_vec *v, const char *what, const struct field_path *p,
-	struct field_errors *e)
-{
-	if (v->n > 1 && str_vec_has(v, S("*")))
-		field_invalid_raw(e, p, str_vec_json(e->arena, v),
-			"if '*' is present, must not specify other %s", what);
-}
-
-static void validate_pairs(
-	const struct str_vec *v, const struct field_path *p, struct field_errors *e)
-{
-	struct str_vec whole = {0}, everywhere = {0}; /* with a star behind, before the slash */
-
-	for (size_t i = 0; i < v->n; i++) {
-		struct field_path at = FIELD_INDEX(p, i);
-		struct str res, sub, item = v->v[i];
-
-		if (!item.n)
-			field_required(e, &at, "%s", "");
-		if (!item.n || !str_cut(item, '/', &res, &sub))
-			continue;
-		if (str_vec_has(&whole, res))
-			field_invalid(e, &at, item,
-				"if '" STR_FMT "/*' is present, must not specify " STR_FMT,
-				STR_ARG(res), STR_ARG(item));
-		if (str_vec_has(&everywhere, sub))
-			field_invalid(e, &at, item,
-				"if '*/" STR_FMT "' is present, must not specify " STR_FMT,
-				STR_ARG(sub), STR_ARG(item));
-		if (str_eqc(sub, "*"))
-			ARENA_PUSH(e->arena, &whole, res);
-		if (str_eqc(res, "*"))
-			ARENA_PUSH(e->arena, &everywhere, sub);
-	}
-}
-
-static void validate_resources(
-	const struct str_vec *v, const struct field_path *p, struct field_errors *e)
-{
-	bool plain = false;
-
-	if (!v->n)
-		field_required(e, p, "%s", "");
-	validate_pairs(v, p, e);
-	for (size_t i = 0; i < v->n; i++)
-		if (v->v[i].n && str_chr(v->v[i], '/') < 0)
-			plain = !str_eqc(v->v[i], "*");
-	if (v->n > 1 && str_vec_has(v, S("*/*")))
-		field_invalid_raw(e, p, str_vec_json(e->arena, v),
-			"if '*/*' is present, must not specify other resources");
-	if (str_vec_has(v, S("*")) && plain)
-		field_invalid_raw(e, p, str_vec_json(e->arena, v),
-			"if '*' is present, must not specify other resources without subresources");
-}
-
-static void validate_rule(const struct admissionregistration_v1_rule_with_operations *r,
-	const struct field_path *p, struct field_errors *e)
-{
-	static const char *const operations[] = {
-		"*", "CONNECT", "CREATE", "DELETE", "UPDATE", NULL};
-	static const char *const scopes[] = {"*", "Cluster", "Namespaced", NULL};
-	struct field_path ops = FIELD(p, "operations"), versions = FIELD(p, "apiVersions");
-
-	if (!r->operations.n)
-		field_required(e, &ops, "%s", "");
-	validate_wildcard(&r->operations, "operations", &ops, e);
-	for (size_t i = 0; i < r->operations.n; i++)
-		field_one_of(e, AT_INDEX(&ops, i), r->operations.v[i], operations);
-	if (!r->api_groups.n)
-		field_required(e, AT(p, "apiGroups"), "%s", "");
-	validate_wildcard(&r->api_groups, "API groups", AT(p, "apiGroups"), e);
-	if (!r->api_versions.n)
-		field_required(e, &versions, "%s", "");
-	validate_wildcard(&r->api_versions, "API versions", &versions, e);
-	for (size_t i = 0; i < r->api_versions.n; i++)
-		if (!r->api_versions.v[i].n)
-			field_required(e, AT_INDEX(&versions, i), "%s", "");
-	validate_resources(&r->resources, AT(p, "resources"), e);
-	if (r->scope.p)
-		field_one_of(e, AT(p, "scope"), r->scope, scopes);
-}
 
 /* --- where it is --- */
 
@@ -243,31 +158,6 @@ static void validate_client(const struct admissionregistration_v1_webhook_client
 
 /* --- the rest --- */
 
-static void validate_conditions(const struct admissionregistration_v1_match_condition_vec *v,
-	const struct field_path *p, struct field_errors *e)
-{
-	struct str_vec names = {0};
-
-	if (v->n > MATCH_CONDITIONS_MAX)
-		field_too_many(e, p, v->n, MATCH_CONDITIONS_MAX);
-	for (size_t i = 0; i < v->n; i++) {
-		struct field_path at = FIELD_INDEX(p, i), name = FIELD(&at, "name");
-		struct str n = v->v[i].name;
-
-		if (!str_trim(v->v[i].expression).n)
-			field_required(e, AT(&at, "expression"), "%s", "");
-		if (!n.n) {
-			field_required(e, &name, "%s", "");
-			continue;
-		}
-		validate_qualified_name(n, &name, e);
-		if (str_vec_has(&names, n))
-			field_duplicate(e, &name, n);
-		else
-			ARENA_PUSH(e->arena, &names, n);
-	}
-}
-
 static bool is_known_version(struct str v)
 {
 	return str_eqc(v, "v1") || str_eqc(v, "v1beta1");
@@ -339,7 +229,7 @@ static void validate_hook(const struct hook *h, const struct leave *leave, size_
 
 	validate_fully_qualified_name(h->name, AT(p, "name"), e);
 	for (size_t k = 0; k < h->rules->n; k++)
-		validate_rule(&h->rules->v[k], AT_INDEX(&rules, k), e);
+		validate_admission_rule(&h->rules->v[k], AT_INDEX(&rules, k), e);
 	if (h->failure_policy.p)
 		field_one_of(e, AT(p, "failurePolicy"), h->failure_policy, failure);
 	if (h->match_policy.p)
@@ -356,7 +246,7 @@ static void validate_hook(const struct hook *h, const struct leave *leave, size_
 		field_one_of(e, AT(p, "reinvocationPolicy"), h->reinvocation, again);
 	validate_client(h->client, AT(p, "clientConfig"), e);
 	if (!same_conditions(h, leave, i))
-		validate_conditions(h->conditions, AT(p, "matchConditions"), e);
+		validate_match_conditions(h->conditions, AT(p, "matchConditions"), e);
 	validate_versions(h->versions, !leave->versions, AT(p, "admissionReviewVersions"), e);
 }
 
@@ -446,11 +336,7 @@ static void prepare_update(struct strategy_ctx *ctx, void *obj, const void *old)
 
 static void warn(struct strategy_ctx *ctx, const void *obj, const void *old)
 {
-	if (str_ends(meta_of_const(ctx->resource, obj)->name, S(STATIC_SUFFIX)))
-		ctx_warn(ctx,
-			"metadata.name: names ending with \"" STATIC_SUFFIX
-			"\" are reserved for static manifest-based configurations and cannot be "
-			"managed via the API");
+	warn_static_name(ctx, meta_of_const(ctx->resource, obj)->name);
 }
 
 static void print(struct arena *a, const struct meta_v1_object_meta *m, size_t webhooks,
