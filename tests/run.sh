@@ -12,6 +12,8 @@ part "fidelity"
 tests/fidelity.sh
 part "end to end"
 if [ "$(id -u)" = 0 ]; then tests/e2e/run.sh; else sudo tests/e2e/run.sh; fi
+part "the package"
+if [ "$(id -u)" = 0 ]; then packaging/test_deb.sh build; else sudo packaging/test_deb.sh build; fi
 part "sanitizers"
 tests/sanitize.sh
 part "fuzz targets, briefly"

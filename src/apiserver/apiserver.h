@@ -29,6 +29,7 @@ struct apiserver_opts {
 	const char *service_account_issuer;    /* NULL = https://kubernetes.default.svc */
 	struct str service_account_key_pem;    /* signs and verifies service account tokens */
 	struct str ca_pem;                     /* cluster CA: goes into kube-root-ca.crt by its controller */
+	struct str client_ca_pem;              /* of client certificates: told to whom it may concern; may be empty */
 	struct str token_auth_csv;             /* --token-auth-file's content; may be empty */
 	bool enable_bootstrap_token_auth;
 	bool bootstrapped_later;               /* /readyz says no until apiserver_bootstrap() is done */

@@ -196,6 +196,20 @@ static void want_cluster_info(struct bootstrap *b, const char *address)
 	want(b, &v1_config_map_resource, S("kube-public"), cm->metadata.name, cm);
 }
 
+/* How we tell clients by their certificates: for servers that ask us who their clients are. */
+static void want_client_ca(struct bootstrap *b)
+{
+	struct v1_config_map *cm = ARENA_NEW(&b->arena, struct v1_config_map);
+	struct str_pair ca = {S("client-ca-file"), b->s->opts.client_ca_pem};
+
+	if (!ca.value.n)
+		return;
+	cm->metadata.name = S("extension-apiserver-authentication");
+	cm->metadata.namespace = S("kube-system");
+	ARENA_PUSH(&b->arena, &cm->data, ca);
+	want(b, &v1_config_map_resource, S("kube-system"), cm->metadata.name, cm);
+}
+
 static void fill(struct bootstrap *b)
 {
 	const char *address = b->s->opts.advertise_address;
@@ -213,6 +227,7 @@ static void fill(struct bootstrap *b)
 	want_dns_service(b);
 	if (!address || !b->s->opts.advertise_port)
 		return;
+	want_client_ca(b);
 	want_cluster_info(b, address);
 	want_endpoints(b, str_c(address));
 }
@@ -277,8 +292,8 @@ static bool is_outdated(const struct object *o, const struct wanted *w)
 	there = object_decode(o, &a);
 	was = str_map_get(&there->data, S("kubeconfig"));
 	now = str_map_get(&want->data, S("kubeconfig"));
-	outdated = was && now && !str_eq(*was, *now) &&
-		   str_find(*was, S(CLUSTER_INFO_EXTENSION)) >= 0;
+	outdated =
+		was && now && !str_eq(*was, *now) && str_find(*was, S(CLUSTER_INFO_EXTENSION)) >= 0;
 	arena_release(&a);
 	return outdated;
 }

@@ -27,6 +27,7 @@ static void copy_opts(struct apiserver *s, const struct apiserver_opts *from)
 						: "https://kubernetes.default.svc.cluster.local");
 	to->service_account_key_pem = arena_str(a, from->service_account_key_pem);
 	to->ca_pem = arena_str(a, from->ca_pem);
+	to->client_ca_pem = arena_str(a, from->client_ca_pem);
 	to->token_auth_csv = arena_str(a, from->token_auth_csv);
 	to->kubelet_ca_pem = arena_str(a, from->kubelet_ca_pem);
 	to->cluster_cidr = copy(a, from->cluster_cidr);

@@ -7,6 +7,7 @@
 #include "client/program.h"
 #include "controllers/controllers.h"
 #include "controllers/flags.h"
+#include "controllers/root_ca.h"
 
 enum { CA_FILE_MAX = 1 << 20 };
 
@@ -42,6 +43,29 @@ static struct client *client_for(void *user_data, const char *user)
 	return account_client_new(m->master, inner, str_c(user + strlen(prefix)));
 }
 
+static int start_controllers(struct manager *m, struct err *err)
+{
+	struct client *client = m->client;
+	int r = controllers_start(&m->opts, &m->controllers, err);
+
+	if (r < 0 && m->client)
+		client_free(client);
+	m->client = NULL;
+	return r;
+}
+
+/* The controllers take a copy. */
+static void got_root_ca(void *user_data, struct str pem)
+{
+	struct manager *m = user_data;
+	struct err err CLEANUP(err_release) = {0};
+
+	m->opts.root_ca_pem = pem;
+	if (start_controllers(m, &err) < 0)
+		log_error("%s", err_text(&err));
+	m->opts.root_ca_pem = (struct str){0};
+}
+
 static int start(
 	struct client_program *p, struct loop *loop, struct client *client, struct err *err)
 {
@@ -52,17 +76,19 @@ static int start(
 	m->opts.loop = loop;
 	m->opts.client_for = client_for;
 	m->opts.user_data = m;
-	int r = controllers_start(&m->opts, &m->controllers, err);
-
-	if (r < 0 && m->client)
-		client_free(m->client);
-	return r;
+	if (m->opts.root_ca_pem.n)
+		return start_controllers(m, err);
+	root_ca_ask(client, got_root_ca, m);
+	return 0;
 }
 
 static void stop(struct client_program *p)
 {
 	struct manager *m = p->user_data;
 
+	if (m->client) /* still asking for the CA */
+		client_free(m->client);
+	m->client = NULL;
 	controllers_stop(m->controllers);
 	m->controllers = NULL;
 }

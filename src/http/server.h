@@ -38,6 +38,8 @@ struct tls_server_opts {
 	struct str cert_pem, key_pem, client_ca_pem;
 };
 int tls_server_ctx(const struct tls_server_opts *opts, void **ret_ssl_ctx, struct err *err);
+/* One more client CA, for connections from now on. For a context that one thread uses. */
+int tls_server_trust(void *ssl_ctx, struct str client_ca_pem, struct err *err);
 
 struct tls_client_opts {
 	struct str ca_pem;            /* empty = the system's */

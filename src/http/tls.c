@@ -218,6 +218,17 @@ static int let_through(int ok, X509_STORE_CTX *ctx)
 	return 1;
 }
 
+int tls_server_trust(void *ssl_ctx, struct str client_ca_pem, struct err *err)
+{
+	int rc = use_cas(ssl_ctx, client_ca_pem, true, err);
+
+	if (rc < 0)
+		return rc;
+	SSL_CTX_set_verify(ssl_ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, let_through);
+	X509_VERIFY_PARAM_set_purpose(SSL_CTX_get0_param(ssl_ctx), X509_PURPOSE_SSL_CLIENT);
+	return 0;
+}
+
 int tls_server_ctx(const struct tls_server_opts *o, void **ret_ssl_ctx, struct err *err)
 {
 	SSL_CTX *ctx = context_new(TLS_server_method());
@@ -229,11 +240,8 @@ int tls_server_ctx(const struct tls_server_opts *o, void **ret_ssl_ctx, struct e
 		ctx, SSL_SESS_CACHE_OFF); /* tickets only: nothing to keep here */
 	SSL_CTX_set_num_tickets(ctx, 1);
 	rc = use_cert(ctx, o->cert_pem, o->key_pem, err);
-	if (rc == 0 && o->client_ca_pem.n) {
-		rc = use_cas(ctx, o->client_ca_pem, true, err);
-		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, let_through);
-		X509_VERIFY_PARAM_set_purpose(SSL_CTX_get0_param(ctx), X509_PURPOSE_SSL_CLIENT);
-	}
+	if (rc == 0 && o->client_ca_pem.n)
+		rc = tls_server_trust(ctx, o->client_ca_pem, err);
 	if (rc < 0) {
 		SSL_CTX_free(ctx);
 		return rc;

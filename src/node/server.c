@@ -101,6 +101,7 @@ int kubelet_server_start(struct kubelet *k, struct err *err)
 	s->handler.handle = handle;
 	k->server = s;
 	r = server_certificate(k, &tls, &k->arena, err);
+	s->knows_client_ca = tls.client_ca_pem.n > 0;
 	if (r == 0)
 		r = tls_server_ctx(&tls, &s->ssl_ctx, err);
 	if (r == 0 && certificates_serving_path(k->certificates))
@@ -113,6 +114,8 @@ int kubelet_server_start(struct kubelet *k, struct err *err)
 				.ssl_ctx = s->ssl_ctx,
 				.handler = &s->handler},
 			&s->http, err);
+	if (r == 0 && !s->knows_client_ca)
+		server_ask_client_ca(s);
 	return r;
 }
 
@@ -125,6 +128,8 @@ void kubelet_server_free(struct kubelet_server *s)
 {
 	if (!s)
 		return;
+	if (s->ca_timer.loop)
+		loop_timer_stop(&s->ca_timer);
 	if (s->http)
 		http_server_close(s->http, 0, closed, NULL);
 	if (s->ssl_ctx)

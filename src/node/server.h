@@ -13,6 +13,8 @@ struct kubelet_server {
 	struct http_server *http;
 	void *ssl_ctx;
 	struct log_stream *logs; /* those that follow */
+	bool knows_client_ca;
+	struct loop_timer ca_timer; /* the client CA is not known: the API server is asked */
 };
 
 /* A request whose sender may do it; the path without query, split at '/'. */
@@ -31,6 +33,8 @@ struct pod *server_pod(struct route_args *r, const char *not_found);
  */
 void server_authorize(struct kubelet_server *s, struct http_exchange *x,
 	void (*go_on)(struct kubelet_server *s, struct http_exchange *x));
+/* client_ca.c: asks the API server for the CA of client certificates, until it tells. */
+void server_ask_client_ca(struct kubelet_server *s);
 int server_certificate(
 	struct kubelet *k, struct tls_server_opts *ret, struct arena *a, struct err *err);
 

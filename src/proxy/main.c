@@ -4,8 +4,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "base/flags.h"
 #include "base/notify.h"
+#include "proxy/flags.h"
 #include "proxy/proxy.h"
 
 /* What the command line says, before it becomes a configuration. */
@@ -80,6 +80,10 @@ static int parse(struct settings *s, int argc, char **argv)
 		{"kube-api-content-type", FLAG_RETIRED, NULL, NULL, "JSON is spoken"},
 		{"oom-score-adj", FLAG_RETIRED, NULL, NULL, "set OOMScoreAdjust in the unit"},
 		{"feature-gates", FLAG_RETIRED, NULL, NULL, "there are none"},
+		FLAGS_HEADING("Log"),
+		FLAGS_INCLUDE(flags_logging),
+		FLAGS_INCLUDE(upstream_flags_kube_proxy),
+		FLAGS_INCLUDE(flags_component),
 		{NULL},
 	};
 

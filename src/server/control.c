@@ -242,6 +242,7 @@ static int make_apiserver(struct control *c, struct err *err)
 		.service_account_issuer = c->flags->sa_issuer,
 		.service_account_key_pem = c->sa_key_pem,
 		.ca_pem = c->ca_pem,
+		.client_ca_pem = c->client_ca_pem,
 		.enable_bootstrap_token_auth = c->flags->bootstrap_tokens,
 		.bootstrapped_later = true,
 		.authorization_modes = strings_of(c, &c->flags->authorization_modes),

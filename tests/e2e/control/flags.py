@@ -36,6 +36,7 @@ STORY = {
     "kubelet": "--logtostderr=true --v=0 --api-servers=http://centos-master:8080 --address=0.0.0.0 --port=10250 "
                "--hostname-override=centos-minion1 --allow-privileged=false --configure-cbr0=true --network-plugin=cni "
                "--pod-infra-container-image=registry.access.redhat.com/rhel7/pod-infrastructure:latest --register-node=true",
+    "kube-proxy": "--logtostderr=true --v=0 --master=http://centos-master:8080 --proxy-mode=iptables",
 }
 for program, flags in STORY.items():
     rc, said = run(program, *flags.split(), "--help")
