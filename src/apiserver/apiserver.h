@@ -10,6 +10,7 @@
 
 #include "apiserver/admission.h"
 #include "apiserver/audit/audit.h"
+#include "apiserver/auth_opts.h"
 #include "client/user.h"
 #include "http/exchange.h"
 #include "store/store.h"
@@ -38,7 +39,8 @@ struct apiserver_opts {
 	struct str kubelet_client_cert_pem, kubelet_client_key_pem; /* towards kubelets (logs, exec, proxy) */
 	struct admission_opts admission;       /* used during apiserver_new only */
 	struct audit_opts audit;               /* used during apiserver_new only */
-	struct str_vec authorization_modes;    /* Node, RBAC …; empty = these two */
+	struct auth_opts auth;                 /* used during apiserver_new only; what stands elsewhere here too, is taken
+						* from there */
 	bool node_agents;                      /* nodes run `sampan node`, which is more than a kubelet: policy.h */
 	int kubelet_port;                      /* of nodes that do not tell theirs; 0 = 10250 */
 	int watch_timeout_s;                   /* 0 = 30–60 min as upstream */

@@ -13,19 +13,12 @@
 #define SAMPAN_AUTH_H
 
 #include "apiserver/apiserver.h"
+#include "apiserver/auth_opts.h"
 #include "apiserver/request.h"
 #include "client/user.h"
 
 struct auth;
 
-struct auth_opts {
-	bool bootstrap_tokens;                 /* take the tokens by which machines join (Secrets in kube-system) */
-	struct str token_auth_csv;             /* token,user,uid,"group1,group2" lines; may be empty */
-	const char *service_account_issuer;
-	struct str service_account_key_pem;    /* RSA or EC private key: signs and verifies */
-	struct str_vec authorization_modes;    /* empty: Node, RBAC */
-	struct store *store;                   /* bound tokens are checked against the objects they are bound to */
-};
 int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err);
 void auth_free(struct auth *a);
 /* Whether "RBAC", "Node" … is in the chain. */
@@ -63,6 +56,9 @@ struct token_claims {
 };
 struct str token_sign(struct auth *a, struct arena *arena, const struct token_claims *c);
 struct str auth_issuer(const struct auth *a);
+int64_t auth_token_seconds_max(const struct auth *a); /* 0: none */
+/* Whom tokens are for that name nobody. */
+const struct str_vec *auth_audiences(const struct auth *a);
 /* The node whose kubelet the user is (system:node:NAME in system:nodes); false: it is none. NAME may be empty. */
 bool node_of_user(const struct user_info *user, struct str *ret);
 /* What the user may do in the namespace, for SelfSubjectRulesReview. */

@@ -41,17 +41,15 @@ static void copy_opts(struct apiserver *s, const struct apiserver_opts *from)
 	}
 }
 
-static int open_auth(struct apiserver *s, struct err *err)
+static int open_auth(struct apiserver *s, const struct auth_opts *from, struct err *err)
 {
-	struct auth_opts opts = {
-		.token_auth_csv = s->opts.token_auth_csv,
-		.service_account_issuer = s->opts.service_account_issuer,
-		.service_account_key_pem = s->opts.service_account_key_pem,
-		.authorization_modes = s->opts.authorization_modes,
-		.store = s->store,
-		.bootstrap_tokens = s->opts.enable_bootstrap_token_auth,
-	};
+	struct auth_opts opts = *from;
 
+	opts.token_auth_csv = s->opts.token_auth_csv;
+	opts.service_account_issuer = s->opts.service_account_issuer;
+	opts.service_account_key_pem = s->opts.service_account_key_pem;
+	opts.store = s->store;
+	opts.bootstrap_tokens = s->opts.enable_bootstrap_token_auth;
 	return auth_new(&opts, &s->auth, err);
 }
 
@@ -92,7 +90,7 @@ int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, str
 	s->metrics = metrics_new();
 	s->openapi = openapi_documents_new();
 	s->discovery = discovery_new(server_address(s).p);
-	r = open_auth(s, err);
+	r = open_auth(s, &opts->auth, err);
 	if (r >= 0 && opts->audit.policy.n)
 		r = audit_sink_new(&opts->audit, &s->audit, err);
 	if (r >= 0)

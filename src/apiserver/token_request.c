@@ -139,7 +139,8 @@ static void fill(struct request *r, struct authentication_v1_token_request *req,
 	struct meta_v1_object_meta *m = &req->metadata;
 
 	if (!req->spec.audiences.n)
-		ARENA_PUSH(r->arena, &req->spec.audiences, auth_issuer(r->s->auth));
+		for (size_t i = 0; i < auth_audiences(r->s->auth)->n; i++)
+			ARENA_PUSH(r->arena, &req->spec.audiences, auth_audiences(r->s->auth)->v[i]);
 	m->name = account->name;
 	m->namespace = account->ns;
 	m->uid = account->uid;
@@ -160,7 +161,7 @@ static int make_token(
 	struct write_options opts;
 	struct token_claims claims = {.issued_s = r->now_ns / 1000000000};
 	const struct object *account;
-	int64_t seconds = SECONDS_DEFAULT;
+	int64_t seconds = SECONDS_DEFAULT, max;
 	void *body;
 	int e = write_options_read(r, "CreateOptions", &opts, err);
 
@@ -192,6 +193,13 @@ static int make_token(
 		e = bind_token(r, req->spec.bound_object_ref, &claims, err);
 	if (e < 0)
 		return e;
+	max = auth_token_seconds_max(r->s->auth);
+	if (max && *req->spec.expiration_seconds > max) {
+		request_warn(r,
+			"requested expiration of %lld seconds shortened to %lld seconds",
+			(long long)*req->spec.expiration_seconds, (long long)max);
+		*req->spec.expiration_seconds = max;
+	}
 	seconds = *req->spec.expiration_seconds;
 	claims.ns = account->ns;
 	claims.service_account = account->name;

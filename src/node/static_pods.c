@@ -159,6 +159,22 @@ static void call_done(struct client_call *call)
 		log_warn("mirror pod " STR_FMT ": %s", STR_ARG(call->name), err_text(&call->err));
 }
 
+/* The API server wants to see whose mirror it is. */
+static void own_mirror(struct kubelet *k, struct arena *a, struct v1_pod *pod)
+{
+	const struct v1_node *node = node_object(k, a);
+	struct meta_v1_owner_reference owner = {
+		.api_version = S("v1"), .kind = S("Node"), .name = k->node_name};
+
+	if (!node)
+		return;
+	owner.uid = node->metadata.uid;
+	owner.controller = ARENA_NEW(a, bool);
+	*owner.controller = true;
+	pod->metadata.owner_references = (struct meta_v1_owner_reference_vec){0};
+	ARENA_PUSH(a, &pod->metadata.owner_references, owner);
+}
+
 static void create_mirror(struct kubelet *k, struct pod *p)
 {
 	struct client_call *call = client_call_new(k->client);
@@ -167,6 +183,7 @@ static void create_mirror(struct kubelet *k, struct pod *p)
 		str_map_get(&pod->metadata.annotations, S("kubernetes.io/config.hash"));
 
 	annotate(&call->arena, pod, S("kubernetes.io/config.mirror"), hash ? *hash : p->uid);
+	own_mirror(k, &call->arena, pod);
 	pod->metadata.uid = S("");
 	pod->metadata.resource_version = S("");
 	pod->status = (struct v1_pod_status){0};

@@ -45,6 +45,8 @@ struct control {
 	struct pki pki;
 	struct str advertise; /* address other machines and pods reach us at */
 	struct str ca_pem, client_ca_pem, sa_key_pem, signing_cert_pem, signing_key_pem;
+	struct auth_opts auth;
+	struct str tls_ca_pem; /* whose certificates a client may show */
 	struct pki_pair serving, kubelet_client;
 	SSL_CTX *ssl;
 	struct store *store;
@@ -121,6 +123,13 @@ static int load_keys(struct control *c, struct err *err)
 		c->client_ca_pem = arena_fmt(
 			&c->arena, STR_FMT "\n" STR_FMT, STR_ARG(c->ca_pem), STR_ARG(more));
 	}
+	r = auth_flags_read(&c->flags->auth, &c->arena, &c->auth, err);
+	if (r < 0)
+		return r;
+	c->auth.client_ca_pem = c->tls_ca_pem = c->client_ca_pem;
+	if (c->auth.request_header.ca_pem.n)
+		c->tls_ca_pem = arena_fmt(&c->arena, STR_FMT "\n" STR_FMT,
+			STR_ARG(c->client_ca_pem), STR_ARG(c->auth.request_header.ca_pem));
 	r = read_flag_file(c, c->flags->sa_signing_key_file, &c->sa_key_pem, err);
 	if (r == 0)
 		r = make_serving_cert(c, err);
@@ -202,14 +211,18 @@ static int parse_port_range(const char *text, int *min, int *max, struct err *er
 	return 0;
 }
 
-/* The list of a flag as a NULL-terminated array of C strings, or NULL. */
-static const char *const *names_of(struct control *c, const struct flag_list *list)
+/* The list of a flag, and one more name, as a NULL-terminated array of C strings, or NULL. */
+static const char *const *names_of(
+	struct control *c, const struct flag_list *list, const char *also)
 {
-	const char **v = ARENA_ARRAY(&c->arena, const char *, list->n + 1);
+	const char **v = ARENA_ARRAY(&c->arena, const char *, list->n + 2);
+	size_t n = 0;
 
 	for (size_t i = 0; i < list->n; i++)
-		v[i] = arena_cstr(&c->arena, list->v[i]);
-	return list->n ? v : NULL;
+		v[n++] = arena_cstr(&c->arena, list->v[i]);
+	if (also)
+		v[n++] = also;
+	return n ? v : NULL;
 }
 
 static const char *directory_of(struct control *c, const char *path)
@@ -219,17 +232,21 @@ static const char *directory_of(struct control *c, const char *path)
 	return slash < 0 ? "." : arena_cstr(&c->arena, str_sub(str_c(path), 0, slash ? slash : 1));
 }
 
-static struct str_vec strings_of(struct control *c, const struct flag_list *list)
+/* As kubeadm: a whole cluster keeps kubelets to their own objects, unless told otherwise. */
+static bool restricts_nodes(const struct control *c)
 {
-	struct str_vec out = {0};
-
-	for (size_t i = 0; i < list->n; i++)
-		ARENA_PUSH(&c->arena, &out, list->v[i]);
-	return out;
+	for (size_t i = 0; i < c->flags->admission_off.n; i++)
+		if (str_eqc(c->flags->admission_off.v[i], "NodeRestriction"))
+			return false;
+	for (size_t i = 0; i < c->flags->admission_on.n; i++)
+		if (str_eqc(c->flags->admission_on.v[i], "NodeRestriction"))
+			return false;
+	return c->with_controllers && !c->flags->admission_only.n;
 }
 
 static int make_apiserver(struct control *c, struct err *err)
 {
+	const char *restricted = restricts_nodes(c) ? "NodeRestriction" : NULL;
 	struct apiserver_opts opts = {
 		.store = c->store,
 		.clock = c->main_loop,
@@ -239,20 +256,20 @@ static int make_apiserver(struct control *c, struct err *err)
 							 : "10.244.0.0/16",
 		.advertise_address = arena_cstr(&c->arena, c->advertise),
 		.advertise_port = c->flags->secure_port,
-		.service_account_issuer = c->flags->sa_issuer,
+		.service_account_issuer = c->auth.service_account_issuer,
+		.auth = c->auth,
 		.service_account_key_pem = c->sa_key_pem,
 		.ca_pem = c->ca_pem,
 		.client_ca_pem = c->client_ca_pem,
 		.enable_bootstrap_token_auth = c->flags->bootstrap_tokens,
 		.bootstrapped_later = true,
-		.authorization_modes = strings_of(c, &c->flags->authorization_modes),
 		.node_agents = c->with_controllers,
 		.allow_privileged = c->flags->allow_privileged,
 		.kubelet_client_cert_pem = c->kubelet_client.cert_pem,
 		.kubelet_client_key_pem = c->kubelet_client.key_pem,
-		.admission = {.enable = names_of(c, &c->flags->admission_on),
-			.disable = names_of(c, &c->flags->admission_off),
-			.only = names_of(c, &c->flags->admission_only)},
+		.admission = {.enable = names_of(c, &c->flags->admission_on, restricted),
+			.disable = names_of(c, &c->flags->admission_off, NULL),
+			.only = names_of(c, &c->flags->admission_only, NULL)},
 		.kubelet_port = c->flags->kubelet_port,
 	};
 	int r = parse_port_range(
@@ -325,7 +342,7 @@ static int start_servers(
 
 static int start_io(struct control *c, struct err *err)
 {
-	struct tls_server_opts tls = {c->serving.cert_pem, c->serving.key_pem, c->client_ca_pem};
+	struct tls_server_opts tls = {c->serving.cert_pem, c->serving.key_pem, c->tls_ca_pem};
 	struct http_server_opts opts = {
 		.bind_address = c->flags->bind_address,
 		.port = c->flags->secure_port,

@@ -120,6 +120,7 @@ static struct control_flags defaults(bool with_controllers)
 		.leader = leader_flags_default(NULL), /* a name for each of the two */
 		.bootstrap_tokens = with_controllers, /* likewise */
 		.allow_privileged = with_controllers, /* upstream's API server alone: false */
+		.auth = auth_flags_default(),
 		.audit_log_format = "json",
 		.audit_log_maxage = 366,
 		.audit_log_maxbackup = 100,
@@ -132,7 +133,7 @@ int control_flags_parse(
 	struct control_flags *f, const char *program, bool with_controllers, int argc, char **argv)
 {
 	*f = defaults(with_controllers);
-	struct flag election[LEADER_FLAGS_MAX];
+	struct flag election[LEADER_FLAGS_MAX], auth[AUTH_FLAGS_MAX];
 	const struct flag controllers[] = {
 		FLAGS_HEADING("Controllers"),
 		{"controllers", FLAG_STRING, &f->controllers, "LIST",
@@ -191,11 +192,7 @@ int control_flags_parse(
 			"take the tokens by which machines join"},
 		{"service-account-signing-key-file", FLAG_STRING, &f->sa_signing_key_file, "FILE",
 			"key of service account tokens"},
-		{"service-account-issuer", FLAG_STRING, &f->sa_issuer, "URL",
-			"issuer of service account tokens"},
-		{"authorization-mode", FLAG_LIST, &f->authorization_modes, "MODE,…",
-			"who decides, in order: Node, RBAC, AlwaysAllow, AlwaysDeny; default: "
-			"Node,RBAC"},
+		FLAGS_INCLUDE(auth),
 		{"enable-admission-plugins", FLAG_LIST, &f->admission_on, "NAME,…",
 			"plugins besides the default ones"},
 		{"disable-admission-plugins", FLAG_LIST, &f->admission_off, "NAME,…",
@@ -245,6 +242,7 @@ int control_flags_parse(
 	int r;
 
 	leader_flags_table(&f->leader, election);
+	auth_flags_table(&f->auth, auth);
 	r = flags_parse(flags, program, argc, argv, NULL);
 	if (r == 0)
 		r = check(f, with_controllers, program);

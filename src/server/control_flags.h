@@ -6,6 +6,7 @@
 #define SAMPAN_CONTROL_FLAGS_H
 
 #include "client/leader.h"
+#include "server/auth_flags.h"
 #include "server/etcd_flags.h"
 
 enum { IO_THREADS_MAX = 4 };
@@ -18,13 +19,13 @@ struct control_flags {
 	const char *service_cidr, *node_port_range, *cluster_cidr;
 	int node_cidr_mask_ipv4, node_cidr_mask_ipv6; /* 0: 24, 64 */
 	const char *token_auth_file, *tls_cert_file, *tls_key_file, *client_ca_file;
-	const char *sa_signing_key_file, *sa_issuer;
+	const char *sa_signing_key_file;
 	const char *kubelet_client_cert_file, *kubelet_client_key_file, *kubelet_ca_file;
 	const char *signing_cert_file, *signing_key_file;
 	int64_t signing_duration_ms;
 	bool bootstrap_tokens;
 	int kubelet_port; /* of nodes that do not tell theirs */
-	struct flag_list authorization_modes;
+	struct auth_flags auth;
 	const char *audit_policy_file, *audit_log_path, *audit_log_format;
 	int audit_log_maxage, audit_log_maxbackup, audit_log_maxsize;
 	struct flag_list tls_sans, admission_on, admission_off, admission_only;

@@ -10,6 +10,7 @@ const struct admission_plugin *const admission_plugins[] = {
 	&admission_limit_pod_hard_anti_affinity_topology,
 	&admission_limit_ranger,
 	&admission_service_account,
+	&admission_node_restriction,
 	&admission_taint_nodes_by_condition,
 	&admission_always_pull_images,
 	&admission_image_policy_webhook,

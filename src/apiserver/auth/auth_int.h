@@ -21,6 +21,12 @@ struct auth {
 	struct arena arena;
 	struct store *store;
 	struct str issuer;
+	struct str_vec issuers; /* all whose tokens are taken; the first is ours */
+	bool no_anonymous;
+	struct request_header_opts request_header;
+	void *request_header_ca, *client_ca; /* X509_STORE *, NULL: no such proxies */
+	struct str jwks_uri;
+	int64_t token_seconds_max;
 	struct str_vec audiences; /* --api-audiences: whom tokens for the API server are for */
 	struct {
 		struct static_token *v;
@@ -34,6 +40,10 @@ struct auth {
 	size_t n_chain;
 	void *key; /* EVP_PKEY * */
 	bool is_ec;
+	struct {
+		void **v; /* EVP_PKEY *: all that tokens may be signed by, ours first */
+		size_t n;
+	} verify_keys;
 	struct str key_id, jwks;
 };
 
@@ -49,17 +59,22 @@ struct token_authenticator {
 	int (*authenticate)(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
 		struct user_info *ret, struct str_vec *ret_audiences, struct err *err);
 };
-extern const struct token_authenticator static_tokens, service_account_tokens,
-	bootstrap_tokens;
+extern const struct token_authenticator static_tokens, service_account_tokens, bootstrap_tokens;
 
 int static_tokens_parse(struct auth *a, struct str csv, struct err *err);
-int token_keys_open(struct auth *a, struct str pem, struct err *err);
+int token_keys_open(struct auth *a, struct str pem, struct str verify_pem, struct err *err);
 void token_keys_close(struct auth *a);
+/* 1: *ret is whom a trusted proxy speaks for. 0: it is none, or names nobody. Negative: a proxy
+ * that may not. */
+int user_from_headers(
+	struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret);
+int cert_store_new(struct str pem, const char *flag, void **ret, struct err *err);
+void cert_store_free(void *store); /* NULL-safe */
+bool cert_is_signed_by(void *store, void *x509);
 /* Everyone with a credential is in system:authenticated. */
 void add_authenticated(struct arena *arena, struct user_info *u);
 /* False when there is no common name, or the certificate has ended since the connection began. */
-bool user_from_certificate(
-	struct arena *a, void *x509, int64_t now_ns, struct user_info *ret);
+bool user_from_certificate(struct arena *a, void *x509, int64_t now_ns, struct user_info *ret);
 
 /* --- may they? --- */
 

@@ -11,6 +11,31 @@ static const struct token_authenticator *const token_authenticators[] = {
 	&bootstrap_tokens,
 };
 
+static void add_copies(struct auth *a, const struct str_vec *from, struct str_vec *to)
+{
+	for (size_t i = 0; i < from->n; i++)
+		ARENA_PUSH(&a->arena, to, arena_str(&a->arena, from->v[i]));
+}
+
+static int open_request_header(struct auth *a, const struct auth_opts *opts, struct err *err)
+{
+	const struct request_header_opts *from = &opts->request_header;
+	struct request_header_opts *to = &a->request_header;
+	int r;
+
+	if (!from->ca_pem.n)
+		return 0;
+	add_copies(a, &from->allowed_names, &to->allowed_names);
+	add_copies(a, &from->username_headers, &to->username_headers);
+	add_copies(a, &from->uid_headers, &to->uid_headers);
+	add_copies(a, &from->group_headers, &to->group_headers);
+	add_copies(a, &from->extra_prefixes, &to->extra_prefixes);
+	r = cert_store_new(
+		from->ca_pem, "--requestheader-client-ca-file", &a->request_header_ca, err);
+	return r < 0 ? r
+		     : cert_store_new(opts->client_ca_pem, "--client-ca-file", &a->client_ca, err);
+}
+
 int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 {
 	struct auth *a = xcalloc(1, sizeof(*a));
@@ -24,9 +49,19 @@ int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 	a->issuer = arena_strc(&a->arena, opts->service_account_issuer
 						  ? opts->service_account_issuer
 						  : "https://kubernetes.default.svc");
-	ARENA_PUSH(&a->arena, &a->audiences, a->issuer);
+	ARENA_PUSH(&a->arena, &a->issuers, a->issuer);
+	add_copies(a, &opts->service_account_issuers, &a->issuers);
+	add_copies(a, &opts->api_audiences, &a->audiences);
+	if (!a->audiences.n)
+		add_copies(a, &a->issuers, &a->audiences);
+	a->no_anonymous = opts->no_anonymous;
+	a->jwks_uri = arena_strc(&a->arena, opts->jwks_uri);
+	a->token_seconds_max = opts->token_seconds_max;
 	if (r == 0)
-		r = token_keys_open(a, opts->service_account_key_pem, err);
+		r = open_request_header(a, opts, err);
+	if (r == 0)
+		r = token_keys_open(
+			a, opts->service_account_key_pem, opts->service_account_verify_pem, err);
 	if (r == 0)
 		r = authorizers_init(a, &opts->authorization_modes, err);
 	if (r < 0) {
@@ -40,6 +75,8 @@ int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 void auth_free(struct auth *a)
 {
 	token_keys_close(a);
+	cert_store_free(a->request_header_ca);
+	cert_store_free(a->client_ca);
 	rbac_free(a->rbac);
 	node_pods_free(a->node_pods);
 	arena_release(&a->arena);
@@ -132,17 +169,29 @@ static struct str bearer(struct http_exchange *x)
 	return str_ieq(scheme, S("Bearer")) ? str_trim(rest) : (struct str){0};
 }
 
+/* TLS has verified the certificate; when proxies have a CA of their own, it remains to be seen
+ * which CA's it is. */
+static bool is_client(const struct auth *a, const struct http_exchange *x)
+{
+	return x->peer.x509 && (!a->client_ca || cert_is_signed_by(a->client_ca, x->peer.x509));
+}
+
 int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret,
 	struct err *err)
 {
 	struct str token;
 	struct str_vec audiences = {0};
+	int proxied;
 
 	if (x->peer.user) {
 		*ret = *x->peer.user;
 		return 0;
 	}
-	if (x->peer.x509 && user_from_certificate(&x->arena, x->peer.x509, now_ns, ret)) {
+	proxied = user_from_headers(a, x, now_ns, ret);
+	if (proxied <= 0 && is_client(a, x) &&
+		user_from_certificate(&x->arena, x->peer.x509, now_ns, ret))
+		proxied = 1;
+	if (proxied > 0) {
 		add_authenticated(&x->arena, ret);
 		return 0;
 	}
@@ -155,6 +204,8 @@ int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct
 			return unauthorized(err);
 		return 0;
 	}
+	if (a->no_anonymous || proxied < 0)
+		return unauthorized(err);
 	*ret = (struct user_info){.name = S("system:anonymous")};
 	ARENA_PUSH(&x->arena, &ret->groups, S("system:unauthenticated"));
 	return 0;

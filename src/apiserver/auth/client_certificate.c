@@ -19,8 +19,7 @@ static struct str name_entry(struct arena *a, X509_NAME *name, int at)
 	return out;
 }
 
-bool user_from_certificate(
-	struct arena *a, void *x509, int64_t now_ns, struct user_info *ret)
+bool user_from_certificate(struct arena *a, void *x509, int64_t now_ns, struct user_info *ret)
 {
 	time_t now = now_ns / 1000000000;
 	X509_NAME *subject = X509_get_subject_name(x509);

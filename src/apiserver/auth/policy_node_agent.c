@@ -17,8 +17,8 @@ const struct policy_row policy_node_agent_roles[] = {
 	RULE("get,list,watch", "", "endpoints,namespaces,nodes,pods,services"),
 	RULE("get,list,watch", "discovery.k8s.io", "endpointslices"),
 	RULE("get,list,watch", "networking.k8s.io", "networkpolicies,servicecidrs"),
-	/* docs/joining.md: serving certificates of nodes are approved, too, when all their names are
-	 * the node's own */
+	/* docs/joining.md: serving certificates of nodes are approved, too, when all their names
+	 * are the node's own */
 	ROLE("system:sampan:kubelet-serving-approver"),
 	NAMED("approve", "certificates.k8s.io", "signers", "kubernetes.io/kubelet-serving"),
 	ROLE("kubeadm:get-nodes"),

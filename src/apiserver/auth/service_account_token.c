@@ -98,31 +98,76 @@ static void describe_key(struct auth *a)
 			STR_ARG(rsa_number(m, a->key, OSSL_PKEY_PARAM_RSA_E)));
 }
 
-int token_keys_open(struct auth *a, struct str pem, struct err *err)
+static int check_kind(EVP_PKEY *key, struct err *err)
+{
+	bool ec = EVP_PKEY_is_a(key, "EC");
+
+	if ((ec && EVP_PKEY_get_bits(key) != 256) || (!ec && !EVP_PKEY_is_a(key, "RSA")))
+		return err_bad_request(err, "service account keys must be RSA or EC P-256");
+	return 0;
+}
+
+/* Public and private keys, one after the other. */
+static int open_verify_keys(struct auth *a, struct str pem, struct err *err)
+{
+	BIO *bio = BIO_new_mem_buf(pem.p, pem.n);
+	char *name, *header;
+	unsigned char *der;
+	long n;
+	int r = 0;
+
+	while (r == 0 && PEM_read_bio(bio, &name, &header, &der, &n) == 1) {
+		const unsigned char *at = der;
+		EVP_PKEY *key = strstr(name, "PUBLIC") ? d2i_PUBKEY(NULL, &at, n)
+						       : d2i_AutoPrivateKey(NULL, &at, n);
+
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+		OPENSSL_free(der);
+		if (!key)
+			continue;
+		r = check_kind(key, err);
+		if (r == 0)
+			ARENA_PUSH(&a->arena, &a->verify_keys, (void *)key);
+		else
+			EVP_PKEY_free(key);
+	}
+	BIO_free(bio);
+	if (r == 0 && !a->verify_keys.n)
+		r = err_bad_request(err, "--service-account-key-file has no PEM key in it");
+	return r;
+}
+
+int token_keys_open(struct auth *a, struct str pem, struct str verify_pem, struct err *err)
 {
 	BIO *bio;
-	EVP_PKEY *key;
+	int r = 0;
 
-	if (!pem.n)
-		return 0; /* no service account tokens are made or accepted */
+	if (verify_pem.n)
+		r = open_verify_keys(a, verify_pem, err);
+	if (r < 0 || !pem.n)
+		return r; /* without a signing key no tokens are made */
 	bio = BIO_new_mem_buf(pem.p, pem.n);
-	key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	a->key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
 	BIO_free(bio);
-	if (!key)
+	if (!a->key)
 		return err_bad_request(
 			err, "the service account signing key is not a PEM private key");
-	a->key = key;
-	a->is_ec = EVP_PKEY_is_a(key, "EC");
-	if ((a->is_ec && EVP_PKEY_get_bits(key) != 256) ||
-		(!a->is_ec && !EVP_PKEY_is_a(key, "RSA")))
-		return err_bad_request(
-			err, "the service account signing key must be RSA or EC P-256");
+	r = check_kind(a->key, err);
+	if (r < 0)
+		return r;
+	a->is_ec = EVP_PKEY_is_a(a->key, "EC");
+	EVP_PKEY_up_ref(a->key);
+	ARENA_PUSH(&a->arena, &a->verify_keys, a->key);
 	describe_key(a);
 	return 0;
 }
 
 void token_keys_close(struct auth *a)
 {
+	for (size_t i = 0; i < a->verify_keys.n; i++)
+		EVP_PKEY_free(a->verify_keys.v[i]);
+	a->verify_keys.n = 0;
 	EVP_PKEY_free(a->key);
 	a->key = NULL;
 }
@@ -175,18 +220,26 @@ static struct str sign(struct auth *a, struct arena *arena, struct str text)
 	return a->is_ec ? ec_raw(arena, sig, n) : str_n((char *)sig, n);
 }
 
-static bool signature_fits(struct auth *a, struct arena *arena, struct str text, struct str sig)
+static bool fits_key(EVP_PKEY *key, struct str text, struct str raw, struct str der)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok;
+	struct str sig = EVP_PKEY_is_a(key, "EC") ? der : raw;
+	bool ok = sig.n && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+		  EVP_DigestVerify(ctx, (const unsigned char *)sig.p, sig.n,
+			  (const unsigned char *)text.p, text.n) == 1;
 
-	if (a->is_ec)
-		sig = ec_der(arena, sig);
-	ok = sig.n && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, a->key) == 1 &&
-	     EVP_DigestVerify(ctx, (const unsigned char *)sig.p, sig.n,
-		     (const unsigned char *)text.p, text.n) == 1;
 	EVP_MD_CTX_free(ctx);
 	return ok;
+}
+
+static bool signature_fits(struct auth *a, struct arena *arena, struct str text, struct str sig)
+{
+	struct str der = ec_der(arena, sig);
+
+	for (size_t i = 0; i < a->verify_keys.n; i++)
+		if (fits_key(a->verify_keys.v[i], text, sig, der))
+			return true;
+	return false;
 }
 
 static void write_ref(struct buf *b, const char *key, struct str name, struct str uid)
@@ -202,8 +255,7 @@ static void write_ref(struct buf *b, const char *key, struct str name, struct st
 
 static void write_claims(struct auth *a, const struct token_claims *c, struct buf *b)
 {
-	const struct str_vec own = {&a->issuer, 1},
-			     *audiences = c->audiences.n ? &c->audiences : &own;
+	const struct str_vec *audiences = c->audiences.n ? &c->audiences : &a->audiences;
 	unsigned char id[16];
 
 	RAND_bytes(id, sizeof(id));
@@ -282,7 +334,7 @@ static int check_claims(struct auth *a, const struct json_value *claims, struct 
 	struct str name = json_get_str(account, "name");
 	int r;
 
-	if (!str_eq(json_get_str(claims, "iss"), a->issuer) || !ns.n || !name.n)
+	if (!str_vec_has(&a->issuers, json_get_str(claims, "iss")) || !ns.n || !name.n)
 		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
 	if (number(claims, "exp") <= now_s)
 		return err_fmt(err, 401, "Unauthorized", "service account token has expired");
@@ -343,7 +395,7 @@ static int verify(struct auth *a, struct arena *arena, struct str token, int64_t
 	struct json_value *claims = NULL, *audiences;
 	int r;
 
-	if (dot < 0 || token.n > TOKEN_MAX || !a->key)
+	if (dot < 0 || token.n > TOKEN_MAX)
 		return 0;
 	str_cut(str_sub(token, 0, dot), '.', &head, &body);
 	sig = base64url_decode(arena, str_sub(token, dot + 1, token.n));
@@ -375,15 +427,28 @@ struct str auth_jwks(struct auth *a)
 
 struct str auth_openid_configuration(struct auth *a, struct arena *arena)
 {
+	struct str jwks = a->jwks_uri;
+
+	if (!jwks.n)
+		jwks = arena_fmt(arena, STR_FMT "/openid/v1/jwks", STR_ARG(a->issuer));
 	return arena_fmt(arena,
-		"{\"issuer\":\"" STR_FMT "\",\"jwks_uri\":\"" STR_FMT "/openid/v1/"
-		"jwks\",\"response_types_supported\":[\"id_token\"],\"subject_types_supported\":["
-		"\"public\"],"
-		"\"id_token_signing_alg_values_supported\":[\"%s\"]}",
-		STR_ARG(a->issuer), STR_ARG(a->issuer), a->is_ec ? "ES256" : "RS256");
+		"{\"issuer\":\"" STR_FMT "\",\"jwks_uri\":\"" STR_FMT
+		"\",\"response_types_supported\":[\"id_token\"],\"subject_types_supported\":["
+		"\"public\"],\"id_token_signing_alg_values_supported\":[\"%s\"]}",
+		STR_ARG(a->issuer), STR_ARG(jwks), a->is_ec ? "ES256" : "RS256");
 }
 
 struct str auth_issuer(const struct auth *a)
 {
 	return a->issuer;
+}
+
+int64_t auth_token_seconds_max(const struct auth *a)
+{
+	return a->token_seconds_max;
+}
+
+const struct str_vec *auth_audiences(const struct auth *a)
+{
+	return &a->audiences;
 }
