@@ -64,6 +64,9 @@ extern const struct token_authenticator static_tokens, service_account_tokens, b
 int static_tokens_parse(struct auth *a, struct str csv, struct err *err);
 int token_keys_open(struct auth *a, struct str pem, struct str verify_pem, struct err *err);
 void token_keys_close(struct auth *a);
+/* What a token whose signature was verified says; results as of struct token_authenticator. */
+int token_claims(struct auth *a, struct arena *arena, struct str payload, int64_t now_ns,
+	struct user_info *ret, struct str_vec *ret_audiences, struct err *err);
 /* 1: *ret is whom a trusted proxy speaks for. 0: it is none, or names nobody. Negative: a proxy
  * that may not. */
 int user_from_headers(

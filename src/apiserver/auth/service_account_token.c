@@ -334,7 +334,7 @@ static int check_claims(struct auth *a, const struct json_value *claims, struct 
 	struct str name = json_get_str(account, "name");
 	int r;
 
-	if (!str_vec_has(&a->issuers, json_get_str(claims, "iss")) || !ns.n || !name.n)
+	if (!ns.n || !name.n)
 		return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
 	if (number(claims, "exp") <= now_s)
 		return err_fmt(err, 401, "Unauthorized", "service account token has expired");
@@ -387,34 +387,58 @@ static void describe_user(
 		json_get_str(json_getc(k, "pod"), "uid"));
 }
 
-static int verify(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
+/* RFC 7519 4.1.3: one string, or a list of them. Nobody: the token is good for nothing. */
+static bool read_audiences(
+	struct arena *arena, const struct json_value *claims, struct str_vec *ret)
+{
+	const struct json_value *aud = json_getc(claims, "aud");
+	struct str_vec out = {0};
+
+	if (aud && aud->kind == JSON_STRING)
+		ARENA_PUSH(arena, &out, aud->text);
+	for (size_t i = 0; aud && aud->kind == JSON_ARRAY && i < aud->items.n; i++)
+		if (aud->items.v[i]->kind == JSON_STRING)
+			ARENA_PUSH(arena, &out, aud->items.v[i]->text);
+	*ret = out;
+	return out.n > 0;
+}
+
+int token_claims(struct auth *a, struct arena *arena, struct str payload, int64_t now_ns,
 	struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
 {
-	ssize_t dot = str_rchr(token, '.');
-	struct str head, body, rest, payload, sig;
-	struct json_value *claims = NULL, *audiences;
+	struct json_value *claims = NULL;
 	int r;
 
-	if (dot < 0 || token.n > TOKEN_MAX)
-		return 0;
-	str_cut(str_sub(token, 0, dot), '.', &head, &body);
-	sig = base64url_decode(arena, str_sub(token, dot + 1, token.n));
-	if (!signature_fits(a, arena, str_sub(token, 0, dot), sig))
-		return 0;
-	str_cut(body, '.', &rest, &head);
-	payload = base64url_decode(arena, rest);
-	if (head.p || json_parse(payload, arena, &claims, NULL) < 0)
-		return 0;
+	if (json_parse(payload, arena, &claims, NULL) < 0 || claims->kind != JSON_OBJECT ||
+		!str_vec_has(&a->issuers, json_get_str(claims, "iss")))
+		return 0; /* somebody else's */
 	r = check_claims(a, claims, json_get_str(json_getc(claims, "kubernetes.io"), "namespace"),
 		now_ns / 1000000000, err);
 	if (r < 0)
 		return r;
-	audiences = json_getc(claims, "aud");
-	*ret_audiences = (struct str_vec){0};
-	for (size_t i = 0; audiences && i < audiences->items.n; i++)
-		ARENA_PUSH(arena, ret_audiences, audiences->items.v[i]->text);
+	if (!read_audiences(arena, claims, ret_audiences))
+		return 0;
 	describe_user(arena, claims, ret);
 	return 1;
+}
+
+static int verify(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
+	struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
+{
+	ssize_t dot = str_rchr(token, '.');
+	struct str signed_part, head, body, more, sig;
+
+	if (dot < 0 || token.n > TOKEN_MAX)
+		return 0;
+	signed_part = str_sub(token, 0, dot);
+	str_cut(signed_part, '.', &head, &body);
+	if (str_cut(body, '.', &body, &more))
+		return 0;
+	sig = base64url_decode(arena, str_sub(token, dot + 1, token.n));
+	if (!signature_fits(a, arena, signed_part, sig))
+		return 0;
+	return token_claims(
+		a, arena, base64url_decode(arena, body), now_ns, ret, ret_audiences, err);
 }
 
 const struct token_authenticator service_account_tokens = {
