@@ -27,6 +27,9 @@ void validate_load_balancer_status(
 int service_allocate(struct strategy_ctx *ctx, void *obj, const void *old,
 	struct field_errors *errs, struct err *err);
 void service_release(struct strategy_ctx *ctx, const void *obj, const void *old);
+/* Of NULL: no. */
+bool service_uses_ip(const struct v1_service *s, struct str ip);
+bool service_uses_port(const struct v1_service *s, int port); /* as a node port */
 void service_along(
 	struct strategy_ctx *ctx, const void *obj, const void *old, struct write_along *ret);
 void service_committed(struct strategy_ctx *ctx, const void *obj, const void *old);

@@ -570,12 +570,12 @@ int service_allocate(struct strategy_ctx *ctx, void *obj, const void *old,
 	return r;
 }
 
-static bool has_ip(const struct v1_service *s, struct str ip)
+bool service_uses_ip(const struct v1_service *s, struct str ip)
 {
 	return s && str_vec_has(&s->spec.cluster_ips, ip);
 }
 
-static bool uses_port(const struct v1_service *s, int port)
+bool service_uses_port(const struct v1_service *s, int port)
 {
 	return s && (has_port(s, port) || s->spec.health_check_node_port == port);
 }
@@ -587,75 +587,14 @@ static void release_difference(
 	struct ip_addr ip;
 
 	for (size_t i = 0; i < s->spec.cluster_ips.n; i++)
-		if (!has_ip(kept, s->spec.cluster_ips.v[i]) &&
+		if (!service_uses_ip(kept, s->spec.cluster_ips.v[i]) &&
 			ip_parse(s->spec.cluster_ips.v[i], &ip))
 			service_books_release_ip(b, &ip);
 	for (size_t i = 0; i < s->spec.ports.n; i++)
-		if (!uses_port(kept, s->spec.ports.v[i].node_port))
+		if (!service_uses_port(kept, s->spec.ports.v[i].node_port))
 			service_books_release_port(b, s->spec.ports.v[i].node_port);
-	if (!uses_port(kept, s->spec.health_check_node_port))
+	if (!service_uses_port(kept, s->spec.health_check_node_port))
 		service_books_release_port(b, s->spec.health_check_node_port);
-}
-
-/* --- where other API servers share the store --- */
-
-static void bring(struct strategy_ctx *ctx, struct write_along *w, struct str ip, bool created,
-	const struct v1_service *s)
-{
-	struct arena *a = ctx->arena;
-	struct store_along along = {.resource = &networking_v1_ip_address_resource, .name = ip};
-	struct networking_v1_ip_address *o = ARENA_NEW(a, struct networking_v1_ip_address);
-	struct object *draft;
-	struct ip_addr parsed;
-
-	if (!ip_parse(ip, &parsed))
-		return;
-	along.name = ip_text(a, &parsed);
-	if (created) {
-		o->metadata.name = along.name;
-		o->metadata.uid = uuid_new(a, ctx->server->opts.clock);
-		o->metadata.creation_timestamp = time_from_ns(ctx->now_ns);
-		ARENA_PUSH(a, &o->metadata.labels,
-			((struct str_pair){S("ipaddress.kubernetes.io/ip-family"),
-				parsed.v4 ? S("IPv4") : S("IPv6")}));
-		ARENA_PUSH(a, &o->metadata.labels,
-			((struct str_pair){
-				S("ipaddress.kubernetes.io/managed-by"), S("ipallocator.k8s.io")}));
-		o->spec.parent_ref = ARENA_NEW(a, struct networking_v1_parent_reference);
-		o->spec.parent_ref->resource = S("services");
-		o->spec.parent_ref->namespace = s->metadata.namespace;
-		o->spec.parent_ref->name = s->metadata.name;
-		if (object_draft(along.resource, o, &draft, NULL) < 0)
-			return;
-		along.draft = object_ref_in(a, draft);
-		object_unref(draft);
-	}
-	ARENA_PUSH(a, w, along);
-}
-
-static void claim_port(struct write_along *w, const struct v1_service *old, int port)
-{
-	if (port && !uses_port(old, port))
-		w->claims |= UINT64_C(1) << (port % STORE_CLAIMS);
-}
-
-/* An address is claimed by an IPAddress, as upstream's servers do (which see ours, as we see
- * theirs), a node port by a claim. Both come with the service or not at all. */
-void service_along(
-	struct strategy_ctx *ctx, const void *obj, const void *old_obj, struct write_along *ret)
-{
-	const struct v1_service *s = obj, *old = old_obj;
-
-	for (size_t i = 0; s && i < s->spec.cluster_ips.n; i++)
-		if (!has_ip(old, s->spec.cluster_ips.v[i]))
-			bring(ctx, ret, s->spec.cluster_ips.v[i], true, s);
-	for (size_t i = 0; old && i < old->spec.cluster_ips.n; i++)
-		if (!has_ip(s, old->spec.cluster_ips.v[i]))
-			bring(ctx, ret, old->spec.cluster_ips.v[i], false, old);
-	for (size_t i = 0; s && i < s->spec.ports.n; i++)
-		claim_port(ret, old, s->spec.ports.v[i].node_port);
-	if (s)
-		claim_port(ret, old, s->spec.health_check_node_port);
 }
 
 void service_release(struct strategy_ctx *ctx, const void *obj, const void *old)

@@ -367,6 +367,44 @@ def notice_another_etcd(program):
         check(a.ask("GET", f"{CM}/x"), 404)
 
 
+def lose_members(program):
+    """Of three members one is killed, another falls silent: what is asked meanwhile waits a little, and nothing is lost."""
+    members = Etcd.members(program, 3)
+    log_of = lambda c: open(c.dir + "/log").read()
+    with server(",".join(m.url for m in members)) as a:
+        def in_use():
+            """The member whose client port the API server is connected to."""
+            for m in members:
+                port = f"{m.port:04X}"
+                inodes = {line.split()[9] for line in open("/proc/net/tcp") if line.split()[2].endswith(":" + port) and line.split()[3] == "01"}
+                for fd in os.listdir(f"/proc/{a.process.pid}/fd"):
+                    try:
+                        if os.readlink(f"/proc/{a.process.pid}/fd/{fd}")[8:-1] in inodes:
+                            return m
+                    except OSError:
+                        pass
+
+        def write(name):
+            check(a.ask("POST", CM, config_map(name), a.connect(timeout=60)), 201)
+            check(a.ask("GET", f"{CM}/{name}", None, a.connect(timeout=60)), 200)
+
+        write("before")
+        used = in_use()
+        used.kill()
+        write("one-killed")
+        assert in_use() not in (used, None)
+        used.start()
+        silent = in_use()
+        silent.process.send_signal(signal.SIGSTOP)
+        write("one-silent")
+        assert in_use() not in (silent, None), log_of(a)
+        silent.process.send_signal(signal.SIGCONT)
+        names = {o["metadata"]["name"] for o in check(a.ask("GET", CM), 200)["items"]}
+        assert {"before", "one-killed", "one-silent"} <= names
+    for m in members:
+        m.close()
+
+
 def openssl(directory, *args):
     subprocess.run(["openssl", *args], cwd=directory, check=True, capture_output=True)
 
@@ -413,7 +451,7 @@ def everything(program):
             t0 = time.time()
             step[0](*step[1:])
             print(f"  {step[0].__name__}: {time.time() - t0:.1f} s", flush=True)
-    for step in (compact_by_turns, run_out_of_space, wait_for_etcd, notice_another_etcd, speak_tls):
+    for step in (compact_by_turns, run_out_of_space, wait_for_etcd, lose_members, notice_another_etcd, speak_tls):
         t0 = time.time()
         step(program)
         print(f"  {step.__name__}: {time.time() - t0:.1f} s", flush=True)

@@ -21,20 +21,20 @@ def b64(text):
 
 
 class Etcd:
-    def __init__(self, program, tls=None, extra=()):
+    def __init__(self, program, tls=None, extra=(), name="t"):
         """tls: {"ca": file, "cert": file, "key": file}; clients have to show a certificate of the CA then."""
-        self.program, self.tls, self.extra = program, tls, list(extra)
+        self.program, self.tls, self.extra, self.name, self.cluster = program, tls, list(extra), name, None
         self.dir = tempfile.mkdtemp(prefix="sampan-etcd-")
         self.port, self.peer = free_port(), free_port()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.process = None
 
     def start(self, wait=True):
-        flags = ["--name=t", "--data-dir", self.dir + "/data", "--log-level=error",
+        flags = ["--name", self.name, "--data-dir", self.dir + "/data", "--log-level=error",
                  "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
                  "--listen-peer-urls", f"http://127.0.0.1:{self.peer}",
                  "--initial-advertise-peer-urls", f"http://127.0.0.1:{self.peer}",
-                 "--initial-cluster", f"t=http://127.0.0.1:{self.peer}", *self.extra]
+                 "--initial-cluster", self.cluster or f"{self.name}=http://127.0.0.1:{self.peer}", *self.extra]
         if self.tls:
             flags += ["--cert-file", self.tls["cert"], "--key-file", self.tls["key"],
                       "--trusted-ca-file", self.tls["ca"], "--client-cert-auth"]
@@ -78,6 +78,15 @@ class Etcd:
     def kill(self, sig=signal.SIGKILL):
         self.process.send_signal(sig)
         self.process.wait(30)
+
+    @staticmethod
+    def members(program, n):
+        """A cluster, started."""
+        all_ = [Etcd(program, name=f"m{i}") for i in range(n)]
+        for e in all_:
+            e.cluster = ",".join(f"{m.name}=http://127.0.0.1:{m.peer}" for m in all_)
+            e.start(wait=False)
+        return [e.wait() for e in all_]
 
     def close(self):
         if self.process and self.process.poll() is None:

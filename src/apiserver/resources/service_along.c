@@ -1,0 +1,62 @@
+/* service_along.c: what a Service claims where other API servers share the store. */
+#include "apiserver/resources/service.h"
+#include "apiserver/validation/ip.h"
+
+static void bring(struct strategy_ctx *ctx, struct write_along *w, struct str ip, bool created,
+	const struct v1_service *s)
+{
+	struct arena *a = ctx->arena;
+	struct store_along along = {.resource = &networking_v1_ip_address_resource, .name = ip};
+	struct networking_v1_ip_address *o = ARENA_NEW(a, struct networking_v1_ip_address);
+	struct object *draft;
+	struct ip_addr parsed;
+
+	if (!ip_parse(ip, &parsed))
+		return;
+	along.name = ip_text(a, &parsed);
+	if (created) {
+		o->metadata.name = along.name;
+		o->metadata.uid = uuid_new(a, ctx->server->opts.clock);
+		o->metadata.creation_timestamp = time_from_ns(ctx->now_ns);
+		ARENA_PUSH(a, &o->metadata.labels,
+			((struct str_pair){S("ipaddress.kubernetes.io/ip-family"),
+				parsed.v4 ? S("IPv4") : S("IPv6")}));
+		ARENA_PUSH(a, &o->metadata.labels,
+			((struct str_pair){
+				S("ipaddress.kubernetes.io/managed-by"), S("ipallocator.k8s.io")}));
+		o->spec.parent_ref = ARENA_NEW(a, struct networking_v1_parent_reference);
+		o->spec.parent_ref->resource = S("services");
+		o->spec.parent_ref->namespace = s->metadata.namespace;
+		o->spec.parent_ref->name = s->metadata.name;
+		if (object_draft(along.resource, o, &draft, NULL) < 0)
+			return;
+		along.draft = object_ref_in(a, draft);
+		object_unref(draft);
+	}
+	ARENA_PUSH(a, w, along);
+}
+
+static void claim_port(struct write_along *w, const struct v1_service *old, int port)
+{
+	if (port && !service_uses_port(old, port))
+		w->claims |= UINT64_C(1) << (port % STORE_CLAIMS);
+}
+
+/* An address is claimed by an IPAddress, as upstream's servers do (which see ours, as we see
+ * theirs), a node port by a claim. Both come with the service or not at all. */
+void service_along(
+	struct strategy_ctx *ctx, const void *obj, const void *old_obj, struct write_along *ret)
+{
+	const struct v1_service *s = obj, *old = old_obj;
+
+	for (size_t i = 0; s && i < s->spec.cluster_ips.n; i++)
+		if (!service_uses_ip(old, s->spec.cluster_ips.v[i]))
+			bring(ctx, ret, s->spec.cluster_ips.v[i], true, s);
+	for (size_t i = 0; old && i < old->spec.cluster_ips.n; i++)
+		if (!service_uses_ip(s, old->spec.cluster_ips.v[i]))
+			bring(ctx, ret, old->spec.cluster_ips.v[i], false, old);
+	for (size_t i = 0; s && i < s->spec.ports.n; i++)
+		claim_port(ret, old, s->spec.ports.v[i].node_port);
+	if (s)
+		claim_port(ret, old, s->spec.health_check_node_port);
+}
