@@ -31,7 +31,7 @@ static const char *const group_order[] = {"apiregistration.k8s.io", "apps", "eve
 	"certificates.k8s.io", "networking.k8s.io", "policy", "rbac.authorization.k8s.io",
 	"storage.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io",
 	"scheduling.k8s.io", "coordination.k8s.io", "node.k8s.io", "discovery.k8s.io",
-	"resource.k8s.io", "flowcontrol.apiserver.k8s.io"};
+	"resource.k8s.io", "flowcontrol.apiserver.k8s.io", "metrics.k8s.io"};
 
 static const struct {
 	uint32_t verb;
@@ -66,7 +66,7 @@ static bool has_version(const char *group, const char *version)
 /* The newest first: v2 before v1. */
 static struct str_vec versions_of(struct arena *a, const char *group)
 {
-	static const char *const known[] = {"v3", "v2", "v1"};
+	static const char *const known[] = {"v3", "v2", "v1", "v1beta1"};
 	struct str_vec v = {0};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)

@@ -112,8 +112,7 @@ static struct str host_text(struct arena *a, struct str address)
 	return address;
 }
 
-/* Upstream blames a pod of the node's name when the node is not there. */
-static int kubelet_url(struct request *r, struct str node_name, struct str *ret, struct err *err)
+int kubelet_url(struct request *r, struct str node_name, struct str *ret, struct err *err)
 {
 	const struct object *o = store_get(r->s->store, &v1_node_resource, S(""), node_name);
 	const struct v1_node *node;

@@ -97,6 +97,8 @@ bool handle_virtual(struct request *r)
 	else if (!strcmp(res->group, "authentication.k8s.io") ||
 		 !strcmp(res->group, "authorization.k8s.io"))
 		handle_review(r);
+	else if (!strcmp(res->group, "metrics.k8s.io"))
+		handle_metrics_api(r);
 	else
 		return false;
 	return true;

@@ -41,5 +41,9 @@ struct cgroup_usage {
 		major_page_faults;
 };
 void cgroup_usage(const struct cgroups *c, const char *path, struct cgroup_usage *ret);
+/* The whole machine's: of the root group, and of /proc where that does not tell (cgroup v2). */
+void cgroup_machine_usage(const struct cgroups *c, struct cgroup_usage *ret);
+/* Some process in the groups right below that one; 0: there is none. */
+int cgroup_any_process(const struct cgroups *c, const char *path);
 
 #endif

@@ -9,6 +9,7 @@
 #include "node/kubelet_private.h"
 #include "node/machine.h"
 #include "node/pod.h"
+#include "node/stats.h"
 #include "node/volumes/files.h"
 
 static const char *or_default(const char *given, const char *dflt)
@@ -224,6 +225,7 @@ int kubelet_start(
 		k->node = node_agent_new(k);
 		k->housekeeping = housekeeping_new(k);
 		k->eviction = eviction_new(k);
+		k->stats = stats_new(k);
 		r = static_pods_start(k, err);
 	}
 	if (r == 0 && k->opts.port > 0)
@@ -252,6 +254,7 @@ void kubelet_stop(struct kubelet *k)
 	static_pods_free(k->static_pods);
 	housekeeping_free(k->housekeeping);
 	eviction_free(k->eviction);
+	stats_free(k->stats);
 	node_agent_free(k->node);
 	relist_free(k->relist);
 	if (k->objects)

@@ -20,7 +20,17 @@ struct healthz;
 struct kubelet_server;
 struct certificates;
 struct static_pods;
+struct stats;
 struct housekeeping;
+
+/* How long pods took from being seen to their first container's start. */
+enum { START_BUCKETS = 16 };
+struct start_durations {
+	uint64_t n[START_BUCKETS]; /* by start_bucket_s; the last: longer */
+	int64_t sum_ms;
+};
+double start_bucket_s(size_t i); /* the bucket's upper end */
+void start_duration_add(struct start_durations *d, int64_t ms);
 
 struct kubelet {
 	struct loop *loop;
@@ -56,6 +66,8 @@ struct kubelet {
 	struct static_pods *static_pods;
 	struct housekeeping *housekeeping;
 	struct eviction *eviction;
+	struct stats *stats;
+	struct start_durations pod_starts;
 
 	struct pod *pods; /* linked by next */
 	bool pods_synced; /* all pods of the API are known */

@@ -101,6 +101,25 @@ int machine_address(struct arena *a, struct str *ret)
 	return best ? 0 : -ENOENT;
 }
 
+void machine_main_interface(char out[IF_NAMESIZE])
+{
+	struct ifaddrs *all;
+	int best = 0;
+
+	default_interface(out);
+	if (out[0] || getifaddrs(&all) < 0)
+		return;
+	for (struct ifaddrs *i = all; i; i = i->ifa_next) {
+		int r = rank(i, "");
+
+		if (r <= best)
+			continue;
+		best = r;
+		snprintf(out, IF_NAMESIZE, "%s", i->ifa_name);
+	}
+	freeifaddrs(all);
+}
+
 /* --- sizes --- */
 
 int machine_cpus(void)

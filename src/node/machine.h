@@ -8,6 +8,9 @@
 /* The default route's interface's address, else the first that is not loopback; v4 before v6.
  * -ENOENT: there is none. */
 int machine_address(struct arena *a, struct str *ret);
+/* The interface that has the machine's main address: of the default route, else of the first that is
+ * not loopback; "" when there is none. */
+void machine_main_interface(char out[16]);
 int machine_cpus(void);
 uint64_t machine_memory(void); /* bytes */
 uint64_t machine_memory_available(void);

@@ -47,6 +47,7 @@ struct container_memory { /* of one container name, over its instances */
 	char *probes_id;         /* the instance that the results are of */
 	struct probe *probes[3]; /* liveness, readiness, startup; NULL: none */
 	struct probe_results results;
+	uint32_t probe_totals[3][3]; /* by type and handler_result, for /metrics/probes */
 };
 
 struct pod {
@@ -77,6 +78,7 @@ struct pod {
 	int64_t sandbox_retry_ms, mount_wait_since_ms;
 	uint64_t labels_hash; /* of labels and annotations, for the downward API */
 
+	int64_t seen_ms; /* of the loop's clock, when it was seen first; 0: it has started */
 	int64_t stop_since_ms; /* Unix ms when it began to terminate */
 	int64_t grace_s;
 	int64_t fail_grace_s; /* -1: the pod's own */

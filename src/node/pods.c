@@ -34,6 +34,7 @@ struct pod *pod_new(struct kubelet *k, struct str ns, struct str name, struct st
 
 	p->k = k;
 	p->fail_grace_s = -1;
+	p->seen_ms = loop_now_ms(k->loop);
 	arena_init(&p->names);
 	p->ns = arena_str(&p->names, ns);
 	p->name = arena_str(&p->names, name);

@@ -54,6 +54,7 @@ static void set_result(struct probe *b, enum probe_result to)
 static void judge(
 	struct probe *b, const struct v1_probe *spec, enum handler_result r, struct str output)
 {
+	b->memory->probe_totals[b->type][r]++;
 	if (r != HANDLER_OK)
 		pod_event(b->pod, str_c(b->memory->name), "Warning", "Unhealthy",
 			r == HANDLER_ERROR

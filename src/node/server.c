@@ -58,6 +58,8 @@ static void dispatch_metrics(struct route_args *r)
 		serve_metrics_resource(r);
 	else if (str_eq(r->part[1], S("cadvisor")))
 		serve_metrics_cadvisor(r);
+	else if (str_eq(r->part[1], S("probes")))
+		serve_metrics_probes(r);
 	else
 		server_error(r->x, 404, "404 page not found\n");
 }

@@ -48,12 +48,13 @@ void serve_attach(struct route_args *r);
 void serve_port_forward(struct route_args *r);
 void serve_run(struct route_args *r);
 
-/* server_stats.c */
+/* server_stats.c, server_metrics.c */
 void serve_pods(struct route_args *r);
 void serve_running_pods(struct route_args *r);
 void serve_stats_summary(struct route_args *r);
 void serve_metrics(struct route_args *r);
 void serve_metrics_resource(struct route_args *r);
 void serve_metrics_cadvisor(struct route_args *r);
+void serve_metrics_probes(struct route_args *r);
 
 #endif

@@ -1,12 +1,10 @@
-/* server_stats.c: what runs here and what it uses: /pods, /runningpods, /stats/summary, /metrics*.
- */
-#include <stdio.h>
+/* server_stats.c: what runs here and what it uses: /pods, /runningpods, /stats/summary. */
 #include <time.h>
 
 #include "json/write.h"
 #include "node/machine.h"
 #include "node/server.h"
-#include "node/volumes/files.h"
+#include "node/stats.h"
 
 enum { ANSWER_MAX = 16 << 20 };
 
@@ -52,13 +50,13 @@ void serve_running_pods(struct route_args *r)
 	respond_json(r->x, &b);
 }
 
-/* --- statistics of containers --- */
+/* --- asking --- */
 
 struct stats_request {
 	struct kubelet *k;
 	struct http_exchange *x; /* NULL: the client left */
-	void (*write)(
-		struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b);
+	bool cpu_and_memory_only;
+	void (*write)(const struct stats_request *q, const struct node_stats *st, struct buf *b);
 	const char *content_type;
 };
 
@@ -69,8 +67,7 @@ static void stats_left(struct http_exchange *x)
 	q->x = NULL;
 }
 
-static void got_stats(
-	void *user_data, const struct cri_container_stats *v, size_t n, struct err *err)
+static void got_stats(void *user_data, const struct node_stats *st, struct err *err)
 {
 	struct stats_request *q = user_data;
 	struct http_exchange *x = q->x;
@@ -82,7 +79,7 @@ static void got_stats(
 		if (err) {
 			server_error(x, 500, "%s", err_text(err));
 		} else {
-			q->write(q->k, v, n, &b);
+			q->write(q, st, &b);
 			if (buf_failed(&b))
 				server_error(x, 500, "the answer is too large");
 			else
@@ -92,31 +89,7 @@ static void got_stats(
 	free(q);
 }
 
-static void ask_stats(struct route_args *r, const char *content_type,
-	void (*write)(
-		struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b))
-{
-	struct stats_request *q = xcalloc(1, sizeof(*q));
-
-	q->k = r->s->k;
-	q->x = r->x;
-	q->write = write;
-	q->content_type = content_type;
-	r->x->user_data = q;
-	r->x->on_close = stats_left;
-	q->k->cri->ops->container_stats(q->k->cri, got_stats, q);
-}
-
-static const struct cri_container_stats *stats_of(
-	const struct cri_container_stats *v, size_t n, const struct cri_container_status *c)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(v[i].id, c->id))
-			return &v[i];
-	return NULL;
-}
-
-/* --- /stats/summary --- */
+/* --- /stats/summary (kubelet's stats/v1alpha1 Summary) --- */
 
 static void write_time(struct buf *b, const char *key, int64_t ns)
 {
@@ -129,268 +102,222 @@ static void write_time(struct buf *b, const char *key, int64_t ns)
 	buf_fmt(b, "\"%s\":\"%s\"", key, text);
 }
 
-static void write_usage(struct buf *b, int64_t now_ns, uint64_t cpu_ns, uint64_t usage,
-	uint64_t working_set, uint64_t rss, uint64_t faults, uint64_t major)
+static void write_u64(struct buf *b, const char *key, uint64_t v)
+{
+	buf_fmt(b, ",\"%s\":", key);
+	buf_add_u64(b, v);
+}
+
+/* The window is ours: who computes with the rate knows what it covers. */
+static void write_cpu(struct buf *b, int64_t now_ns, uint64_t cpu_ns, const struct usage_rate *rate)
 {
 	buf_add_c(b, "\"cpu\":{");
 	write_time(b, "time", now_ns);
-	buf_fmt(b, ",\"usageCoreNanoSeconds\":%llu},\"memory\":{", (unsigned long long)cpu_ns);
-	write_time(b, "time", now_ns);
-	buf_fmt(b,
-		",\"usageBytes\":%llu,\"workingSetBytes\":%llu,\"rssBytes\":%llu,\"pageFaults\":%"
-		"llu,"
-		"\"majorPageFaults\":%llu}",
-		(unsigned long long)usage, (unsigned long long)working_set, (unsigned long long)rss,
-		(unsigned long long)faults, (unsigned long long)major);
+	if (rate->window_ns) {
+		write_u64(b, "usageNanoCores", rate->nano_cores);
+		write_u64(b, "windowNanoSeconds", rate->window_ns);
+	}
+	write_u64(b, "usageCoreNanoSeconds", cpu_ns);
+	buf_add_char(b, '}');
 }
 
-static void write_fs(struct buf *b, const char *key, const char *path, int64_t now_ns)
+static void write_usage(struct buf *b, int64_t now_ns, const struct cgroup_usage *u,
+	const struct usage_rate *rate, uint64_t available)
+{
+	write_cpu(b, now_ns, u->cpu_ns, rate);
+	buf_add_c(b, ",\"memory\":{");
+	write_time(b, "time", now_ns);
+	if (available)
+		write_u64(b, "availableBytes", available);
+	write_u64(b, "usageBytes", u->memory_usage);
+	write_u64(b, "workingSetBytes", u->memory_working_set);
+	write_u64(b, "rssBytes", u->memory_rss);
+	write_u64(b, "pageFaults", u->page_faults);
+	write_u64(b, "majorPageFaults", u->major_page_faults);
+	buf_add_char(b, '}');
+}
+
+static void write_interface(struct buf *b, const struct interface_stats *i)
+{
+	buf_fmt(b, "\"name\":\"" STR_FMT "\"", STR_ARG(i->name));
+	write_u64(b, "rxBytes", i->rx_bytes);
+	write_u64(b, "rxErrors", i->rx_errors);
+	write_u64(b, "txBytes", i->tx_bytes);
+	write_u64(b, "txErrors", i->tx_errors);
+}
+
+static void write_network(struct buf *b, int64_t now_ns, const struct network_stats *n)
+{
+	if (!n->n)
+		return;
+	buf_add_c(b, ",\"network\":{");
+	write_time(b, "time", now_ns);
+	buf_add_char(b, ',');
+	write_interface(b, &n->v[n->main]);
+	buf_add_c(b, ",\"interfaces\":[");
+	for (size_t i = 0; i < n->n; i++) {
+		buf_add_c(b, i ? ",{" : "{");
+		write_interface(b, &n->v[i]);
+		buf_add_char(b, '}');
+	}
+	buf_add_c(b, "]}");
+}
+
+/* The file system that holds `path`; `used`: what of it, NULL = all that is used. */
+static void write_fs(struct buf *b, const char *path, int64_t now_ns, const struct disk_use *used)
 {
 	uint64_t free_bytes = 0, inodes = 0, inodes_free = 0, size;
 
 	size = machine_disk(path, &free_bytes, &inodes, &inodes_free);
-	buf_fmt(b, "\"%s\":{", key);
-	write_time(b, "time", now_ns);
-	buf_fmt(b,
-		",\"availableBytes\":%llu,\"capacityBytes\":%llu,\"usedBytes\":%llu,\"inodesFree\":"
-		"%llu,\"inodes\":%llu,"
-		"\"inodesUsed\":%llu}",
-		(unsigned long long)free_bytes, (unsigned long long)size,
-		(unsigned long long)(size - free_bytes), (unsigned long long)inodes_free,
-		(unsigned long long)inodes, (unsigned long long)(inodes - inodes_free));
+	write_time(b, "time", used && used->time_ns ? used->time_ns : now_ns);
+	write_u64(b, "availableBytes", free_bytes);
+	write_u64(b, "capacityBytes", size);
+	write_u64(b, "usedBytes", used ? used->bytes : size - free_bytes);
+	write_u64(b, "inodesFree", inodes_free);
+	write_u64(b, "inodes", inodes);
+	write_u64(b, "inodesUsed", used ? used->inodes : inodes - inodes_free);
 }
 
-static void write_pod_stats(struct kubelet *k, struct pod *p, const struct cri_container_stats *v,
-	size_t n, struct buf *b)
+static void write_fs_key(struct buf *b, const char *key, const char *path, int64_t now_ns,
+	const struct disk_use *used)
 {
-	int64_t now = loop_wall_ns(k->loop);
-	struct cgroup_usage u = {0};
-	size_t count = 0;
+	buf_fmt(b, "\"%s\":{", key);
+	write_fs(b, path, now_ns, used);
+	buf_add_char(b, '}');
+}
+
+static void write_container(const struct stats_request *q, int64_t now_ns,
+	const struct container_stats *c, struct buf *b)
+{
+	const struct cri_container_stats *s = &c->use;
+	const struct cgroup_usage u = {s->cpu_usage_ns, s->memory_usage, s->memory_working_set,
+		s->memory_rss, s->page_faults, s->major_page_faults};
+	const struct disk_use root = {now_ns, s->fs_used_bytes, s->fs_inodes_used};
+
+	buf_fmt(b, "{\"name\":\"" STR_FMT "\",", STR_ARG(c->status->name));
+	write_time(b, "startTime", c->status->started_ns);
+	buf_add_char(b, ',');
+	write_usage(b, s->time_ns ? s->time_ns : now_ns, &u, &c->rate, 0);
+	if (!q->cpu_and_memory_only) {
+		buf_add_char(b, ',');
+		write_fs_key(b, "rootfs", q->k->opts.data_dir, now_ns, &root);
+		buf_add_char(b, ',');
+		write_fs_key(b, "logs", q->k->opts.pod_log_dir, now_ns, &c->logs);
+	}
+	buf_add_char(b, '}');
+}
+
+static void write_volumes(const struct pod_stats *p, int64_t now_ns, struct buf *b)
+{
+	if (!p->n_volumes)
+		return;
+	buf_add_c(b, ",\"volume\":[");
+	for (size_t i = 0; i < p->n_volumes; i++) {
+		const struct volume_stats *v = &p->volumes[i];
+
+		buf_add_c(b, i ? ",{" : "{");
+		write_fs(b, v->path.p, now_ns, &v->used);
+		buf_fmt(b, ",\"name\":\"" STR_FMT "\"", STR_ARG(v->name));
+		if (v->claim.n)
+			buf_fmt(b,
+				",\"pvcRef\":{\"name\":\"" STR_FMT "\",\"namespace\":\"" STR_FMT
+				"\"}",
+				STR_ARG(v->claim), STR_ARG(p->pod->ns));
+		buf_add_char(b, '}');
+	}
+	buf_add_char(b, ']');
+}
+
+/* What counts against the pod's ephemeral storage. */
+static struct disk_use ephemeral(const struct pod_stats *p)
+{
+	struct disk_use out = {0};
+
+	for (size_t i = 0; i < p->n_containers; i++) {
+		out.bytes += p->containers[i].use.fs_used_bytes + p->containers[i].logs.bytes;
+		out.inodes += p->containers[i].use.fs_inodes_used + p->containers[i].logs.inodes;
+	}
+	for (size_t i = 0; i < p->n_volumes; i++) {
+		if (p->volumes[i].claim.n)
+			continue;
+		out.bytes += p->volumes[i].used.bytes;
+		out.inodes += p->volumes[i].used.inodes;
+	}
+	return out;
+}
+
+static void write_pod(const struct stats_request *q, const struct node_stats *st,
+	const struct pod_stats *p, struct buf *b)
+{
+	struct disk_use use = ephemeral(p);
 
 	buf_fmt(b,
 		"{\"podRef\":{\"name\":\"" STR_FMT "\",\"namespace\":\"" STR_FMT
 		"\",\"uid\":\"" STR_FMT "\"},",
-		STR_ARG(p->name), STR_ARG(p->ns), STR_ARG(p->uid));
-	write_time(b, "startTime", p->observed.sandboxes[0].created_ns);
+		STR_ARG(p->pod->name), STR_ARG(p->pod->ns), STR_ARG(p->pod->uid));
+	write_time(b, "startTime", p->pod->observed.sandboxes[0].created_ns);
 	buf_add_c(b, ",\"containers\":[");
-	for (size_t i = 0; i < p->observed.n_containers; i++) {
-		const struct cri_container_status *c = &p->observed.containers[i];
-		const struct cri_container_stats *s =
-			c->state == CRI_RUNNING ? stats_of(v, n, c) : NULL;
-
-		if (!s)
-			continue;
-		buf_fmt(b, "%s{\"name\":\"" STR_FMT "\",", count++ ? "," : "", STR_ARG(c->name));
-		write_time(b, "startTime", c->started_ns);
-		buf_add_char(b, ',');
-		write_usage(b, now, s->cpu_usage_ns, s->memory_usage, s->memory_working_set,
-			s->memory_rss, s->page_faults, s->major_page_faults);
-		buf_fmt(b, ",\"rootfs\":{\"usedBytes\":%llu,\"inodesUsed\":%llu}}",
-			(unsigned long long)s->fs_used_bytes,
-			(unsigned long long)s->fs_inodes_used);
+	for (size_t i = 0; i < p->n_containers; i++) {
+		if (i)
+			buf_add_char(b, ',');
+		write_container(q, st->time_ns, &p->containers[i], b);
 	}
 	buf_add_c(b, "],");
-	if (p->cgroup.p)
-		cgroup_usage(&k->cgroups, p->cgroup.p, &u);
-	write_usage(b, now, u.cpu_ns, u.memory_usage, u.memory_working_set, u.memory_rss,
-		u.page_faults, u.major_page_faults);
+	write_usage(b, st->time_ns, &p->use, &p->rate, 0);
+	if (!q->cpu_and_memory_only) {
+		write_network(b, st->time_ns, &p->network);
+		write_volumes(p, st->time_ns, b);
+		buf_add_char(b, ',');
+		write_fs_key(b, "ephemeral-storage", q->k->opts.root_dir, st->time_ns, &use);
+	}
 	buf_add_char(b, '}');
 }
 
-static void write_summary(
-	struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b)
+static void write_summary(const struct stats_request *q, const struct node_stats *st, struct buf *b)
 {
-	int64_t now = loop_wall_ns(k->loop);
-	struct cgroup_usage u;
-	size_t count = 0;
+	struct kubelet *k = q->k;
+	uint64_t memory = machine_memory();
 
-	cgroup_usage(&k->cgroups, "", &u);
 	buf_fmt(b, "{\"node\":{\"nodeName\":\"" STR_FMT "\",", STR_ARG(k->node_name));
-	write_time(b, "startTime", now - (int64_t)loop_now_ms(k->loop) * 1000000);
+	write_time(b, "startTime", st->time_ns - (int64_t)loop_now_ms(k->loop) * 1000000);
 	buf_add_char(b, ',');
-	write_usage(b, now, u.cpu_ns, u.memory_usage, u.memory_working_set, u.memory_rss,
-		u.page_faults, u.major_page_faults);
-	buf_add_char(b, ',');
-	write_fs(b, "fs", k->opts.root_dir, now);
-	buf_add_c(b, ",\"runtime\":{");
-	write_fs(b, "imageFs", k->opts.data_dir, now);
-	buf_add_c(b, "}},\"pods\":[");
-	for (struct pod *p = k->pods; p; p = p->next) {
-		if (!observed_ready_sandbox(&p->observed))
-			continue;
-		if (count++)
+	write_usage(b, st->time_ns, &st->use, &st->rate,
+		memory - MIN(memory, st->use.memory_working_set));
+	if (!q->cpu_and_memory_only) {
+		write_network(b, st->time_ns, &st->network);
+		buf_add_char(b, ',');
+		write_fs_key(b, "fs", k->opts.root_dir, st->time_ns, NULL);
+		buf_add_c(b, ",\"runtime\":{");
+		write_fs_key(b, "imageFs", k->opts.data_dir, st->time_ns, NULL);
+		buf_add_char(b, ',');
+		write_fs_key(b, "containerFs", k->opts.data_dir, st->time_ns, NULL);
+		buf_add_char(b, '}');
+	}
+	buf_add_c(b, "},\"pods\":[");
+	for (size_t i = 0; i < st->n_pods; i++) {
+		if (i)
 			buf_add_char(b, ',');
-		write_pod_stats(k, p, v, n, b);
+		write_pod(q, st, &st->pods[i], b);
 	}
 	buf_add_c(b, "]}\n");
 }
 
 void serve_stats_summary(struct route_args *r)
 {
+	struct stats_request *q;
+
 	if (!str_eq(r->part[1], S("summary"))) {
 		server_error(r->x, 404, "404 page not found\n");
 		return;
 	}
-	ask_stats(r, "application/json", write_summary);
-}
-
-/* --- /metrics --- */
-
-#define TEXT_FORMAT "text/plain; version=0.0.4; charset=utf-8"
-
-static void each_container(struct kubelet *k, const struct cri_container_stats *v, size_t n,
-	struct buf *b,
-	void (*fn)(struct buf *b, struct pod *p, const struct cri_container_status *c,
-		const struct cri_container_stats *s))
-{
-	for (struct pod *p = k->pods; p; p = p->next) {
-		for (size_t i = 0; i < p->observed.n_containers; i++) {
-			const struct cri_container_status *c = &p->observed.containers[i];
-			const struct cri_container_stats *s =
-				c->state == CRI_RUNNING ? stats_of(v, n, c) : NULL;
-
-			if (s)
-				fn(b, p, c, s);
-		}
-	}
-}
-
-static void labels(
-	struct buf *b, const char *metric, struct pod *p, const struct cri_container_status *c)
-{
-	buf_fmt(b, "%s{container=\"" STR_FMT "\",namespace=\"" STR_FMT "\",pod=\"" STR_FMT "\"} ",
-		metric, STR_ARG(c->name), STR_ARG(p->ns), STR_ARG(p->name));
-}
-
-static void cpu_seconds(struct buf *b, struct pod *p, const struct cri_container_status *c,
-	const struct cri_container_stats *s)
-{
-	labels(b, "container_cpu_usage_seconds_total", p, c);
-	buf_fmt(b, "%.9g %lld\n", (double)s->cpu_usage_ns / 1e9, (long long)(s->time_ns / 1000000));
-}
-
-static void working_set(struct buf *b, struct pod *p, const struct cri_container_status *c,
-	const struct cri_container_stats *s)
-{
-	labels(b, "container_memory_working_set_bytes", p, c);
-	buf_fmt(b, "%llu %lld\n", (unsigned long long)s->memory_working_set,
-		(long long)(s->time_ns / 1000000));
-}
-
-static void start_time(struct buf *b, struct pod *p, const struct cri_container_status *c,
-	const struct cri_container_stats *s)
-{
-	(void)s;
-	labels(b, "container_start_time_seconds", p, c);
-	buf_fmt(b, "%.9g\n", (double)c->started_ns / 1e9);
-}
-
-static void usage_bytes(struct buf *b, struct pod *p, const struct cri_container_status *c,
-	const struct cri_container_stats *s)
-{
-	labels(b, "container_memory_usage_bytes", p, c);
-	buf_fmt(b, "%llu %lld\n", (unsigned long long)s->memory_usage,
-		(long long)(s->time_ns / 1000000));
-}
-
-static void rss_bytes(struct buf *b, struct pod *p, const struct cri_container_status *c,
-	const struct cri_container_stats *s)
-{
-	labels(b, "container_memory_rss", p, c);
-	buf_fmt(b, "%llu %lld\n", (unsigned long long)s->memory_rss,
-		(long long)(s->time_ns / 1000000));
-}
-
-static void heading(struct buf *b, const char *name, const char *type, const char *what)
-{
-	buf_fmt(b, "# HELP %s %s\n# TYPE %s %s\n", name, what, name, type);
-}
-
-static void write_resource(
-	struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b)
-{
-	struct cgroup_usage u;
-
-	cgroup_usage(&k->cgroups, "", &u);
-	heading(b, "container_cpu_usage_seconds_total", "counter",
-		"[STABLE] Cumulative cpu time consumed by the container in core-seconds");
-	each_container(k, v, n, b, cpu_seconds);
-	heading(b, "container_memory_working_set_bytes", "gauge",
-		"[STABLE] Current working set of the container in bytes");
-	each_container(k, v, n, b, working_set);
-	heading(b, "container_start_time_seconds", "gauge",
-		"[STABLE] Start time of the container since unix epoch in seconds");
-	each_container(k, v, n, b, start_time);
-	heading(b, "node_cpu_usage_seconds_total", "counter",
-		"[STABLE] Cumulative cpu time consumed by the node in core-seconds");
-	buf_fmt(b, "node_cpu_usage_seconds_total %.9g\n", (double)u.cpu_ns / 1e9);
-	heading(b, "node_memory_working_set_bytes", "gauge",
-		"[STABLE] Current working set of the node in bytes");
-	buf_fmt(b, "node_memory_working_set_bytes %llu\n",
-		(unsigned long long)u.memory_working_set);
-	heading(b, "resource_scrape_error", "gauge",
-		"[STABLE] 1 if there was an error while getting container metrics, 0 otherwise");
-	buf_add_c(b, "resource_scrape_error 0\n");
-}
-
-static void write_cadvisor(
-	struct kubelet *k, const struct cri_container_stats *v, size_t n, struct buf *b)
-{
-	heading(b, "container_cpu_usage_seconds_total", "counter",
-		"Cumulative cpu time consumed in seconds.");
-	each_container(k, v, n, b, cpu_seconds);
-	heading(b, "container_memory_usage_bytes", "gauge",
-		"Current memory usage in bytes, including all memory regardless of when it was "
-		"accessed");
-	each_container(k, v, n, b, usage_bytes);
-	heading(b, "container_memory_working_set_bytes", "gauge", "Current working set in bytes.");
-	each_container(k, v, n, b, working_set);
-	heading(b, "container_memory_rss", "gauge", "Size of RSS in bytes.");
-	each_container(k, v, n, b, rss_bytes);
-	heading(b, "container_start_time_seconds", "gauge",
-		"Start time of the container since unix epoch in seconds.");
-	each_container(k, v, n, b, start_time);
-	heading(b, "machine_cpu_cores", "gauge", "Number of logical CPU cores.");
-	buf_fmt(b, "machine_cpu_cores %d\n", machine_cpus());
-	heading(b, "machine_memory_bytes", "gauge", "Amount of memory installed on the machine.");
-	buf_fmt(b, "machine_memory_bytes %lld\n", (long long)node_memory_capacity());
-}
-
-void serve_metrics_resource(struct route_args *r)
-{
-	ask_stats(r, TEXT_FORMAT, write_resource);
-}
-
-void serve_metrics_cadvisor(struct route_args *r)
-{
-	ask_stats(r, TEXT_FORMAT, write_cadvisor);
-}
-
-void serve_metrics(struct route_args *r)
-{
-	struct kubelet *k = r->s->k;
-	struct buf b CLEANUP(buf_release) = {0};
-	size_t pods = 0, states[4] = {0};
-
-	buf_init(&b, ANSWER_MAX);
-	for (struct pod *p = k->pods; p; p = p->next) {
-		pods += observed_ready_sandbox(&p->observed) != NULL;
-		for (size_t i = 0; i < p->observed.n_containers; i++)
-			states[p->observed.containers[i].state]++;
-	}
-	heading(&b, "kubelet_node_name", "gauge",
-		"[ALPHA] The node's name. The count is always 1.");
-	buf_fmt(&b, "kubelet_node_name{node=\"" STR_FMT "\"} 1\n", STR_ARG(k->node_name));
-	heading(&b, "kubelet_running_pods", "gauge",
-		"[ALPHA] Number of pods that have a running pod sandbox");
-	buf_fmt(&b, "kubelet_running_pods %zu\n", pods);
-	heading(&b, "kubelet_running_containers", "gauge",
-		"[ALPHA] Number of containers currently running");
-	buf_fmt(&b,
-		"kubelet_running_containers{container_state=\"created\"} %zu\n"
-		"kubelet_running_containers{container_state=\"exited\"} %zu\n"
-		"kubelet_running_containers{container_state=\"running\"} %zu\n"
-		"kubelet_running_containers{container_state=\"unknown\"} %zu\n",
-		states[CRI_CREATED], states[CRI_EXITED], states[CRI_RUNNING], states[CRI_UNKNOWN]);
-	http_respond(r->x, 200, TEXT_FORMAT, buf_str(&b));
+	q = xcalloc(1, sizeof(*q));
+	q->k = r->s->k;
+	q->x = r->x;
+	q->write = write_summary;
+	q->content_type = "application/json";
+	q->cpu_and_memory_only = str_find(r->x->query, S("only_cpu_and_memory=true")) >= 0;
+	r->x->user_data = q;
+	r->x->on_close = stats_left;
+	stats_ask(q->k->stats, STATS_RATES | (q->cpu_and_memory_only ? 0 : STATS_DISKS), got_stats,
+		q);
 }

@@ -179,6 +179,27 @@ static int decode_wrapped(
 	return 0;
 }
 
+/* meta.v1.Duration: a message with the nanoseconds; as text in seconds, which says the same. */
+static int decode_duration(struct decoder *d, struct str bytes, struct str *v)
+{
+	struct wire w = inside(bytes);
+	int64_t ns = 0, left;
+	struct item i;
+	int r;
+
+	while (w.p < w.end) {
+		r = read_item(&w, &i, d->err);
+		if (r < 0)
+			return r;
+		if (i.number == 1)
+			ns = (int64_t)i.v;
+	}
+	left = ns % 1000000000 < 0 ? -(ns % 1000000000) : ns % 1000000000;
+	*v = arena_fmt(d->a, "%s%lld.%09llds", ns < 0 && ns > -1000000000 ? "-" : "",
+		(long long)(ns / 1000000000), (long long)left);
+	return 0;
+}
+
 static enum proto_wire wire_of(const struct schema_field *f)
 {
 	switch ((enum schema_kind)f->kind) {
@@ -214,12 +235,13 @@ static int decode_value(
 		return 0;
 	case SCHEMA_STRING:
 	case SCHEMA_BYTES:
-	case SCHEMA_DURATION:
 		*(struct str *)dst = i->bytes;
 		return 0;
 	case SCHEMA_QUANTITY:
 	case SCHEMA_RAW:
 		return decode_wrapped(d, f, i->bytes, dst);
+	case SCHEMA_DURATION:
+		return decode_duration(d, i->bytes, dst);
 	case SCHEMA_INT_OR_STRING:
 		return decode_int_or_string(d, i->bytes, dst);
 	case SCHEMA_TIME:

@@ -2,6 +2,7 @@
  * proto_encode.c: a struct as a protobuf message, by the field numbers of the tables. What is not
  * optional is written even when it is empty, as Go does: our bytes are upstream's.
  */
+#include "base/flags.h"
 #include "schema/proto.h"
 #include "schema/schema.h"
 
@@ -78,6 +79,15 @@ static void encode_int_or_string(const struct int_or_string *v, struct buf *out)
 	put_bytes(out, 3, v->s);
 }
 
+/* meta.v1.Duration: a message with the nanoseconds. Ours are whole milliseconds. */
+static void encode_duration(struct str text, struct buf *out)
+{
+	int64_t ms = 0;
+
+	if (duration_parse(text, &ms) == 0)
+		put_int(out, 1, ms * 1000000);
+}
+
 /* The content of a value that is a message on the wire. */
 static void encode_content(const struct schema_field *f, const void *v, struct buf *out)
 {
@@ -88,6 +98,9 @@ static void encode_content(const struct schema_field *f, const void *v, struct b
 		break;
 	case SCHEMA_INT_OR_STRING:
 		encode_int_or_string(v, out);
+		break;
+	case SCHEMA_DURATION:
+		encode_duration(*(const struct str *)v, out);
 		break;
 	case SCHEMA_QUANTITY:
 	case SCHEMA_RAW:
@@ -122,7 +135,6 @@ static void encode_value(
 		return;
 	case SCHEMA_STRING:
 	case SCHEMA_BYTES:
-	case SCHEMA_DURATION:
 		put_bytes(out, number, *(const struct str *)v);
 		return;
 	default:

@@ -49,4 +49,7 @@ extern const struct strategy certificate_signing_request_strategy, config_map_st
 	resource_quota_strategy, secret_strategy, service_account_strategy, service_strategy,
 	role_strategy, cluster_role_strategy, role_binding_strategy, cluster_role_binding_strategy;
 
+/* metrics.c: only how rows look */
+extern const struct strategy node_metrics_strategy, pod_metrics_strategy;
+
 #endif

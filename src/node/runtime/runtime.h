@@ -76,6 +76,8 @@ struct container {
 	int stop_signal;
 	int oom_score_adj;
 	int pid;                    /* of its first process; 0 none */
+	uint64_t fs_bytes, fs_inodes; /* of its writable layer */
+	int64_t fs_walked_ns;         /* when that was looked at; 0 never */
 	uint64_t pid_start;         /* field 22 of /proc/<pid>/stat: tells a reused pid */
 	struct stop_call *stopping; /* stop_container calls that wait for the end */
 	struct monitor *monitor;    /* watches its conmon; NULL when none lives */

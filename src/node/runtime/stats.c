@@ -7,11 +7,12 @@
 #include "node/runtime/runtime.h"
 #include "node/runtime/spawn.h"
 
-enum { CGROUP_FILE_MAX = 65536, INODES_MAX = 200000, UPDATE_TIMEOUT_MS = 30000 };
+enum { CGROUP_FILE_MAX = 65536, INODES_MAX = 200000, UPDATE_TIMEOUT_MS = 30000, WALK_S = 60 };
 
 struct stats_item {
 	struct cri_container_stats st;
 	struct str cgroup, upper;
+	struct container *walked; /* a reference: its layer is to be looked at anew */
 };
 
 struct stats_job {
@@ -98,9 +99,21 @@ static void stats_run(struct job *job)
 			read_v2(&j->v[i], &a);
 		else
 			read_v1(&j->v[i], &a);
-		fs_usage(j->v[i].upper.p, INODES_MAX, &j->v[i].st.fs_used_bytes,
-			&j->v[i].st.fs_inodes_used);
+		if (j->v[i].walked)
+			fs_usage(j->v[i].upper.p, INODES_MAX, &j->v[i].st.fs_used_bytes,
+				&j->v[i].st.fs_inodes_used);
 	}
+}
+
+/* Walking a large layer takes time: once a minute is enough. */
+static void keep_walk(struct stats_item *s)
+{
+	struct container *ct = s->walked;
+
+	ct->fs_bytes = s->st.fs_used_bytes;
+	ct->fs_inodes = s->st.fs_inodes_used;
+	ct->fs_walked_ns = s->st.time_ns;
+	container_unref(ct);
 }
 
 static void stats_done(struct job *job)
@@ -108,8 +121,11 @@ static void stats_done(struct job *job)
 	struct stats_job *j = container_of(job, struct stats_job, job);
 	struct cri_container_stats *v = ARENA_ARRAY(&j->arena, struct cri_container_stats, j->n);
 
-	for (size_t i = 0; i < j->n; i++)
+	for (size_t i = 0; i < j->n; i++) {
 		v[i] = j->v[i].st;
+		if (j->v[i].walked)
+			keep_walk(&j->v[i]);
+	}
 	j->done(j->user_data, v, j->n, NULL);
 	arena_release(&j->arena);
 	free(j);
@@ -134,6 +150,12 @@ void container_stats(struct cri *c, cri_stats_done *done, void *user_data)
 		s.st.name = arena_str(&j->arena, ct->st.name);
 		s.cgroup = arena_str(&j->arena, ct->cgroup);
 		s.upper = arena_fmt(&j->arena, "%s/%s/upper", rt->containers_dir, ct->id);
+		s.st.fs_used_bytes = ct->fs_bytes;
+		s.st.fs_inodes_used = ct->fs_inodes;
+		if (!ct->fs_walked_ns || wall_ns() - ct->fs_walked_ns > WALK_S * 1000000000ll) {
+			ct->refs++;
+			s.walked = ct;
+		}
 		ARENA_PUSH(&j->arena, &list, s);
 	}
 	j->v = list.v;

@@ -43,6 +43,7 @@ e2e_begin() {
   [ "$(id -u)" = 0 ] || { echo "the end-to-end tests need root"; exit 1; }
   E2E_NS=sampan-e2e-$$; E2E_PIDS=()
   E2E_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sampan-e2e-$1.XXXXXX")
+  export KUBECACHEDIR=$E2E_DIR/kubectl-cache # what another cluster at the same address served is of no use
   ip netns add "$E2E_NS"
   trap e2e_end EXIT
   trap 'exit 1' INT TERM
