@@ -79,7 +79,7 @@ class Type:
 class Resource:
     def __init__(self, api, plural, kind, scope, doc):
         self.api, self.plural, self.kind, self.scope, self.doc = api, plural, kind, scope, doc
-        self.singular, self.list, self.view, self.lazy = kind.lower(), None, None, False
+        self.singular, self.list, self.view, self.lazy, self.virtual = kind.lower(), None, None, False, False
         self.short, self.categories, self.verbs, self.select, self.subs, self.columns = [], [], [], [], [], []
 
 
@@ -135,6 +135,8 @@ def parse_resource_line(r, where, w):
         r.verbs = VERBS if w[1] == "all" else w[1:]
     elif w[0] == "lazy":
         r.lazy = True
+    elif w[0] == "virtual":
+        r.virtual = True
     elif w[0] == "view":
         r.view = (w[1], w[2])
     elif w[0] == "sub":
@@ -381,7 +383,7 @@ def write_resource(schema, p, r, index):
         "plural": cstr(r.plural), "singular": cstr(r.singular), "short_names": strings(r.short),
         "categories": strings(r.categories), "namespaced": str(r.scope == "namespaced").lower(),
         "lazy": str(r.lazy).lower(), "has_status": str(any(s[0] == "status" for s in r.subs)).lower(),
-        "storage": str(r.view is None).lower(), "verbs": verb_mask(r.verbs), "type": f"&{t.c}_schema",
+        "storage": str(r.view is None and not r.virtual).lower(), "verbs": verb_mask(r.verbs), "type": f"&{t.c}_schema",
         "list_type": f"&{lt.c}_schema" if lt else "NULL", "storage_resource": "&" + resource_name(stored),
         "subresources": f"{c}_subs" if subs else "NULL", "n_subresources": len(subs),
         "columns": f"{c}_columns" if r.columns else "NULL", "n_columns": len(r.columns),

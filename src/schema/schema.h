@@ -188,7 +188,8 @@ struct schema_resource {
 	bool namespaced;
 	bool lazy;       /* may be acknowledged from memory (Lease, Event) */
 	bool has_status; /* status is written by the status subresource only */
-	bool storage; /* false: another version's view of a stored resource, see storage_resource */
+	bool storage; /* false: another version's view of a stored resource, see storage_resource; or
+			 virtual, never stored: then storage_resource is itself, too */
 	uint32_t verbs;
 	const struct schema_type *type, *list_type;
 	const struct schema_resource *storage_resource; /* itself when storage */

@@ -222,7 +222,7 @@ static void parse_header(struct fixture *f, struct str text)
 	f->failure.op = str_eq(word, S("create")) ? PLAN_CREATE : PLAN_DELETE;
 	str_cut(failure, ' ', &word, &failure);
 	for (size_t i = 0; i < schema_n_resources; i++)
-		if (str_eqc(word, schema_resources[i]->plural))
+		if (schema_resources[i]->storage && str_eqc(word, schema_resources[i]->plural))
 			f->failure.resource = schema_resources[i];
 	str_cut(failure, ' ', &f->failure.reason, &failure);
 	str_cut(failure, ' ', &f->failure.name, &f->failure.message);
