@@ -9,8 +9,9 @@ struct server_metrics;
 
 struct server_metrics *metrics_new(void);
 void metrics_free(struct server_metrics *m);
-void metrics_begin(struct server_metrics *m);
-void metrics_end(struct server_metrics *m, struct str verb, int code);
+/* Every request once each; code: of the answer, 0 when there was none. */
+void metrics_begin(struct server_metrics *m, const struct request *r);
+void metrics_end(struct server_metrics *m, const struct request *r, int code);
 void metrics_watch(struct server_metrics *m, int change); /* one more or one less */
 void handle_metrics(struct request *r);
 

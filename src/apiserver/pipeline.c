@@ -23,7 +23,7 @@ static void on_close(struct http_exchange *x)
 	struct request *r = x->user_data;
 
 	audit_end(r);
-	metrics_end(r->s->metrics, r->info.verb, x->status);
+	metrics_end(r->s->metrics, r, x->status);
 	r->x = NULL;
 	if (r->on_gone)
 		r->on_gone(r);
@@ -61,7 +61,7 @@ static struct request *request_new(struct apiserver *s, struct http_exchange *x)
 	take_parts(r, x, r->detached);
 	x->user_data = r;
 	x->on_close = on_close;
-	metrics_begin(s->metrics);
+	metrics_begin(s->metrics, r);
 	return r;
 }
 
