@@ -17,6 +17,8 @@ struct settings {
 	int healthz_port, metrics_port, masquerade_bit;
 	int64_t sync_period_ms, min_sync_period_ms;
 	bool bind_hard_fail, masquerade_all, localhost_node_ports, cleanup;
+	struct proxy_company company;
+	int (*join)(const struct proxy_company *c, struct proxy_opts *opts, struct err *err);
 };
 
 static int parse(struct settings *s, int argc, char **argv)
@@ -58,6 +60,16 @@ static int parse(struct settings *s, int argc, char **argv)
 			"accepted; a change is written at once"},
 		{"cleanup", FLAG_BOOL, &s->cleanup, NULL,
 			"remove all rules of both modes and exit"},
+		{"dns", FLAG_BOOL, &s->company.dns, NULL,
+			"answer at the cluster's DNS address where nobody else does [true]"},
+		{"cluster-domain", FLAG_STRING, &s->company.cluster_domain, "DOMAIN",
+			"[cluster.local]"},
+		{"resolv-conf", FLAG_STRING, &s->company.resolv_conf, "FILE",
+			"whom DNS asks for other names [/etc/resolv.conf]"},
+		{"dns-upstream", FLAG_STRING, &s->company.dns_upstreams, "IP[:PORT],…",
+			"whom it asks instead"},
+		{"dns-stub-domain", FLAG_STRING, &s->company.dns_stub_domains,
+			"DOMAIN=IP[:PORT],…", "whom it asks for the names of a domain"},
 		{"healthz-port", FLAG_INT, &s->healthz_port, "PORT",
 			"deprecated: --healthz-bind-address"},
 		{"metrics-port", FLAG_INT, &s->metrics_port, "PORT",
@@ -167,7 +179,8 @@ static void on_synced(void *user_data)
 	notify_supervisor("READY=1");
 }
 
-static int start(struct proxy_config *c, struct loop *loop, struct proxy **ret, struct err *err)
+static int start(struct proxy_config *c, const struct settings *s, struct loop *loop,
+	struct proxy **ret, struct err *err)
 {
 	struct client_http_opts client = {.kubeconfig = c->kubeconfig,
 		.server = str_c(c->master),
@@ -178,20 +191,22 @@ static int start(struct proxy_config *c, struct loop *loop, struct proxy **ret, 
 
 	if (r == 0)
 		r = client_http_new(loop, &client, &opts.client, err);
+	if (r == 0 && s->join)
+		r = s->join(&s->company, &opts, err);
 	if (r < 0)
 		return r;
 	*ret = proxy_start(&opts, err);
 	return *ret ? 0 : -EIO;
 }
 
-static int run(struct proxy_config *c)
+static int run(struct proxy_config *c, const struct settings *s)
 {
 	struct err err CLEANUP(err_release) = {0};
 	struct loop *loop = loop_new_uv();
 	struct proxy *proxy;
 	uv_signal_t term, interrupt;
 
-	if (start(c, loop, &proxy, &err) < 0) {
+	if (start(c, s, loop, &proxy, &err) < 0) {
 		fprintf(stderr, "kube-proxy: %s\n", err_text(&err));
 		return 1;
 	}
@@ -204,13 +219,16 @@ static int run(struct proxy_config *c)
 	return 0;
 }
 
-int kube_proxy_main(int argc, char **argv)
+int kube_proxy_program(int argc, char **argv,
+	int (*join)(const struct proxy_company *c, struct proxy_opts *opts, struct err *err))
 {
 	struct settings s = {.healthz_port = -1,
 		.metrics_port = -1,
 		.masquerade_bit = 14,
 		.localhost_node_ports = true,
-		.sync_period_ms = 30000};
+		.sync_period_ms = 30000,
+		.company = {.dns = true, .resolv_conf = "/etc/resolv.conf"},
+		.join = join};
 	struct err err CLEANUP(err_release) = {0};
 	struct proxy_config config;
 	int r = parse(&s, argc, argv);
@@ -228,5 +246,5 @@ int kube_proxy_main(int argc, char **argv)
 		fprintf(stderr, "kube-proxy: %s\n", err_text(&err));
 		return 2;
 	}
-	return run(&config);
+	return run(&config, &s);
 }

@@ -30,7 +30,15 @@ struct proxy_opts {
 struct proxy *proxy_start(const struct proxy_opts *opts, struct err *err);
 void proxy_stop(struct proxy *p); /* the rules stay */
 
-/* The program of that name; returns its exit code. */
-int kube_proxy_main(int argc, char **argv);
+/* What else the command line of kube-proxy can say: of the DNS that comes with it. */
+struct proxy_company {
+	bool dns;
+	const char *cluster_domain, *resolv_conf, *dns_upstreams, *dns_stub_domains;
+};
+
+/* The program kube-proxy; returns its exit code. `join` (may be NULL) is called before the proxy starts:
+ * it may subscribe with opts->client and change opts; a negative errno with err ends the program. */
+int kube_proxy_program(int argc, char **argv,
+	int (*join)(const struct proxy_company *c, struct proxy_opts *opts, struct err *err));
 
 #endif

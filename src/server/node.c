@@ -15,30 +15,37 @@
 #include "proxy/proxy.h"
 #include "server/check/check.h"
 
-static void on_services_known(void *dns)
+/* DNS in company of the service proxy: the cluster's names come from what that watches. */
+struct company {
+	struct dns *dns;
+	void (*on_synced)(void *user_data); /* the proxy's own; may be NULL */
+	void *user_data;
+};
+
+static void on_services_known(void *user_data)
 {
-	dns_set_synced(dns);
+	struct company *c = user_data;
+
+	dns_set_synced(c->dns);
+	if (c->on_synced)
+		c->on_synced(c->user_data);
 }
 
-/* The cluster's names come from what the service proxy watches. */
-static int start_dns(const struct kubelet_opts *opts, struct proxy_opts *proxy, struct err *err)
+static int start_dns(const struct dns_opts *opts, struct proxy_opts *proxy, struct err *err)
 {
-	struct dns_opts o = {
-		.client = proxy->client,
-		.cluster_domain = opts->cluster_domain,
-		.addresses = opts->cluster_dns,
-		.resolv_conf = opts->resolv_conf ? opts->resolv_conf : "/etc/resolv.conf",
-		.upstreams = opts->dns_upstreams,
-		.stub_domains = opts->dns_stub_domains,
-	};
-	struct dns *dns;
-	int r = dns_start(&o, &dns, err);
+	static struct company company; /* lives as long as the program */
+	struct dns_opts o = *opts;
+	int r;
 
+	o.client = proxy->client;
+	r = dns_start(&o, &company.dns, err);
 	if (r < 0)
 		return r;
+	company.on_synced = proxy->on_synced;
+	company.user_data = proxy->user_data;
 	proxy->answered_here = S(DNS_SERVICE_NAMESPACE "/" DNS_SERVICE_NAME);
 	proxy->on_synced = on_services_known;
-	proxy->user_data = dns;
+	proxy->user_data = &company;
 	return 0;
 }
 
@@ -67,6 +74,13 @@ static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struc
 	static struct loop_thread thread;
 	static struct proxy_config config;
 	struct proxy_opts proxy = {.config = &config};
+	const struct dns_opts dns = {
+		.cluster_domain = opts->cluster_domain,
+		.addresses = opts->cluster_dns,
+		.resolv_conf = opts->resolv_conf ? opts->resolv_conf : "/etc/resolv.conf",
+		.upstreams = opts->dns_upstreams,
+		.stub_domains = opts->dns_stub_domains,
+	};
 	int r = loop_thread_init(&thread, err);
 
 	proxy_config_init(&config);
@@ -81,7 +95,7 @@ static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struc
 		r = new_client(thread.loop, opts, "kube-proxy/v1.36.2", &proxy.client, err);
 	if (r < 0)
 		return r;
-	r = start_dns(opts, &proxy, err);
+	r = start_dns(&dns, &proxy, err);
 	if (r < 0)
 		return r;
 	if (!proxy_start(&proxy, err))
@@ -152,4 +166,21 @@ int node_kubelet_main(int argc, char **argv)
 {
 	mallopt(M_ARENA_MAX, 2);
 	return kubelet_program(argc, argv, start_network);
+}
+
+static int join_proxy(const struct proxy_company *c, struct proxy_opts *proxy, struct err *err)
+{
+	const struct dns_opts dns = {
+		.cluster_domain = c->cluster_domain,
+		.resolv_conf = c->resolv_conf,
+		.upstreams = c->dns_upstreams,
+		.stub_domains = c->dns_stub_domains,
+	};
+
+	return c->dns ? start_dns(&dns, proxy, err) : 0;
+}
+
+int kube_proxy_main(int argc, char **argv)
+{
+	return kube_proxy_program(argc, argv, join_proxy);
 }
