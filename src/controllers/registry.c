@@ -8,6 +8,7 @@ extern const struct planner cluster_role_aggregation_planner, daemonset_planner,
 	nodelifecycle_planner, podgc_planner, pv_protection_planner, pvc_protection_planner,
 	replicaset_planner, replicationcontroller_planner, resourcequota_planner, rootca_planner,
 	serviceaccount_planner, statefulset_planner, taint_eviction_planner;
+extern const struct planner endpointslicemirroring_planner;
 
 const struct planner *const planners[] = {
 	&bootstrap_signer_planner,
@@ -19,6 +20,7 @@ const struct planner *const planners[] = {
 	&deployment_planner,
 	&endpoints_planner,
 	&endpointslice_planner,
+	&endpointslicemirroring_planner,
 	&gc_planner,
 	&namespace_planner,
 	&nodeipam_planner,

@@ -164,7 +164,7 @@ static void render(struct proxy_backend *b, const struct proxy_service *svc, str
 {
 	struct nft_backend *n = container_of(b, struct nft_backend, base);
 
-	nft_render(&n->shared, n->config, svc, ret, a);
+	nft_render(n->config, svc, ret, a);
 }
 
 static void begin(struct proxy_backend *b, bool full)
@@ -220,8 +220,6 @@ static int commit(struct proxy_backend *b, struct err *err)
 		r = err_fmt(err, 500, "InternalError", "nftables: too many rules");
 	if (r == 0)
 		r = run(n, buf_str(&n->commands), err);
-	if (r == 0)
-		nft_committed(&n->shared);
 	if (n->full)
 		n->from_scratch = r < 0;
 	if (n->commands.cap > 1 << 20) {

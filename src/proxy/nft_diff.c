@@ -100,9 +100,6 @@ static void put_in(struct walk *w, const struct ruleset_item *after)
 static void finish(struct walk *w, const struct ruleset_item *before)
 {
 	struct arena a = {0};
-	struct nft_numbers *numbers = &w->shared->numbers[before->ipv6];
-	struct str numbers_key = nft_numbers_key(&a, before->ipv6, before->name);
-	struct nft_range *range;
 
 	if (before->kind == NFT_SET) {
 		buf_fmt(w->nft, "delete set %s " T STR_FMT "\n", family(before),
@@ -111,9 +108,6 @@ static void finish(struct walk *w, const struct ruleset_item *before)
 		buf_fmt(w->nft, "flush chain %s " T STR_FMT "\n", family(before),
 			STR_ARG(before->name));
 		map_set(&w->shared->stale, stale_key(&a, before), w->shared);
-		range = map_remove(&numbers->ranges, numbers_key);
-		if (range)
-			nft_range_leave(numbers, range);
 	}
 	arena_release(&a);
 }
@@ -191,12 +185,7 @@ static void maps(const struct base *b)
 		buf_fmt(b->nft,
 			"add map %s " T "%s { type inet_proto . inet_service : verdict; }\n", f,
 			by_port[i]);
-	buf_fmt(b->nft,
-		"add map %s " T "endpoints { typeof numgen random mod 1 : ct original %s daddr . "
-		"ct original proto-dst; }\n"
-		"add map %s " T "affinity { typeof numgen random mod 1 : verdict; }\n"
-		"add set %s " T "hairpin { type %s . %s; }\n",
-		f, f, f, f, addr, addr);
+	buf_fmt(b->nft, "add set %s " T "hairpin { type %s . %s; }\n", f, addr, addr);
 }
 
 static void chain(const struct base *b, const char *name, const char *hook)
@@ -316,8 +305,7 @@ void nft_base(const struct proxy_config *c, bool ipv6, struct buf *nft)
 void nft_flush_maps(bool ipv6, struct buf *nft)
 {
 	static const char *const all[] = {"map services", "map unanswered", "map firewall",
-		"map nodeports", "map nodeports_unanswered", "map endpoints", "map affinity",
-		"set hairpin"};
+		"map nodeports", "map nodeports_unanswered", "set hairpin"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		buf_fmt(nft, "flush %.3s %s " T "%s\n", all[i], ipv6 ? "ip6" : "ip", all[i] + 4);

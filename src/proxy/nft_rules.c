@@ -1,96 +1,16 @@
 #include "proxy/nft_rules.h"
 
 struct writer {
-	struct nft_shared *shared;
 	const struct proxy_config *config;
 	struct ruleset *out;
 	const struct proxy_service *svc;
 	struct arena *a;
 };
 
-/* --- numbers --- */
-
-struct nft_range {
-	struct nft_range *next;
-	uint32_t first;
-	int order;
-};
-
-static int order_of(size_t n)
-{
-	int order = 0;
-
-	while ((1u << order) < n && order < NFT_ORDERS - 1)
-		order++;
-	return order;
-}
-
-struct str nft_numbers_key(struct arena *a, bool ipv6, struct str chain)
-{
-	return arena_fmt(a, "%c " STR_FMT, ipv6 ? '6' : '4', STR_ARG(chain));
-}
-
-void nft_range_leave(struct nft_numbers *n, struct nft_range *r)
-{
-	r->next = n->leaving;
-	n->leaving = r;
-}
-
-/* The first of `count` numbers of this chain's own: the same ones while they suffice. */
-static uint32_t numbers_of(struct nft_numbers *n, struct str key, size_t count)
-{
-	struct nft_range *r = map_get(&n->ranges, key);
-	int order = order_of(count);
-
-	if (r && r->order >= order)
-		return r->first;
-	if (r)
-		nft_range_leave(n, r);
-	r = n->free[order];
-	if (r) {
-		n->free[order] = r->next;
-	} else {
-		r = xcalloc(1, sizeof(*r));
-		r->first = n->next;
-		r->order = order;
-		n->next += 1u << order;
-	}
-	map_set(&n->ranges, key, r);
-	return r->first;
-}
-
-void nft_committed(struct nft_shared *s)
-{
-	for (int v6 = 0; v6 < 2; v6++) {
-		struct nft_numbers *n = &s->numbers[v6];
-
-		while (n->leaving) {
-			struct nft_range *r = n->leaving;
-
-			n->leaving = r->next;
-			r->next = n->free[r->order];
-			n->free[r->order] = r;
-		}
-	}
-}
+enum { GROUP_MAX = 32 }; /* rules that a packet passes at most on each level */
 
 void nft_shared_release(struct nft_shared *s)
 {
-	nft_committed(s);
-	for (int v6 = 0; v6 < 2; v6++) {
-		struct nft_numbers *n = &s->numbers[v6];
-
-		for (struct map_entry *e = map_first(&n->ranges); e; e = map_next(&n->ranges, e))
-			free(e->value);
-		map_release(&n->ranges);
-		for (int i = 0; i < NFT_ORDERS; i++)
-			while (n->free[i]) {
-				struct nft_range *r = n->free[i];
-
-				n->free[i] = r->next;
-				free(r);
-			}
-	}
 	map_release(&s->hairpins);
 	map_release(&s->stale);
 	*s = (struct nft_shared){0};
@@ -125,56 +45,84 @@ static struct str go_to(struct writer *w, struct str chain)
 	return arena_fmt(w->a, "goto " STR_FMT, STR_ARG(chain));
 }
 
-/* One rule for the whole spread: a random number finds the destination. */
+/* `what` for one of those who are left, with probability 1 / left. */
+static void one_of(struct buf *b, size_t left, struct str what)
+{
+	if (left > 1)
+		buf_fmt(b, "numgen random mod %zu == 0 ", left);
+	buf_fmt(b, STR_FMT "\n", STR_ARG(what));
+}
+
+/* What sends a packet to each endpoint. */
+static struct str destination(
+	struct writer *w, const struct proxy_port *p, const struct proxy_endpoint *e)
+{
+	bool v6 = w->svc->ipv6;
+
+	return arena_fmt(w->a, "meta l4proto %s dnat to %s" STR_FMT "%s:%d", p->protocol,
+		v6 ? "[" : "", STR_ARG(e->ip), v6 ? "]" : "", e->port);
+}
+
+/* The same, but the endpoint has a chain and a set of the clients that it has served. Those come
+ * first: what finds them again is added to `known`. */
+static struct str destination_with_affinity(struct writer *w, const struct proxy_port *p,
+	const struct proxy_endpoint *e, struct str chain, struct buf *known)
+{
+	const char *ip = ip_word(w);
+	struct str set, name = arena_fmt(w->a, STR_FMT "/" STR_FMT "/%d", STR_ARG(chain),
+				STR_ARG(e->ip), e->port);
+
+	for (char *c = (char *)name.p; *c; c++) /* a colon cannot stand in a name */
+		*c = *c == ':' ? '_' : *c;
+	set = arena_fmt(w->a, STR_FMT "/%ds", STR_ARG(name), w->svc->affinity_s);
+	add(w, NFT_SET, set,
+		arena_fmt(w->a, "type %s; flags dynamic,timeout; timeout %ds;",
+			w->svc->ipv6 ? "ipv6_addr" : "ipv4_addr", w->svc->affinity_s));
+	add(w, NFT_CHAIN, name,
+		arena_fmt(w->a, "update @" STR_FMT " { %s saddr }\n" STR_FMT "\n", STR_ARG(set), ip,
+			STR_ARG(destination(w, p, e))));
+	buf_fmt(known, "%s saddr @" STR_FMT " goto " STR_FMT "\n", ip, STR_ARG(set), STR_ARG(name));
+	return go_to(w, name);
+}
+
+/*
+ * By lot: the first of n with probability 1/n, the next of the others with 1/(n-1), and so on; many
+ * endpoints in groups, of which one is drawn first. No map: the kernel would walk through all of a
+ * map that many chains use whenever one of them changes, and look for a name for each anonymous one
+ * by trying all others.
+ */
+static void draw(struct writer *w, struct str chain, const struct str *to, size_t n, struct buf *b)
+{
+	struct buf group;
+
+	for (size_t i = 0; n <= GROUP_MAX && i < n; i++)
+		one_of(b, n - i, to[i]);
+	for (size_t at = 0; n > GROUP_MAX && at < n; at += GROUP_MAX) {
+		struct str name = arena_fmt(w->a, STR_FMT "/%zu", STR_ARG(chain), at / GROUP_MAX);
+		size_t left = n - at, size = left < GROUP_MAX ? left : GROUP_MAX;
+
+		buf_init(&group, 1 << 20);
+		for (size_t i = 0; i < size; i++)
+			one_of(&group, size - i, to[at + i]);
+		add(w, NFT_CHAIN, name, arena_str(w->a, buf_str(&group)));
+		buf_release(&group);
+		if (left > size)
+			buf_fmt(b, "numgen random mod %zu < %zu ", left, size);
+		buf_fmt(b, "goto " STR_FMT "\n", STR_ARG(name));
+	}
+}
+
 static struct str spread(struct writer *w, const struct proxy_port *p,
 	const struct proxy_endpoints *e, struct str chain)
 {
-	struct nft_numbers *numbers = &w->shared->numbers[w->svc->ipv6];
-	uint32_t first = numbers_of(numbers, nft_numbers_key(w->a, w->svc->ipv6, chain), e->n);
-
-	for (size_t i = 0; i < e->n; i++)
-		add_element(w, "endpoints", arena_fmt(w->a, "%zu", first + i),
-			arena_fmt(w->a, STR_FMT " . %d", STR_ARG(e->v[i].ip), e->v[i].port));
-	return arena_fmt(w->a,
-		"meta l4proto %s dnat %s addr . port to numgen random mod %zu offset %u map "
-		"@endpoints\n",
-		p->protocol, ip_word(w), e->n, first);
-}
-
-/* With affinity each endpoint has a chain and a set of the clients that it has served. */
-static struct str spread_with_affinity(struct writer *w, const struct proxy_port *p,
-	const struct proxy_endpoints *e, struct str chain)
-{
-	struct nft_numbers *numbers = &w->shared->numbers[w->svc->ipv6];
-	uint32_t first = numbers_of(numbers, nft_numbers_key(w->a, w->svc->ipv6, chain), e->n);
-	const char *ip = ip_word(w);
-	bool v6 = w->svc->ipv6;
+	struct str *to = ARENA_ARRAY(w->a, struct str, e->n), text;
 	struct buf b;
-	struct str text;
 
-	buf_init(&b, 4 << 20);
-	for (size_t i = 0; i < e->n; i++) {
-		struct str name = arena_fmt(w->a, STR_FMT "/" STR_FMT "/%d", STR_ARG(chain),
-			STR_ARG(e->v[i].ip), e->v[i].port);
-		struct str set;
-
-		for (char *c = (char *)name.p; *c; c++) /* a colon cannot stand in a name */
-			*c = *c == ':' ? '_' : *c;
-		set = arena_fmt(w->a, STR_FMT "/%ds", STR_ARG(name), w->svc->affinity_s);
-		add(w, NFT_SET, set,
-			arena_fmt(w->a, "type %s; flags dynamic,timeout; timeout %ds;",
-				v6 ? "ipv6_addr" : "ipv4_addr", w->svc->affinity_s));
-		add(w, NFT_CHAIN, name,
-			arena_fmt(w->a,
-				"update @" STR_FMT
-				" { %s saddr }\nmeta l4proto %s dnat to %s" STR_FMT "%s:%d\n",
-				STR_ARG(set), ip, p->protocol, v6 ? "[" : "", STR_ARG(e->v[i].ip),
-				v6 ? "]" : "", e->v[i].port));
-		add_element(w, "affinity", arena_fmt(w->a, "%zu", first + i), go_to(w, name));
-		buf_fmt(&b, "%s saddr @" STR_FMT " goto " STR_FMT "\n", ip, STR_ARG(set),
-			STR_ARG(name));
-	}
-	buf_fmt(&b, "numgen random mod %zu offset %u vmap @affinity\n", e->n, first);
+	buf_init(&b, 64 << 20);
+	for (size_t i = 0; i < e->n; i++)
+		to[i] = w->svc->affinity_s ? destination_with_affinity(w, p, &e->v[i], chain, &b)
+					   : destination(w, p, &e->v[i]);
+	draw(w, chain, to, e->n, &b);
 	text = arena_str(w->a, buf_str(&b));
 	buf_release(&b);
 	return text;
@@ -220,8 +168,7 @@ static struct str add_spread(struct writer *w, const char *prefix, const struct 
 	const struct proxy_endpoints *e, bool internal)
 {
 	struct str name = chain_name(w, prefix, p);
-	struct str body =
-		w->svc->affinity_s ? spread_with_affinity(w, p, e, name) : spread(w, p, e, name);
+	struct str body = spread(w, p, e, name);
 
 	add(w, NFT_CHAIN, name,
 		arena_fmt(w->a, STR_FMT STR_FMT,
@@ -345,10 +292,10 @@ static void add_port(struct writer *w, const struct proxy_port *p)
 		add_firewall(w, p);
 }
 
-void nft_render(struct nft_shared *s, const struct proxy_config *c, const struct proxy_service *svc,
-	struct ruleset *ret, struct arena *a)
+void nft_render(const struct proxy_config *c, const struct proxy_service *svc, struct ruleset *ret,
+	struct arena *a)
 {
-	struct writer w = {s, c, ret, svc, a};
+	struct writer w = {c, ret, svc, a};
 
 	for (size_t i = 0; i < svc->n_ports; i++)
 		add_port(&w, &svc->ports[i]);

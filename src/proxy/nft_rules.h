@@ -2,10 +2,9 @@
  * nft_rules.h: services in nftables mode, as text in nft's language.
  *
  * Everything lives in the tables `ip sampan_proxy` and `ip6 sampan_proxy`. A packet to a service
- * address finds its chain in one map lookup, however many services there are; the chain draws a
- * number, which finds the endpoint in one more: each chain owns a range of numbers in the map
- * `endpoints`. So an endpoint more or less writes an element and one rule, and nothing is anonymous
- * (the kernel looks for a name for each anonymous set by trying all others).
+ * address finds its chain in one map lookup, however many services there are; the chain draws an
+ * endpoint. So an endpoint more or less rewrites one chain, and what it costs does not depend on
+ * how many services there are.
  */
 #ifndef SAMPAN_PROXY_NFT_RULES_H
 #define SAMPAN_PROXY_NFT_RULES_H
@@ -16,35 +15,21 @@
 
 enum nft_kind { NFT_SET, NFT_CHAIN, NFT_ELEMENT, NFT_HAIRPIN };
 
-/* Ranges of numbers: their sizes are powers of two. */
-enum { NFT_ORDERS = 17 };
-struct nft_numbers {
-	struct map ranges; /* nft_numbers_key -> struct nft_range * */
-	struct nft_range *free[NFT_ORDERS], *leaving;
-	uint32_t next;
-};
-
 /* What services share. */
 struct nft_shared {
-	struct nft_numbers numbers[2]; /* by family */
-	struct map hairpins;           /* address -> how many use it */
+	struct map hairpins; /* address -> how many use it */
 	struct map stale; /* "chain ip TABLE NAME", "set …": unused, to be deleted by nft_tidy */
 };
 void nft_shared_release(struct nft_shared *s);
 
 /* The items of one service (of one family), appended. */
-void nft_render(struct nft_shared *s, const struct proxy_config *c, const struct proxy_service *svc,
-	struct ruleset *ret, struct arena *a);
+void nft_render(const struct proxy_config *c, const struct proxy_service *svc, struct ruleset *ret,
+	struct arena *a);
 /* nft commands that make `before` into `after`; nothing when they are equal. Chains that are no
  * longer used are emptied and remembered as stale: kernels before 6.2 cannot delete a chain in the
  * transaction that removes what refers to it. */
 void nft_diff(struct nft_shared *s, const struct ruleset *before, const struct ruleset *after,
 	struct buf *nft);
-struct str nft_numbers_key(struct arena *a, bool ipv6, struct str chain);
-/* A range that its chain gives back, once the commands have been carried out. */
-void nft_range_leave(struct nft_numbers *n, struct nft_range *r);
-/* After the commands have been carried out: ranges that were left may be used again. */
-void nft_committed(struct nft_shared *s);
 /* Deletes what is stale. */
 void nft_tidy(struct nft_shared *s, struct buf *nft);
 /* The table, its maps and base chains; what is there stays. */

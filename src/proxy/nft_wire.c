@@ -224,14 +224,19 @@ static void load_payload(struct asm_state *s, int base, int offset, int len)
 	expr_end(s, e);
 }
 
-static void compare(struct asm_state *s, bool equal, const void *p, size_t n)
+static void compare_as(struct asm_state *s, int op, const void *p, size_t n)
 {
 	struct expr e = expr_begin(s, "cmp");
 
 	put_be32(s, NFTA_CMP_SREG, NFT_REG_1);
-	put_be32(s, NFTA_CMP_OP, equal ? NFT_CMP_EQ : NFT_CMP_NEQ);
+	put_be32(s, NFTA_CMP_OP, op);
 	put_value(s, NFTA_CMP_DATA, p, n);
 	expr_end(s, e);
+}
+
+static void compare(struct asm_state *s, bool equal, const void *p, size_t n)
+{
+	compare_as(s, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, p, n);
 }
 
 static void mask(struct asm_state *s, const void *bits, size_t n)
@@ -256,14 +261,12 @@ static void immediate(struct asm_state *s, int reg, const void *p, size_t n)
 	expr_end(s, e);
 }
 
-static void lookup(struct asm_state *s, struct str set, int dreg)
+static void lookup(struct asm_state *s, struct str set)
 {
 	struct expr e = expr_begin(s, "lookup");
 
 	mnl_attr_put_strz(s->h, NFTA_LOOKUP_SET, set.p);
 	put_be32(s, NFTA_LOOKUP_SREG, NFT_REG_1);
-	if (dreg >= 0)
-		put_be32(s, NFTA_LOOKUP_DREG, dreg);
 	expr_end(s, e);
 }
 
@@ -349,7 +352,7 @@ static bool match_address(struct asm_state *s)
 	equal = !take_word(s, "!=");
 	word = next(s);
 	if (word.n > 1 && word.p[0] == '@') {
-		lookup(s, str_sub(word, 1, word.n), -1);
+		lookup(s, str_sub(word, 1, word.n));
 		return equal;
 	}
 	if (str_cut(word, '/', &text, &length) && str_to_u64(length, &bits) < 0)
@@ -403,21 +406,42 @@ static bool match_local_source(struct asm_state *s)
 	return true;
 }
 
-/* "mod 3 offset 8", after "numgen random" */
-static bool draw(struct asm_state *s)
+/* Comparing "less" goes byte by byte from the left. */
+static void to_big_endian(struct asm_state *s)
 {
-	uint32_t modulus, offset;
+	struct expr e = expr_begin(s, "byteorder");
+
+	put_be32(s, NFTA_BYTEORDER_SREG, NFT_REG_1);
+	put_be32(s, NFTA_BYTEORDER_DREG, NFT_REG_1);
+	put_be32(s, NFTA_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+	put_be32(s, NFTA_BYTEORDER_LEN, 4);
+	put_be32(s, NFTA_BYTEORDER_SIZE, 4);
+	expr_end(s, e);
+}
+
+/* "mod 3 == 0" or "mod 40 < 32", after "numgen random" */
+static bool match_drawn(struct asm_state *s)
+{
+	uint32_t modulus, limit;
+	bool less;
 	struct expr e;
 
-	if (!take_word(s, "mod") || !number(s, &modulus) || !take_word(s, "offset") ||
-		!number(s, &offset))
+	if (!take_word(s, "mod") || !number(s, &modulus))
+		return false;
+	less = take_word(s, "<");
+	if ((!less && !take_word(s, "==")) || !number(s, &limit))
 		return false;
 	e = expr_begin(s, "numgen");
 	put_be32(s, NFTA_NG_DREG, NFT_REG_1);
 	put_be32(s, NFTA_NG_MODULUS, modulus);
 	put_be32(s, NFTA_NG_TYPE, NFT_NG_RANDOM);
-	put_be32(s, NFTA_NG_OFFSET, offset);
+	put_be32(s, NFTA_NG_OFFSET, 0);
 	expr_end(s, e);
+	if (less) {
+		to_big_endian(s);
+		limit = htonl(limit);
+	}
+	compare_as(s, less ? NFT_CMP_LT : NFT_CMP_EQ, &limit, sizeof(limit));
 	return true;
 }
 
@@ -443,26 +467,6 @@ static bool translate_to(struct asm_state *s)
 	immediate(s, NFT_REG_1, addr, address_size(s));
 	immediate(s, NFT_REG_2, &be, sizeof(be));
 	nat(s, NFT_REG_1, NFT_REG_2);
-	return true;
-}
-
-/* A drawn number finds address and port, which stand beside each other in the register. */
-static bool translate_drawn(struct asm_state *s)
-{
-	if (!take_words(s, s->ipv6 ? "ip6 addr . port to numgen random"
-				   : "ip addr . port to numgen random") ||
-		!draw(s) || !take_words(s, "map @endpoints"))
-		return false;
-	lookup(s, S("endpoints"), NFT_REG_1);
-	nat(s, NFT_REG_1, NFT_REG32_00 + address_size(s) / 4);
-	return true;
-}
-
-static bool dispatch_drawn(struct asm_state *s)
-{
-	if (!draw(s) || !take_words(s, "vmap @affinity"))
-		return false;
-	lookup(s, S("affinity"), NFT_REG_VERDICT);
 	return true;
 }
 
@@ -505,10 +509,8 @@ static bool statement(struct asm_state *s)
 		return match_local_source(s);
 	if (take_words(s, "dnat to"))
 		return translate_to(s);
-	if (take_word(s, "dnat"))
-		return translate_drawn(s);
 	if (take_words(s, "numgen random"))
-		return dispatch_drawn(s);
+		return match_drawn(s);
 	if (take_word(s, "update"))
 		return remember(s);
 	if (str_eqc(word, s->ipv6 ? "ip6" : "ip"))
@@ -553,37 +555,31 @@ static bool simple(struct asm_state *s, int type, int flags, int table_attr, int
 	return true;
 }
 
-/* Parts joined by " . ", each padded to whole registers; a number that stands alone is a drawn one,
- * in the machine's order, others are ports. */
+/* Parts joined by " . ", each padded to whole registers; a number is a port. */
 static bool key(struct asm_state *s, unsigned char *ret, size_t *ret_n)
 {
 	size_t n = 0;
 
 	memset(ret, 0, KEY_MAX);
-	for (bool first = true;; first = false) {
+	do {
 		struct str word = next(s);
-		bool alone = first && !str_eqc(peek(s), ".");
 		uint64_t v;
 
 		if (n + 16 > KEY_MAX)
 			return false;
 		if (protocol_number(word, &ret[n])) {
 			n += 4;
-		} else if (str_to_u64(word, &v) == 0 && v <= UINT32_MAX) {
-			uint32_t drawn = v;
+		} else if (str_to_u64(word, &v) == 0 && v <= UINT16_MAX) {
 			uint16_t port = htons(v);
 
-			memcpy(&ret[n], alone ? (void *)&drawn : (void *)&port,
-				alone ? sizeof(drawn) : sizeof(port));
+			memcpy(&ret[n], &port, sizeof(port));
 			n += 4;
 		} else if (word.n && parse_address(s, word.p, &ret[n])) {
 			n += address_size(s);
 		} else {
 			return false;
 		}
-		if (!take_word(s, "."))
-			break;
-	}
+	} while (take_word(s, "."));
 	*ret_n = n;
 	return true;
 }
@@ -605,14 +601,8 @@ static bool element(struct asm_state *s, int type)
 	list = mnl_attr_nest_start(s->h, NFTA_SET_ELEM_LIST_ELEMENTS);
 	elem = mnl_attr_nest_start(s->h, NFTA_LIST_ELEM);
 	put_value(s, NFTA_SET_ELEM_KEY, bytes, n);
-	if (take_word(s, ":")) {
-		if (str_eqc(set, "endpoints")) {
-			ok = key(s, bytes, &n);
-			put_value(s, NFTA_SET_ELEM_DATA, bytes, n);
-		} else {
-			ok = verdict(s, NFTA_SET_ELEM_DATA);
-		}
-	}
+	if (take_word(s, ":"))
+		ok = verdict(s, NFTA_SET_ELEM_DATA);
 	mnl_attr_nest_end(s->h, elem);
 	mnl_attr_nest_end(s->h, list);
 	end_message(s);

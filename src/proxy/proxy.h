@@ -15,9 +15,9 @@ struct proxy;
 
 struct proxy_opts {
 	struct loop *loop;
-	struct client *client;              /* taken over; not started yet */
-	struct proxy_config *config;        /* must outlive the proxy, which may change it */
-	struct proxy_backend *backend;      /* taken over */
+	struct client *client;         /* taken over; not started yet */
+	struct proxy_config *config;   /* must outlive the proxy, which may change it */
+	struct proxy_backend *backend; /* taken over */
 	/* "namespace/name" of a service that this machine itself answers where the service has no
 	 * endpoints (DNS): its packets are not refused then. May be empty. */
 	struct str answered_here;

@@ -25,7 +25,7 @@ static struct proxy_service service_of(struct arena *a, int step, bool ipv6)
 
 	*p = (struct proxy_port){.protocol = step & 1 ? "udp" : "tcp", .port = 80,
 		.node_port = step & 4 ? 30080 : 0};
-	for (int i = 0; i < (step & 3); i++)
+	for (int i = 0; i < (step & 3 ? (step & 3) + (step & 4) * 10 : 0); i++)
 		ARENA_PUSH(a, &p->cluster,
 			((struct proxy_endpoint){
 				arena_fmt(a, ipv6 ? "fd01::%d" : "10.1.0.%d", i + 2), 8080, true}));
@@ -181,8 +181,8 @@ static void what_is_not_understood_is_left(void **state)
 	static const char *const lines[] = {"add rule ip t c log\n", "add rule ip t c ip saddr x drop\n",
 		"list ruleset\n", "add rule inet t c drop\n", "add element ip t services { 1 . 2\n",
 		"add rule ip t c tcp dport x drop\n", "add rule ip t c dnat to 1.2.3.4\n",
-		"add rule ip t c numgen random mod\n", "add set ip t s { type mark; }\n", "add rule\n",
-		"add element ip t endpoints { 1 : }\n"};
+		"add rule ip t c numgen random mod 3\n", "add set ip t s { type mark; }\n", "add rule\n",
+		"add element ip t services { 1 : }\n"};
 	struct buf out;
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {

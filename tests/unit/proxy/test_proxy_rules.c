@@ -103,12 +103,11 @@ static void write_nft(const struct golden *g, const struct proxy_config *c, stru
 
 		if (g->steps[i].service) {
 			view = view_of(&a, g->steps[i].service, g->steps[i].slice, g->ipv6);
-			nft_render(&shared, c, &view, &after, &a);
+			nft_render(c, &view, &after, &a);
 			ruleset_sort(&after);
 		}
 		buf_fmt(out, "# %s\n", g->steps[i].what);
 		nft_diff(&shared, &before, &after, out);
-		nft_committed(&shared);
 		before = after;
 	}
 	nft_shared_release(&shared);
@@ -208,8 +207,8 @@ static void nothing_changes_nothing(void **state)
 			&a, cases[i].steps[0].service, cases[i].steps[0].slice, cases[i].ipv6);
 		struct ruleset once = {0}, twice = {0};
 
-		nft_render(&shared, &c, &view, &once, &a);
-		nft_render(&shared, &c, &view, &twice, &a);
+		nft_render(&c, &view, &once, &a);
+		nft_render(&c, &view, &twice, &a);
 		ruleset_sort(&once);
 		ruleset_sort(&twice);
 		nft_diff(&shared, &once, &twice, &out);
@@ -221,30 +220,74 @@ static void nothing_changes_nothing(void **state)
 	proxy_config_release(&c);
 }
 
-/* Numbers that were left are used again, but not before the kernel has heard of it. */
-static void numbers_come_back(void **state)
+/* As everybody's cluster has them. */
+static void chain_names_are_upstreams(void **state)
+{
+	static const struct {
+		const char *ns, *name, *port, *protocol, *chain;
+	} known[] = {{"default", "kubernetes", "https", "TCP", "KUBE-SVC-NPX46M4PTMTKRN6Y"},
+		{"kube-system", "kube-dns", "dns", "UDP", "KUBE-SVC-TCOU7JCQXEZGVUNU"},
+		{"kube-system", "kube-dns", "dns-tcp", "TCP", "KUBE-SVC-ERIFXISQEP7F7OF4"}};
+	struct proxy_config c = config();
+	struct arena a = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		const char *svc = arena_fmt(&a,
+			"{\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\"},\"spec\":{"
+			"\"clusterIP\":\"10.0.0.1\",\"ports\":[{\"name\":\"%s\",\"port\":1,"
+			"\"protocol\":\"%s\"}]}}",
+			known[i].name, known[i].ns, known[i].port, known[i].protocol)
+					  .p;
+		const char *slice = arena_fmt(&a,
+			"{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"%s\",\"protocol\":\"%s\","
+			"\"port\":1}],\"endpoints\":[{\"addresses\":[\"10.1.0.2\"]}]}",
+			known[i].port, known[i].protocol)
+					    .p;
+		struct proxy_service view = view_of(&a, svc, slice, false);
+		struct ruleset rules = {0};
+		bool found = false;
+
+		iptables_render(&c, &view, &rules, &a);
+		for (size_t k = 0; k < rules.n; k++)
+			found |= str_eqc(rules.v[k].name, known[i].chain);
+		assert_true(found);
+	}
+	arena_release(&a);
+	proxy_config_release(&c);
+}
+
+static void many_endpoints_go_in_groups(void **state)
 {
 	struct proxy_config c = config();
-	struct nft_shared shared = {0};
-	struct ruleset one = {0}, none = {0}, other = {0};
 	struct arena a = {0};
 	struct proxy_service view = view_of(&a, SVC("", ""), SLICE(EP("10.1.0.2", "")), false);
-	struct proxy_service second = view;
-	struct buf out;
+	struct ruleset rules = {0};
+	size_t destinations = 0, chains = 0;
 
-	buf_init(&out, 1 << 20);
-	second.name = S("other");
-	nft_render(&shared, &c, &view, &one, &a);
-	ruleset_sort(&one);
-	nft_diff(&shared, &one, &none, &out);
-	nft_render(&shared, &c, &second, &other, &a);
-	assert_int_equal(shared.numbers[0].next, 2);
-	nft_committed(&shared);
-	second.name = S("third");
-	nft_render(&shared, &c, &second, &other, &a);
-	assert_int_equal(shared.numbers[0].next, 2);
-	buf_release(&out);
-	nft_shared_release(&shared);
+	view.ports[0].cluster.n = 0;
+	view.ports[0].cluster.v = NULL;
+	for (int i = 0; i < 70; i++)
+		ARENA_PUSH(&a, &view.ports[0].cluster,
+			((struct proxy_endpoint){arena_fmt(&a, "10.1.1.%d", i), 80, false}));
+	nft_render(&c, &view, &rules, &a);
+	ruleset_sort(&rules);
+	for (size_t i = 0; i < rules.n; i++) {
+		struct str rest = rules.v[i].body;
+		ssize_t at;
+
+		chains += rules.v[i].kind == NFT_CHAIN;
+		while ((at = str_find(rest, S("dnat to"))) >= 0) {
+			destinations++;
+			rest = str_sub(rest, (size_t)at + 1, rest.n);
+		}
+		if (str_eqc(rules.v[i].name, "svc-default/web/tcp/80"))
+			assert_non_null(strstr(rules.v[i].body.p,
+				"numgen random mod 70 < 32 goto svc-default/web/tcp/80/0\n"
+				"numgen random mod 38 < 32 goto svc-default/web/tcp/80/1\n"
+				"goto svc-default/web/tcp/80/2\n"));
+	}
+	assert_int_equal(destinations, 70);
+	assert_int_equal(chains, 4);
 	arena_release(&a);
 	proxy_config_release(&c);
 }
@@ -256,7 +299,8 @@ int main(void)
 		cmocka_unit_test(iptables_golden),
 		cmocka_unit_test(base_golden),
 		cmocka_unit_test(nothing_changes_nothing),
-		cmocka_unit_test(numbers_come_back),
+		cmocka_unit_test(chain_names_are_upstreams),
+		cmocka_unit_test(many_endpoints_go_in_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
