@@ -20,17 +20,90 @@ static struct str stale_key(struct arena *a, const struct ruleset_item *i)
 		family(i), STR_ARG(i->name));
 }
 
+/* --- elements: services may name the same external address; the first one has it --- */
+
+struct nft_claim {
+	struct nft_claim *next;
+	char *value;
+};
+
+static void claim_free(struct nft_claim *c)
+{
+	free(c->value);
+	free(c);
+}
+
+void nft_shared_release(struct nft_shared *s)
+{
+	for (struct map_entry *e = map_first(&s->claims); e; e = map_next(&s->claims, e))
+		for (struct nft_claim *c = e->value, *next; c; c = next) {
+			next = c->next;
+			claim_free(c);
+		}
+	map_release(&s->claims);
+	map_release(&s->hairpins);
+	map_release(&s->stale);
+	*s = (struct nft_shared){0};
+}
+
 static void write_element(
-	const struct ruleset_item *i, const char *verb, bool with_value, struct buf *nft)
+	const struct ruleset_item *i, const char *verb, const char *value, struct buf *nft)
 {
 	struct str map, key;
 
 	str_cut(i->name, ' ', &map, &key);
 	buf_fmt(nft, "%s element %s " T STR_FMT " { " STR_FMT, verb, family(i), STR_ARG(map),
 		STR_ARG(key));
-	if (with_value)
-		buf_fmt(nft, " : " STR_FMT, STR_ARG(i->body));
-	buf_add_c(nft, " }\n");
+	buf_fmt(nft, value ? " : %s }\n" : " }\n", value);
+}
+
+static struct str claim_key(struct arena *a, const struct ruleset_item *i)
+{
+	return arena_fmt(a, "%s " STR_FMT, family(i), STR_ARG(i->name));
+}
+
+static void add_element(struct nft_shared *s, const struct ruleset_item *i, struct buf *nft)
+{
+	struct arena a = {0};
+	struct str key = claim_key(&a, i);
+	struct nft_claim *c = xcalloc(1, sizeof(*c)), *first = map_get(&s->claims, key);
+
+	c->value = xasprintf(STR_FMT, STR_ARG(i->body));
+	if (first) {
+		while (first->next)
+			first = first->next;
+		first->next = c;
+	} else {
+		map_set(&s->claims, key, c);
+		write_element(i, "add", c->value, nft);
+	}
+	arena_release(&a);
+}
+
+static void delete_element(struct nft_shared *s, const struct ruleset_item *i, struct buf *nft)
+{
+	struct arena a = {0};
+	struct str key = claim_key(&a, i);
+	struct nft_claim *first = map_get(&s->claims, key), *c = first, *prev = NULL;
+
+	while (c && !str_eqc(i->body, c->value)) {
+		prev = c;
+		c = c->next;
+	}
+	if (c && prev) {
+		prev->next = c->next;
+	} else if (c) {
+		write_element(i, "delete", NULL, nft);
+		if (c->next) {
+			map_set(&s->claims, key, c->next);
+			write_element(i, "add", c->next->value, nft);
+		} else {
+			map_remove(&s->claims, key);
+		}
+	}
+	if (c)
+		claim_free(c);
+	arena_release(&a);
 }
 
 static void write_rules(const struct ruleset_item *i, struct buf *nft)
@@ -78,7 +151,7 @@ static void take_out(
 	struct walk *w, const struct ruleset_item *before, const struct ruleset_item *after)
 {
 	if (before->kind == NFT_ELEMENT)
-		write_element(before, "delete", false, w->nft);
+		delete_element(w->shared, before, w->nft);
 	else if (before->kind == NFT_HAIRPIN)
 		hairpin(w, before, -1);
 	else if (before->kind == NFT_CHAIN && after)
@@ -89,7 +162,7 @@ static void take_out(
 static void put_in(struct walk *w, const struct ruleset_item *after)
 {
 	if (after->kind == NFT_ELEMENT)
-		write_element(after, "add", true, w->nft);
+		add_element(w->shared, after, w->nft);
 	else if (after->kind == NFT_HAIRPIN)
 		hairpin(w, after, 1);
 	else if (after->kind == NFT_CHAIN)

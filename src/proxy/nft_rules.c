@@ -9,13 +9,6 @@ struct writer {
 
 enum { GROUP_MAX = 32 }; /* rules that a packet passes at most on each level */
 
-void nft_shared_release(struct nft_shared *s)
-{
-	map_release(&s->hairpins);
-	map_release(&s->stale);
-	*s = (struct nft_shared){0};
-}
-
 /* --- one service --- */
 
 static void add(struct writer *w, enum nft_kind kind, struct str name, struct str body)

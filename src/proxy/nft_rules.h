@@ -18,6 +18,7 @@ enum nft_kind { NFT_SET, NFT_CHAIN, NFT_ELEMENT, NFT_HAIRPIN };
 /* What services share. */
 struct nft_shared {
 	struct map hairpins; /* address -> how many use it */
+	struct map claims;   /* "ip services KEY" -> struct nft_claim *: who wants an element */
 	struct map stale; /* "chain ip TABLE NAME", "set …": unused, to be deleted by nft_tidy */
 };
 void nft_shared_release(struct nft_shared *s);

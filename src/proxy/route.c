@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -42,9 +43,31 @@ static struct nlmsghdr *message(char *buf, int type, int flags, int family, cons
 	return h;
 }
 
+/* An address of this machine that others can answer: the kernel would take 127.0.0.1. */
+static bool own_address(int family, unsigned char *ret)
+{
+	struct ifaddrs *all, *i;
+	bool found = false;
+
+	if (family != AF_INET || getifaddrs(&all) < 0)
+		return false;
+	for (i = all; i && !found; i = i->ifa_next) {
+		const struct sockaddr_in *in = (const void *)i->ifa_addr;
+
+		if (!in || in->sin_family != AF_INET || i->ifa_flags & IFF_LOOPBACK ||
+			!(i->ifa_flags & IFF_UP) || ntohl(in->sin_addr.s_addr) >> 16 == 0xa9fe)
+			continue;
+		memcpy(ret, &in->sin_addr, 4);
+		found = true;
+	}
+	freeifaddrs(all);
+	return found;
+}
+
 static int ensure(struct mnl_socket *s, int family, const void *addr)
 {
 	char buf[1024];
+	unsigned char source[16];
 	struct nlmsghdr *h;
 	struct rtmsg *rt;
 	int r = talk(s, message(buf, RTM_GETROUTE, 0, family, addr));
@@ -58,6 +81,8 @@ static int ensure(struct mnl_socket *s, int family, const void *addr)
 	rt->rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	rt->rtm_type = RTN_UNICAST;
 	mnl_attr_put_u32(h, RTA_OIF, if_nametoindex("lo"));
+	if (own_address(family, source))
+		mnl_attr_put(h, RTA_PREFSRC, 4, source);
 	return talk(s, h);
 }
 

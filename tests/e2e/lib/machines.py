@@ -92,7 +92,7 @@ class Servers:
 
 
 # A refusal that arrives while connect(2) still holds the socket counts for the kernel's next try alone, a second later.
-def connect(ns, ip, port, udp=False, source_port=0, timeout=3.0):
+def connect(ns, ip, port, udp=False, source_port=0, timeout=4.0):
     def make():
         s = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
         s.settimeout(timeout)
@@ -198,7 +198,7 @@ class Machines:
             sh("ip", "netns", "del", ns, ok=True)
 
 
-def wait_for(what, fn, want, seconds=6.0):
+def wait_for(what, fn, want, seconds=10.0):
     """Until fn() is what is wanted (or in a set of wanted ones)."""
     end = time.time() + seconds
     while True:

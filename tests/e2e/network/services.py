@@ -20,7 +20,7 @@ class Cluster:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="sampan-services-")
         self.net = Machines(f"svc{os.getpid()}")
-        self.servers, self.proxies, self.pods, self.serial = Servers(), {}, {}, 0
+        self.servers, self.proxies, self.pods, self.serial, self.made = Servers(), {}, {}, 0, []
         for name, (machine, number) in PODS.items():
             v4, v6 = self.net.pod(name, machine, number)
             self.pods[name] = (v4, v6, f"m{machine}")
@@ -91,6 +91,7 @@ class Cluster:
         name = f"s{self.serial}"
         spec["ports"] = ports or [{"name": "p", "port": 80, "targetPort": 8080}]
         s = self.ask("POST", "/api/v1/namespaces/default/services", {"metadata": {"name": name}, "spec": spec})
+        self.made.append("/api/v1/namespaces/default/services/" + name)
         if status:
             self.ask("PATCH", f"/api/v1/namespaces/default/services/{name}/status", {"status": status})
         return name, s["spec"].get("clusterIP", ""), s
@@ -115,6 +116,12 @@ class Cluster:
             self.ask("PATCH", f"{base}/{slice_name}", body)
         else:
             self.ask("POST", base, body)
+            self.made.append(f"{base}/{slice_name}")
+
+    def forget(self):
+        for path in self.made:
+            self.ask("DELETE", path, want=(200, 404))
+        self.made = []
 
     # --- proxies ---
 
@@ -422,6 +429,21 @@ def two_ports(c, mode):
     wait_for("the same number of another protocol", lambda: c.one("a0", ip, 80, udp=True), "refused")
 
 
+def one_address_of_two(c, mode):
+    first, _, _ = c.service(externalIPs=["192.0.2.9"])
+    c.endpoints(first, ["a1"])
+    wait_for("the first has it", lambda: c.who("out", "192.0.2.9", 80), {"a1"})
+    second, _, _ = c.service(externalIPs=["192.0.2.9"])
+    c.endpoints(second, ["a2"])
+    marker, ip, _ = c.service()
+    c.endpoints(marker, ["a0"])
+    wait_for("the proxy goes on", lambda: c.who("out", ip, 80), {"a0"})
+    c.restart_proxy("m1", mode)
+    wait_for("after a restart, too", lambda: c.one("out", "192.0.2.9", 80).split()[0], {"a1", "a2"})
+    c.ask("DELETE", f"/api/v1/namespaces/default/services/{first}")
+    wait_for("the other takes it over", lambda: c.who("out", "192.0.2.9", 80), {"a2"})
+
+
 class Hammer(threading.Thread):
     """New connections all the time, and one that stays."""
 
@@ -499,8 +521,8 @@ def settings(c, mode):
     c.endpoints(name, ["a1"])
     c.restart_proxy("m0", mode, "--masquerade-all")
     wait_for("--masquerade-all", lambda: c.one("a0", ip, 80).split()[1] != c.pods["a0"][0], True)
-    sh("ip", "-n", c.ns("m0"), "addr", "add", "10.99.0.1/32", "dev", "lo")
-    sh("ip", "-n", c.ns("out"), "route", "add", "10.99.0.1", "via", "10.77.0.10")
+    sh("ip", "-n", c.ns("m0"), "addr", "replace", "10.99.0.1/32", "dev", "lo")
+    sh("ip", "-n", c.ns("out"), "route", "replace", "10.99.0.1", "via", "10.77.0.10")
     c.restart_proxy("m0", mode, "--nodeport-addresses", "10.99.0.0/24")
     wait_for("--nodeport-addresses: this one", lambda: c.one("out", "10.99.0.1", port).split()[0], "a1")
     wait_for("--nodeport-addresses: not that one", lambda: c.one("out", "10.77.0.10", port), "refused")
@@ -542,7 +564,7 @@ def cleanup(c, mode):
 
 BEHAVIOURS = [cluster_ip, node_port, external_policy_local, internal_policy_local, session_affinity, headless_and_external_name, external_ips,
               load_balancer, health_check_node_port, health_and_metrics, udp, sctp, hairpin, terminating_endpoints, topology, dual_stack,
-              nobody_answers, two_ports, restart_without_a_gap, switch_modes, rules_come_back, settings, cleanup]
+              nobody_answers, two_ports, one_address_of_two, restart_without_a_gap, switch_modes, rules_come_back, settings, cleanup]
 
 
 def bad_input(c):
@@ -589,6 +611,7 @@ def main():
                     for i in range(3):
                         if f"m{i}" not in c.proxies:
                             c.start_proxy(f"m{i}", mode)
+                c.forget()
     finally:
         c.close(failed or sys.exc_info()[0])
     if failed:
