@@ -14,7 +14,7 @@ from machines import sh, within
 N = int(os.environ.get("PROXY_SERVICES", "10000"))
 CHANGES = int(os.environ.get("PROXY_CHANGES", "20"))
 MODES = os.environ.get("PROXY_MODES", "nftables iptables").split()
-UPSTREAM = os.environ.get("PROXY_UPSTREAM", "/var/tmp/sampan-peers/bin/kube-proxy")
+UPSTREAM = os.environ.get("PROXY_UPSTREAM", "")
 SAMPAN = os.environ.get("SAMPAN", ROOT + "/build/sampan")
 
 

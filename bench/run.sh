@@ -100,3 +100,4 @@ else
   echo "etcd is not installed here: its rows are left out"
 fi
 [ "$(id -u)" != 0 ] || bench/node.sh
+[ "$(id -u)" != 0 ] || PROXY_UPSTREAM="${PEERS:+$PEERS/bin/kube-proxy}" bench/proxy.py

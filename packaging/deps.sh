@@ -5,7 +5,7 @@ build="build-essential meson ninja-build pkg-config python3 libuv1-dev libnghttp
  libmnl-dev libnftables-dev libarchive-dev libcurl4-openssl-dev libssl-dev libwslay-dev libcmocka-dev zlib1g-dev libzstd-dev"
 run="runc conmon nftables iproute2 ca-certificates"
 test="busybox-static docker-registry python3-yaml etcd-server curl openssl libjansson-dev clang-14 libclang-rt-14-dev util-linux procps
- openvswitch-switch containernetworking-plugins iproute2 iputils-ping tcpdump socat"
+ openvswitch-switch containernetworking-plugins iptables iproute2 iputils-ping tcpdump socat"
 missing=()
 for group in "$@"; do
   for p in ${!group}; do

@@ -406,6 +406,8 @@ def dual_stack(c, mode):
 
 
 def nobody_answers(c, mode):
+    for i in range(3):  # as a default route would do: over the loopback device the kernel sends no ICMP message
+        sh("ip", "-n", c.ns(f"m{i}"), "route", "replace", "10.254.0.0/16", "dev", "eth0")
     name, ip, s = c.service(type="NodePort")
     port = s["spec"]["ports"][0]["nodePort"]
     for what, where, at in (("a pod", "a0", (ip, 80)), ("a machine", "m1", (ip, 80)), ("outside", "out", ("10.77.0.12", port)), ("a pod, node port", "a0", ("10.77.0.10", port))):
@@ -418,6 +420,8 @@ def nobody_answers(c, mode):
     c.ask("DELETE", f"/api/v1/namespaces/default/services/{name}")
     wait_for("gone", lambda: c.one("out", "10.77.0.12", port), "refused")  # by the machine itself
     wait_for("no rule is left", lambda: f"default/{name}/" in c.rules("m0") or f"default/{name}:" in c.rules("m0"), False, 10)
+    for i in range(3):
+        sh("ip", "-n", c.ns(f"m{i}"), "route", "del", "10.254.0.0/16", "dev", "eth0")
 
 
 def two_ports(c, mode):
