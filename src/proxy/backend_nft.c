@@ -131,12 +131,15 @@ static int leftover(const struct nlmsghdr *h, void *data)
 		else if (type == NFTA_CHAIN_TABLE)
 			table = mnl_attr_get_str(attr);
 	}
-	if (strcmp(table, NFT_TABLE) != 0 || !strchr(name, '/'))
+	if (!str_starts(str_c(table), S(NFT_TABLE)))
+		return MNL_CB_OK;
+	/* services of an earlier release are in the main table */
+	l->n->from_scratch |= strcmp(table, NFT_TABLE) == 0 && strcmp(name, "dispatch") == 0;
+	if (!strchr(name, '/'))
 		return MNL_CB_OK;
 	if (!l->sets)
-		buf_fmt(&l->n->commands, "flush chain %s " NFT_TABLE " %s\n", family, name);
-	snprintf(key, sizeof(key), "%s %s " NFT_TABLE " %s", l->sets ? "set" : "chain", family,
-		name);
+		buf_fmt(&l->n->commands, "flush chain %s %s %s\n", family, table, name);
+	snprintf(key, sizeof(key), "%s %s %s %s", l->sets ? "set" : "chain", family, table, name);
 	map_set(&l->n->shared.stale, str_c(key), l->n);
 	return MNL_CB_OK;
 }
@@ -180,6 +183,10 @@ static void begin(struct proxy_backend *b, bool full)
 		find_leftovers(n, false, v6);
 		find_leftovers(n, true, v6);
 	}
+	if (n->from_scratch) { /* nothing of what is there will be left */
+		nft_shared_release(&n->shared);
+		buf_reset(&n->commands);
+	}
 	for (int v6 = 0; v6 <= n->config->ipv6; v6++)
 		nft_flush_maps(v6, &n->commands);
 }
@@ -201,9 +208,7 @@ static int lay_base(struct nft_backend *n, struct err *err)
 	buf_init(&text, TEXT_MAX);
 	for (int v6 = 0; v6 <= n->config->ipv6; v6++) {
 		if (n->from_scratch)
-			buf_fmt(&text,
-				"add table %s " NFT_TABLE "\ndelete table %s " NFT_TABLE "\n",
-				v6 ? "ip6" : "ip", v6 ? "ip6" : "ip");
+			nft_delete_tables(v6, &text);
 		nft_base(n->config, v6, &text);
 	}
 	r = run_text(buf_str(&text), err);
@@ -251,7 +256,7 @@ static bool intact(struct proxy_backend *b)
 	ssize_t got;
 
 	mnl_attr_put_strz(h, NFTA_CHAIN_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, "nat_in");
+	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, "nat_post");
 	if (mnl_socket_sendto(n->socket, h, h->nlmsg_len) < 0)
 		return true;
 	got = mnl_socket_recvfrom(n->socket, buf, sizeof(buf));
@@ -313,7 +318,11 @@ int proxy_backend_new(const struct proxy_config *c, struct proxy_backend **ret, 
 
 void proxy_nft_cleanup(void)
 {
-	run_text(S("add table ip " NFT_TABLE "\ndelete table ip " NFT_TABLE "\n"
-		   "add table ip6 " NFT_TABLE "\ndelete table ip6 " NFT_TABLE "\n"),
-		NULL);
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX);
+	nft_delete_tables(false, &text);
+	nft_delete_tables(true, &text);
+	run_text(buf_str(&text), NULL);
+	buf_release(&text);
 }

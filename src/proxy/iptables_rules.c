@@ -62,7 +62,7 @@ static struct str endpoint_chain(struct writer *w, const struct proxy_endpoint *
 static void add_rule(struct writer *w, enum iptables_kind kind, const char *chain, struct str spec)
 {
 	ARENA_PUSH(w->a, w->out,
-		((struct ruleset_item){kind, w->svc->ipv6,
+		((struct ruleset_item){kind, w->svc->ipv6, NULL,
 			arena_fmt(w->a, "%s " STR_FMT, chain, STR_ARG(spec)), {0}}));
 }
 
@@ -70,7 +70,7 @@ static void add_chain(struct writer *w, struct str name, struct buf *body)
 {
 	ARENA_PUSH(w->a, w->out,
 		((struct ruleset_item){
-			IPTABLES_CHAIN, w->svc->ipv6, name, arena_str(w->a, buf_str(body))}));
+			IPTABLES_CHAIN, w->svc->ipv6, NULL, name, arena_str(w->a, buf_str(body))}));
 	buf_release(body);
 }
 

@@ -1,7 +1,8 @@
 /* nft_diff.c: from one ruleset to another in nft's commands, and what stands around services. */
 #include "proxy/nft_rules.h"
 
-#define T NFT_TABLE " "
+const char *const nft_shards[NFT_SHARDS] = {NFT_TABLE "_0", NFT_TABLE "_1", NFT_TABLE "_2",
+	NFT_TABLE "_3", NFT_TABLE "_4", NFT_TABLE "_5", NFT_TABLE "_6", NFT_TABLE "_7"};
 
 struct walk {
 	struct nft_shared *shared;
@@ -16,8 +17,8 @@ static const char *family(const struct ruleset_item *i)
 
 static struct str stale_key(struct arena *a, const struct ruleset_item *i)
 {
-	return arena_fmt(a, "%s %s " NFT_TABLE " " STR_FMT, i->kind == NFT_SET ? "set" : "chain",
-		family(i), STR_ARG(i->name));
+	return arena_fmt(a, "%s %s %s " STR_FMT, i->kind == NFT_SET ? "set" : "chain", family(i),
+		i->table, STR_ARG(i->name));
 }
 
 /* --- elements: services may name the same external address; the first one has it --- */
@@ -52,14 +53,14 @@ static void write_element(
 	struct str map, key;
 
 	str_cut(i->name, ' ', &map, &key);
-	buf_fmt(nft, "%s element %s " T STR_FMT " { " STR_FMT, verb, family(i), STR_ARG(map),
-		STR_ARG(key));
+	buf_fmt(nft, "%s element %s %s " STR_FMT " { " STR_FMT, verb, family(i), i->table,
+		STR_ARG(map), STR_ARG(key));
 	buf_fmt(nft, value ? " : %s }\n" : " }\n", value);
 }
 
 static struct str claim_key(struct arena *a, const struct ruleset_item *i)
 {
-	return arena_fmt(a, "%s " STR_FMT, family(i), STR_ARG(i->name));
+	return arena_fmt(a, "%s %s " STR_FMT, family(i), i->table, STR_ARG(i->name));
 }
 
 static void add_element(struct nft_shared *s, const struct ruleset_item *i, struct buf *nft)
@@ -112,8 +113,8 @@ static void write_rules(const struct ruleset_item *i, struct buf *nft)
 
 	while (rest.n) {
 		str_cut(rest, '\n', &line, &rest);
-		buf_fmt(nft, "add rule %s " T STR_FMT " " STR_FMT "\n", family(i), STR_ARG(i->name),
-			STR_ARG(line));
+		buf_fmt(nft, "add rule %s %s " STR_FMT " " STR_FMT "\n", family(i), i->table,
+			STR_ARG(i->name), STR_ARG(line));
 	}
 }
 
@@ -127,8 +128,9 @@ static void hairpin(struct walk *w, const struct ruleset_item *i, int by)
 	else
 		map_remove(&w->shared->hairpins, key);
 	if ((n > 0) != (now > 0))
-		buf_fmt(w->nft, "%s element %s " T "hairpin { " STR_FMT " . " STR_FMT " }\n",
-			now > 0 ? "add" : "delete", family(i), STR_ARG(key), STR_ARG(key));
+		buf_fmt(w->nft, "%s element %s %s hairpin { " STR_FMT " . " STR_FMT " }\n",
+			now > 0 ? "add" : "delete", family(i), i->table, STR_ARG(key),
+			STR_ARG(key));
 }
 
 /* What must be there before anything refers to it. */
@@ -139,10 +141,10 @@ static void begin(struct walk *w, const struct ruleset_item *after)
 	if (after->kind == NFT_SET || after->kind == NFT_CHAIN)
 		map_remove(&w->shared->stale, stale_key(&a, after));
 	if (after->kind == NFT_SET)
-		buf_fmt(w->nft, "add set %s " T STR_FMT " { " STR_FMT " }\n", family(after),
-			STR_ARG(after->name), STR_ARG(after->body));
+		buf_fmt(w->nft, "add set %s %s " STR_FMT " { " STR_FMT " }\n", family(after),
+			after->table, STR_ARG(after->name), STR_ARG(after->body));
 	if (after->kind == NFT_CHAIN)
-		buf_fmt(w->nft, "add chain %s " T STR_FMT "\n", family(after),
+		buf_fmt(w->nft, "add chain %s %s " STR_FMT "\n", family(after), after->table,
 			STR_ARG(after->name));
 	arena_release(&a);
 }
@@ -155,7 +157,7 @@ static void take_out(
 	else if (before->kind == NFT_HAIRPIN)
 		hairpin(w, before, -1);
 	else if (before->kind == NFT_CHAIN && after)
-		buf_fmt(w->nft, "flush chain %s " T STR_FMT "\n", family(before),
+		buf_fmt(w->nft, "flush chain %s %s " STR_FMT "\n", family(before), before->table,
 			STR_ARG(before->name));
 }
 
@@ -175,10 +177,10 @@ static void finish(struct walk *w, const struct ruleset_item *before)
 	struct arena a = {0};
 
 	if (before->kind == NFT_SET) {
-		buf_fmt(w->nft, "delete set %s " T STR_FMT "\n", family(before),
+		buf_fmt(w->nft, "delete set %s %s " STR_FMT "\n", family(before), before->table,
 			STR_ARG(before->name));
 	} else {
-		buf_fmt(w->nft, "flush chain %s " T STR_FMT "\n", family(before),
+		buf_fmt(w->nft, "flush chain %s %s " STR_FMT "\n", family(before), before->table,
 			STR_ARG(before->name));
 		map_set(&w->shared->stale, stale_key(&a, before), w->shared);
 	}
@@ -240,41 +242,35 @@ void nft_tidy(struct nft_shared *s, struct buf *nft)
 struct base {
 	const struct proxy_config *config;
 	bool ipv6;
-	const char *f; /* "ip" */
+	const char *f, *table; /* "ip" */
 	struct buf *nft;
 };
 
-static void maps(const struct base *b)
+static void map(const struct base *b, const char *name, const char *type)
 {
-	const char *f = b->f, *addr = b->ipv6 ? "ipv6_addr" : "ipv4_addr";
-	static const char *const by_address[] = {"services", "unanswered", "firewall"};
-	static const char *const by_port[] = {"nodeports", "nodeports_unanswered"};
+	buf_fmt(b->nft, "add map %s %s %s { type %s : verdict; }\n", b->f, b->table, name, type);
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(by_address); i++)
-		buf_fmt(b->nft,
-			"add map %s " T "%s { type %s . inet_proto . inet_service : verdict; }\n",
-			f, by_address[i], addr);
-	for (size_t i = 0; i < ARRAY_SIZE(by_port); i++)
-		buf_fmt(b->nft,
-			"add map %s " T "%s { type inet_proto . inet_service : verdict; }\n", f,
-			by_port[i]);
-	buf_fmt(b->nft, "add set %s " T "hairpin { type %s . %s; }\n", f, addr, addr);
+static const char *address_key_type(const struct base *b)
+{
+	return b->ipv6 ? "ipv6_addr . inet_proto . inet_service"
+		       : "ipv4_addr . inet_proto . inet_service";
 }
 
 static void chain(const struct base *b, const char *name, const char *hook)
 {
 	if (hook)
-		buf_fmt(b->nft, "add chain %s " T "%s { type %s; }\n", b->f, name, hook);
+		buf_fmt(b->nft, "add chain %s %s %s { type %s; }\n", b->f, b->table, name, hook);
 	else
-		buf_fmt(b->nft, "add chain %s " T "%s\n", b->f, name);
-	buf_fmt(b->nft, "flush chain %s " T "%s\n", b->f, name);
+		buf_fmt(b->nft, "add chain %s %s %s\n", b->f, b->table, name);
+	buf_fmt(b->nft, "flush chain %s %s %s\n", b->f, b->table, name);
 }
 
 static void PRINTF_LIKE(3, 4) rule(const struct base *b, const char *to, const char *fmt, ...)
 {
 	va_list ap;
 
-	buf_fmt(b->nft, "add rule %s " T "%s ", b->f, to);
+	buf_fmt(b->nft, "add rule %s %s %s ", b->f, b->table, to);
 	va_start(ap, fmt);
 	buf_vfmt(b->nft, fmt, ap);
 	va_end(ap);
@@ -318,6 +314,9 @@ static void node_ports(const struct base *b, const char *chain_name, const char 
  * are made. The same for addresses of load balancers that not everybody may use. */
 static void filters(const struct base *b)
 {
+	map(b, "unanswered", address_key_type(b));
+	map(b, "firewall", address_key_type(b));
+	map(b, "nodeports_unanswered", "inet_proto . inet_service");
 	chain(b, "refuse_it", NULL);
 	/* an ICMP message for a connection of this machine arrives before connect(2) is ready for
 	 * it, and would be heard a second later only */
@@ -333,12 +332,14 @@ static void filters(const struct base *b)
 	rule(b, "refuse_out", "ct state new jump unanswered_services");
 }
 
-static void translation(const struct base *b)
+/* Where a part of the services is. */
+static void shard(const struct base *b)
 {
-	unsigned mark = 1u << b->config->masquerade_bit;
-
+	map(b, "services", address_key_type(b));
+	map(b, "nodeports", "inet_proto . inet_service");
 	chain(b, "masquerade_it", NULL);
-	rule(b, "masquerade_it", "meta mark set meta mark or 0x%08x", mark);
+	rule(b, "masquerade_it", "meta mark set meta mark or 0x%08x",
+		1u << b->config->masquerade_bit);
 	chain(b, "dispatch", NULL);
 	rule(b, "dispatch", "%s daddr . meta l4proto . th dport vmap @services", b->f);
 	node_ports(b, "dispatch", "nodeports");
@@ -346,6 +347,14 @@ static void translation(const struct base *b)
 	rule(b, "nat_in", "jump dispatch");
 	chain(b, "nat_out", "nat hook output priority -100");
 	rule(b, "nat_out", "jump dispatch");
+}
+
+static void masquerading(const struct base *b)
+{
+	const char *addr = b->ipv6 ? "ipv6_addr" : "ipv4_addr";
+	unsigned mark = 1u << b->config->masquerade_bit;
+
+	buf_fmt(b->nft, "add set %s %s hairpin { type %s . %s; }\n", b->f, b->table, addr, addr);
 	chain(b, "marked", NULL);
 	rule(b, "marked", "meta mark set meta mark xor 0x%08x", mark);
 	rule(b, "marked", "masquerade fully-random");
@@ -360,12 +369,11 @@ static void translation(const struct base *b)
 
 void nft_base(const struct proxy_config *c, bool ipv6, struct buf *nft)
 {
-	const struct base b = {c, ipv6, ipv6 ? "ip6" : "ip", nft};
+	struct base b = {c, ipv6, ipv6 ? "ip6" : "ip", NFT_TABLE, nft};
 
-	buf_fmt(nft, "add table %s " NFT_TABLE "\n", b.f);
-	maps(&b);
+	buf_fmt(nft, "add table %s %s\n", b.f, b.table);
 	filters(&b);
-	translation(&b);
+	masquerading(&b);
 	/* route_localnet, which node ports on 127.0.0.1 need, must not open the loopback addresses
 	 * to the network */
 	if (!ipv6) {
@@ -373,13 +381,32 @@ void nft_base(const struct proxy_config *c, bool ipv6, struct buf *nft)
 		rule(&b, "guard_loopback",
 			"iifname != \"lo\" ip daddr 127.0.0.0/8 ct status & dnat == 0 drop");
 	}
+	for (int i = 0; i < NFT_SHARDS; i++) {
+		b.table = nft_shards[i];
+		buf_fmt(nft, "add table %s %s\n", b.f, b.table);
+		shard(&b);
+	}
 }
 
 void nft_flush_maps(bool ipv6, struct buf *nft)
 {
-	static const char *const all[] = {"map services", "map unanswered", "map firewall",
-		"map nodeports", "map nodeports_unanswered", "set hairpin"};
+	static const char *const all[] = {
+		"map unanswered", "map firewall", "map nodeports_unanswered", "set hairpin"};
+	const char *f = ipv6 ? "ip6" : "ip";
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		buf_fmt(nft, "flush %.3s %s " T "%s\n", all[i], ipv6 ? "ip6" : "ip", all[i] + 4);
+		buf_fmt(nft, "flush %.3s %s " NFT_TABLE " %s\n", all[i], f, all[i] + 4);
+	for (int i = 0; i < NFT_SHARDS; i++)
+		buf_fmt(nft, "flush map %s %s services\nflush map %s %s nodeports\n", f,
+			nft_shards[i], f, nft_shards[i]);
+}
+
+void nft_delete_tables(bool ipv6, struct buf *nft)
+{
+	const char *f = ipv6 ? "ip6" : "ip";
+
+	buf_fmt(nft, "add table %s " NFT_TABLE "\ndelete table %s " NFT_TABLE "\n", f, f);
+	for (int i = 0; i < NFT_SHARDS; i++)
+		buf_fmt(nft, "add table %s %s\ndelete table %s %s\n", f, nft_shards[i], f,
+			nft_shards[i]);
 }

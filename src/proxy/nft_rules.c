@@ -5,20 +5,34 @@ struct writer {
 	struct ruleset *out;
 	const struct proxy_service *svc;
 	struct arena *a;
+	const char *table; /* of this service's chains */
 };
 
 enum { GROUP_MAX = 32 }; /* rules that a packet passes at most on each level */
 
 /* --- one service --- */
 
+/* What all services share is in the main table. */
+static void add_shared(struct writer *w, enum nft_kind kind, struct str name, struct str body)
+{
+	ARENA_PUSH(
+		w->a, w->out, ((struct ruleset_item){kind, w->svc->ipv6, NFT_TABLE, name, body}));
+}
+
 static void add(struct writer *w, enum nft_kind kind, struct str name, struct str body)
 {
-	ARENA_PUSH(w->a, w->out, ((struct ruleset_item){kind, w->svc->ipv6, name, body}));
+	ARENA_PUSH(w->a, w->out, ((struct ruleset_item){kind, w->svc->ipv6, w->table, name, body}));
 }
 
 static void add_element(struct writer *w, const char *map, struct str key, struct str value)
 {
-	add(w, NFT_ELEMENT, arena_fmt(w->a, "%s " STR_FMT, map, STR_ARG(key)), value);
+	struct str name = arena_fmt(w->a, "%s " STR_FMT, map, STR_ARG(key));
+	bool own = !strcmp(map, "services") || !strcmp(map, "nodeports");
+
+	if (own)
+		add(w, NFT_ELEMENT, name, value);
+	else
+		add_shared(w, NFT_ELEMENT, name, value);
 }
 
 static const char *ip_word(const struct writer *w)
@@ -168,7 +182,7 @@ static struct str add_spread(struct writer *w, const char *prefix, const struct 
 			STR_ARG(internal ? masquerade_cluster_ip(w, p) : (struct str){0}),
 			STR_ARG(body)));
 	for (size_t i = 0; i < e->n; i++)
-		add(w, NFT_HAIRPIN, e->v[i].ip, (struct str){0});
+		add_shared(w, NFT_HAIRPIN, e->v[i].ip, (struct str){0});
 	return name;
 }
 
@@ -228,7 +242,7 @@ static struct str firewall_chain(struct writer *w, const struct proxy_port *p)
 			buf_fmt(&b, "%s saddr " STR_FMT " return\n", ip_word(w),
 				STR_ARG(lists[l].v[i]));
 	buf_add_c(&b, "drop\n");
-	add(w, NFT_CHAIN, name, arena_str(w->a, buf_str(&b)));
+	add_shared(w, NFT_CHAIN, name, arena_str(w->a, buf_str(&b)));
 	buf_release(&b);
 	return name;
 }
@@ -288,7 +302,8 @@ static void add_port(struct writer *w, const struct proxy_port *p)
 void nft_render(const struct proxy_config *c, const struct proxy_service *svc, struct ruleset *ret,
 	struct arena *a)
 {
-	struct writer w = {c, ret, svc, a};
+	struct str id = arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(svc->ns), STR_ARG(svc->name));
+	struct writer w = {c, ret, svc, a, nft_shards[str_hash(id) % NFT_SHARDS]};
 
 	for (size_t i = 0; i < svc->n_ports; i++)
 		add_port(&w, &svc->ports[i]);

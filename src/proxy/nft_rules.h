@@ -1,7 +1,8 @@
 /*
  * nft_rules.h: services in nftables mode, as text in nft's language.
  *
- * Everything lives in the tables `ip sampan_proxy` and `ip6 sampan_proxy`. A packet to a service
+ * Everything lives in the tables `ip sampan_proxy` and `ip6 sampan_proxy`, services' chains in
+ * sampan_proxy_0 to _7. A packet to a service
  * address finds its chain in one map lookup, however many services there are; the chain draws an
  * endpoint. So an endpoint more or less rewrites one chain, and what it costs does not depend on
  * how many services there are.
@@ -12,6 +13,10 @@
 #include "proxy/backend.h"
 
 #define NFT_TABLE "sampan_proxy"
+/* The kernel checks all chains of a table whenever a rule of it changes: services are spread over
+ * tables of their own, so that it checks an eighth. */
+enum { NFT_SHARDS = 8 };
+extern const char *const nft_shards[NFT_SHARDS]; /* "sampan_proxy_0" … */
 
 enum nft_kind { NFT_SET, NFT_CHAIN, NFT_ELEMENT, NFT_HAIRPIN };
 
@@ -37,5 +42,8 @@ void nft_tidy(struct nft_shared *s, struct buf *nft);
 void nft_base(const struct proxy_config *c, bool ipv6, struct buf *nft);
 /* Empties the maps that services fill. */
 void nft_flush_maps(bool ipv6, struct buf *nft);
+
+/* Removes all of it, whether or not it is there. */
+void nft_delete_tables(bool ipv6, struct buf *nft);
 
 #endif

@@ -11,7 +11,8 @@
 struct ruleset_item {
 	int kind;
 	bool ipv6;
-	struct str name; /* unique with kind and family */
+	const char *table; /* nftables: static */
+	struct str name;   /* unique with kind and family */
 	struct str body;
 };
 
