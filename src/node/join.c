@@ -15,6 +15,8 @@
 
 #define NODE_PREFIX "system:node:"
 
+enum { TRIES = 4, TRY_AGAIN_MS = 100 }; /* 1.5 s in all */
+
 struct join {
 	struct loop *loop;
 	const struct join_opts *opts;
@@ -24,6 +26,7 @@ struct join {
 	struct csr_request *csr;
 	struct str server, ca_pem, token; /* the token alone */
 	struct loop_timer timer;          /* the next step, on a turn of its own */
+	int tries;                        /* of discovery */
 	void (*next)(struct join *j);
 	struct err *err;
 	int result; /* 1: under way */
@@ -237,11 +240,19 @@ static void connect_by_token(struct join *j)
 		look_at_node(j);
 }
 
+static void discover(struct join *j);
+
 static void discovered(void *user_data, const struct join_discovered *d, struct err *err)
 {
 	struct join *j = user_data;
 	int r;
 
+	if (err && err->code == 404 && j->tries < TRIES) {
+		/* the token may be so new that it has not signed yet */
+		j->next = discover;
+		loop_timer_start(&j->timer, TRY_AGAIN_MS << j->tries++);
+		return;
+	}
 	if (err) {
 		err_move(j->err, err);
 		end(j, -EINVAL);
@@ -256,6 +267,17 @@ static void discovered(void *user_data, const struct join_discovered *d, struct 
 	step(j, connect_by_token);
 }
 
+static void discover(struct join *j)
+{
+	int r;
+
+	join_discovery_free(j->discovery);
+	j->discovery = NULL;
+	r = join_discovery_start(j->loop, j->opts, discovered, j, &j->discovery, j->err);
+	if (r < 0)
+		end(j, r);
+}
+
 static int begin_by_token(struct join *j, struct err *err)
 {
 	struct str hash;
@@ -265,7 +287,8 @@ static int begin_by_token(struct join *j, struct err *err)
 		return err_bad_request(err,
 			"the token has not the form abcdef.0123456789abcdef that `sampan token "
 			"create` prints");
-	return join_discovery_start(j->loop, j->opts, discovered, j, &j->discovery, err);
+	step(j, discover);
+	return 0;
 }
 
 static int begin_by_kubeconfig(struct join *j, struct err *err)

@@ -58,7 +58,7 @@ int join_discovery_start(struct loop *loop, const struct join_opts *opts,
 	void (*done)(void *user_data, const struct join_discovered *d, struct err *err),
 	void *user_data, struct join_discovery **ret, struct err *err);
 void join_discovery_free(struct join_discovery *d);
-/* Of the config map's JSON: 0, or one line about the token or the hash. Pure. */
+/* Of the config map's JSON: 0, or one line about the token or the hash; code 404: the token is not known (yet). Pure. */
 int join_verify(struct str config_map_json, struct str token, struct str ca_hash, struct arena *a,
 	struct join_discovered *ret, struct err *err);
 

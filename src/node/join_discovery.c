@@ -69,7 +69,7 @@ int join_verify(struct str json, struct str token, struct str ca_hash, struct ar
 	if (!content)
 		return err_bad_request(err, "the cluster's cluster-info has no kubeconfig");
 	if (!signature.n)
-		return err_bad_request(err,
+		return err_fmt(err, 404, "NotFound",
 			"the cluster does not know the token " STR_FMT
 			" (expired, deleted, or of another cluster): make one with `sampan token "
 			"create` on the control plane",

@@ -1,7 +1,9 @@
 #include "node/kubelet_join.h"
 
+#include "client/kubeconfig.h"
 #include "node/join.h"
 #include "node/machine.h"
+#include "schema/time.h"
 
 void kubelet_join_flags(
 	struct join_flags *f, struct kubelet_opts *o, struct flag table[JOIN_FLAGS_MAX])
@@ -58,6 +60,27 @@ static bool needs_no_joining(const struct kubelet_opts *o)
 	       !join_token_split(str_c(o->token), &token, &hash);
 }
 
+/* A client certificate that has ended would only be told by 401s, again and again. */
+static int check_kubeconfig(struct loop *loop, const char *path, struct err *err)
+{
+	struct kubeconfig k CLEANUP(kubeconfig_release) = {0};
+	struct x509_info info;
+	char text[K8S_TIME_TEXT_MAX];
+	struct k8s_time end;
+	int r = path ? kubeconfig_read(path, NULL, &k, err) : 0;
+
+	if (r < 0 || !k.cert_pem.n || x509_info_read(k.cert_pem, &k.arena, &info, NULL) < 0 ||
+		loop_wall_ns(loop) / 1000000000 < info.not_after_s)
+		return r;
+	end = k8s_time_from_ms(info.not_after_s * 1000);
+	k8s_time_format(&end, false, text);
+	return err_bad_request(err,
+		"the client certificate in %s has ended at %.20s: take a new kubeconfig, or join "
+		"with --server and --token, as `sampan token create --print-join-command` shows "
+		"them on the control plane",
+		path, text);
+}
+
 int kubelet_join(struct loop *loop, const struct join_flags *f, struct kubelet_opts *o,
 	struct arena *a, struct err *err)
 {
@@ -79,7 +102,7 @@ int kubelet_join(struct loop *loop, const struct join_flags *f, struct kubelet_o
 	int r;
 
 	if (needs_no_joining(o))
-		return 0;
+		return check_kubeconfig(loop, o->kubeconfig, err);
 	split(a, str_c(o->node_ip), &j.node_ips);
 	if (!j.node_ips.n && machine_address(a, &ip) == 0)
 		ARENA_PUSH(a, &j.node_ips, ip);

@@ -133,6 +133,11 @@ kill $other; wait $other 2>/dev/null || true
 m 1 ip addr add 10.244.77.1/24 dev eth0
 refused "lies in the addresses of the cluster's pods, 10.244.0.0/16" 1 --server $URL --token "$T"
 m 1 ip addr del 10.244.77.1/24 dev eth0
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$D/old.key" -subj /CN=old -out "$D/old.csr" 2>/dev/null
+openssl x509 -req -in "$D/old.csr" -signkey "$D/old.key" -days -1 -out "$D/old.crt" 2>/dev/null
+cp "$KUBECONFIG" "$D/old.kubeconfig"
+"$E2E_KUBECTL" --kubeconfig "$D/old.kubeconfig" config set-credentials admin --client-certificate "$D/old.crt" --client-key "$D/old.key" --embed-certs >/dev/null
+refused "the client certificate in $D/old.kubeconfig has ended" 1 --kubeconfig "$D/old.kubeconfig"
 short=$(token create --ttl 1s)
 wait_for 20 "the token has expired" sh -c "! nsenter --net=/run/netns/$E2E_NS-cp $SAMPAN token list | grep -q $short"
 refused "does not know the token" 1 --server $URL --token "$short"
