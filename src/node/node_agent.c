@@ -126,12 +126,20 @@ static void register_node(struct node_agent *n);
 static void patch_status(struct node_agent *n, const struct v1_node_status *s)
 {
 	struct client_call *call = client_call_new(n->k->client);
-	struct buf b CLEANUP(buf_release) = {0};
+	struct buf b CLEANUP(buf_release) = {0}, status CLEANUP(buf_release) = {0};
+	const struct str addresses = S("\"addresses\":[");
+	struct str text;
+	ssize_t at;
 
 	buf_init(&b, PATCH_MAX);
-	buf_add_c(&b, "{\"status\":");
-	schema_encode_json(&v1_node_status_schema, s, &b);
-	buf_add_c(&b, "}");
+	buf_init(&status, PATCH_MAX);
+	schema_encode_json(&v1_node_status_schema, s, &status);
+	/* Addresses would be merged by their type, of which a node may have two of each. */
+	text = status.n ? buf_str(&status) : S("{}");
+	at = str_find(text, addresses);
+	at = at < 0 ? 0 : at + (ssize_t)addresses.n;
+	buf_fmt(&b, "{\"status\":" STR_FMT "%s" STR_FMT "}", STR_ARG(str_sub(text, 0, (size_t)at)),
+		at ? "{\"$patch\":\"replace\"}," : "", STR_ARG(str_sub(text, (size_t)at, text.n)));
 	call->verb = "patch";
 	call->resource = &v1_node_resource;
 	call->name = n->k->node_name;
