@@ -54,21 +54,19 @@ bool cni_config_exists(const char *dir)
 	return name != NULL;
 }
 
-int cni_config_load(const char *dir, struct cni_config *ret, struct err *err)
+static int read_config(const char *path, struct cni_config *ret, struct err *err)
 {
-	char *name CLEANUP(free_ptr) = first_config(dir);
-	char *path CLEANUP(free_ptr) = name ? xasprintf("%s/%s", dir, name) : NULL;
 	struct cni_config c = {0};
 	struct json_value *root, *list;
 	struct str text;
-	int r;
+	int r = fs_read(path, CONFIG_MAX, &c.arena, &text);
 
-	if (!name)
-		return -ENOENT;
-	arena_init(&c.arena);
-	r = fs_read(path, CONFIG_MAX, &c.arena, &text);
+	if (r == -ENOENT) {
+		arena_release(&c.arena);
+		return r;
+	}
 	if (r < 0)
-		r = err_errno(err, -r, "cannot read %s", path) == -ENOENT ? -EIO : r;
+		err_errno(err, -r, "cannot read %s", path);
 	else if (json_parse(text, &c.arena, &root, NULL) < 0 || root->kind != JSON_OBJECT)
 		r = err_fmt(err, 500, "InternalError", "CNI configuration %s is not a JSON object",
 			path);
@@ -85,6 +83,35 @@ int cni_config_load(const char *dir, struct cni_config *ret, struct err *err)
 		ARENA_PUSH(&c.arena, &c.plugins, json_text(root, &c.arena));
 	*ret = c;
 	return 0;
+}
+
+int cni_config_load(const char *dir, struct cni_config *ret, struct err *err)
+{
+	char *name CLEANUP(free_ptr) = first_config(dir);
+	char *path CLEANUP(free_ptr) = name ? xasprintf("%s/%s", dir, name) : NULL;
+
+	return name ? read_config(path, ret, err) : -ENOENT;
+}
+
+int cni_config_recall(const char *path, struct cni_config *ret, struct err *err)
+{
+	return read_config(path, ret, err);
+}
+
+int cni_config_keep(const struct cni_config *c, const char *path, struct err *err)
+{
+	struct arena a CLEANUP(arena_release) = {0};
+	struct json_value *root = json_new(&a, JSON_OBJECT), *list = json_new(&a, JSON_ARRAY), *one;
+	int r;
+
+	json_set(&a, root, S("cniVersion"), json_new_string(&a, str_c(c->version)));
+	json_set(&a, root, S("name"), json_new_string(&a, str_c(c->name)));
+	for (size_t i = 0; i < c->plugins.n; i++)
+		if (json_parse(c->plugins.v[i], &a, &one, NULL) == 0)
+			json_append(&a, list, one);
+	json_set(&a, root, S("plugins"), list);
+	r = fs_write(path, json_text(root, &a), 0600);
+	return r < 0 ? err_errno(err, -r, "cannot write %s", path) : 0;
 }
 
 static char *find_plugin(const char *dirs, struct str type)
@@ -133,6 +160,21 @@ static void add_runtime_config(
 	config = json_new(a, JSON_OBJECT);
 	json_set(a, config, S("portMappings"), ports);
 	json_set(a, conf, S("runtimeConfig"), config);
+}
+
+/* What GC must leave alone. */
+static void add_attachments(struct json_value *conf, const struct str_vec *live, struct arena *a)
+{
+	struct json_value *list = json_new(a, JSON_ARRAY);
+
+	for (size_t i = 0; i < live->n; i++) {
+		struct json_value *one = json_new(a, JSON_OBJECT);
+
+		json_set(a, one, S("containerID"), json_new_string(a, live->v[i]));
+		json_set(a, one, S("ifname"), json_new_string(a, S("eth0")));
+		json_append(a, list, one);
+	}
+	json_set(a, conf, S("cni.dev/valid-attachments"), list);
 }
 
 static bool is_address(const char *text)
@@ -191,9 +233,10 @@ static int plugin_error(struct str type, const char *command, int code, struct s
 		STR_ARG(details));
 }
 
+/* live: the sandboxes that are there, for GC; NULL otherwise. */
 static int run_plugin(const struct cni_config *c, size_t i, const char *bin_dirs,
-	const char *command, const struct pod_network_request *rq, struct arena *a,
-	struct str *result, struct err *err)
+	const char *command, const struct pod_network_request *rq, const struct str_vec *live,
+	struct arena *a, struct str *result, struct err *err)
 {
 	struct buf out CLEANUP(buf_release) = {0}, errout CLEANUP(buf_release) = {0};
 	char *path CLEANUP(free_ptr) = NULL;
@@ -213,6 +256,8 @@ static int run_plugin(const struct cni_config *c, size_t i, const char *bin_dirs
 	json_set(a, conf, S("name"), json_new_string(a, str_c(c->name)));
 	json_set(a, conf, S("cniVersion"), json_new_string(a, str_c(c->version)));
 	add_runtime_config(conf, rq, a);
+	if (live)
+		add_attachments(conf, live, a);
 	if (result->n && json_parse(*result, a, &prev, NULL) == 0)
 		json_set(a, conf, S("prevResult"), prev);
 	argv[0] = path;
@@ -263,7 +308,7 @@ int cni_run(const struct cni_config *c, const char *bin_dirs, const char *state_
 		size_t i = add ? k : c->plugins.n - 1 - k;
 		struct str ignored = result;
 
-		r = run_plugin(c, i, bin_dirs, command, rq, a, add ? &result : &ignored, err);
+		r = run_plugin(c, i, bin_dirs, command, rq, NULL, a, add ? &result : &ignored, err);
 	}
 	if (r < 0 || !add)
 		return r;
@@ -271,4 +316,35 @@ int cni_run(const struct cni_config *c, const char *bin_dirs, const char *state_
 	if (r == 0 && fs_write(kept, result, 0600) < 0)
 		r = err_fmt(err, 500, "InternalError", "cannot write %s", kept);
 	return r;
+}
+
+static bool at_least_1_1(const char *version)
+{
+	int major = 0, minor = 0;
+
+	sscanf(version, "%d.%d", &major, &minor);
+	return major > 1 || (major == 1 && minor >= 1);
+}
+
+static int ask_all(const struct cni_config *c, const char *bin_dirs, const char *command,
+	const struct str_vec *live, struct arena *a, struct err *err)
+{
+	const struct pod_network_request none = {0};
+	struct str ignored = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < c->plugins.n && r == 0 && at_least_1_1(c->version); i++)
+		r = run_plugin(c, i, bin_dirs, command, &none, live, a, &ignored, err);
+	return r;
+}
+
+int cni_status(const struct cni_config *c, const char *bin_dirs, struct arena *a, struct err *err)
+{
+	return ask_all(c, bin_dirs, "STATUS", NULL, a, err);
+}
+
+int cni_gc(const struct cni_config *c, const char *bin_dirs, const struct str_vec *live,
+	struct arena *a, struct err *err)
+{
+	return ask_all(c, bin_dirs, "GC", live, a, err);
 }

@@ -1,5 +1,6 @@
 #include "network/pod_network.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -69,9 +70,31 @@ bool pod_network_is_cni(struct pod_network *n)
 	return cni_config_exists(n->cni_conf_dir);
 }
 
+static bool cni_ready(struct pod_network *n, const char **ret_why)
+{
+	struct arena a CLEANUP(arena_release) = {0};
+	struct err err CLEANUP(err_release) = {0};
+	struct cni_config cni = {0};
+	int r = cni_config_load(n->cni_conf_dir, &cni, &err);
+
+	if (r == 0)
+		r = cni_status(&cni, n->cni_bin_dir, &a, &err);
+	if (r < 0) {
+		*ret_why =
+			"Network plugin returns error: cni plugin not initialized: its "
+			"configuration "
+			"cannot be read, or it says that it is not ready; the node's log says more";
+		log_warn("CNI: %s", err_text(&err));
+	}
+	cni_config_release(&cni);
+	return r == 0;
+}
+
 bool pod_network_ready(struct pod_network *n, const char **ret_why)
 {
-	if (pod_network_is_cni(n) || network_ready(n->bridge))
+	if (pod_network_is_cni(n))
+		return cni_ready(n, ret_why);
+	if (network_ready(n->bridge))
 		return true;
 	*ret_why = "Network plugin returns error: cni plugin not initialized: the node has no pod "
 		   "CIDR yet";
@@ -83,6 +106,12 @@ bool pod_network_ready(struct pod_network *n, const char **ret_why)
 static char *cni_mark(const struct pod_network *n, struct str id)
 {
 	return xasprintf("%s/cni-" STR_FMT, n->state_dir, STR_ARG(id));
+}
+
+/* The configuration that it was made with. */
+static char *cni_kept_config(const struct pod_network *n, struct str id)
+{
+	return xasprintf("%s/config-" STR_FMT, n->state_dir, STR_ARG(id));
 }
 
 static int add_to_bridge(struct pod_network *n, const struct pod_network_request *rq,
@@ -113,6 +142,7 @@ int pod_network_add(struct pod_network *n, const struct pod_network_request *rq,
 	struct str_vec *ret_ips, struct err *err)
 {
 	char *mark CLEANUP(free_ptr) = cni_mark(n, rq->id);
+	char *kept CLEANUP(free_ptr) = cni_kept_config(n, rq->id);
 	struct cni_config cni = {0};
 	int r = cni_config_load(n->cni_conf_dir, &cni, err);
 
@@ -120,10 +150,13 @@ int pod_network_add(struct pod_network *n, const struct pod_network_request *rq,
 		return add_to_bridge(n, rq, a, ret_ips, err);
 	if (r == 0) {
 		fs_touch(mark, 0600);
-		r = cni_run(&cni, n->cni_bin_dir, n->state_dir, "ADD", rq, a, ret_ips, err);
+		r = cni_config_keep(&cni, kept, err);
+		if (r == 0)
+			r = cni_run(&cni, n->cni_bin_dir, n->state_dir, "ADD", rq, a, ret_ips, err);
 		if (r < 0) {
 			cni_run(&cni, n->cni_bin_dir, n->state_dir, "DEL", rq, a, NULL, NULL);
 			unlink(mark);
+			unlink(kept);
 		}
 	}
 	cni_config_release(&cni);
@@ -133,26 +166,69 @@ int pod_network_add(struct pod_network *n, const struct pod_network_request *rq,
 int pod_network_del(struct pod_network *n, const struct pod_network_request *rq, struct err *err)
 {
 	char *mark CLEANUP(free_ptr) = cni_mark(n, rq->id);
+	char *kept CLEANUP(free_ptr) = cni_kept_config(n, rq->id);
 	struct arena a CLEANUP(arena_release) = {0};
 	struct cni_config cni = {0};
 	int r;
 
 	if (!fs_exists(mark))
 		return network_detach(n->bridge, rq->id, err);
-	r = cni_config_load(n->cni_conf_dir, &cni, err);
+	r = cni_config_recall(kept, &cni, err);
+	if (r == -ENOENT)
+		r = cni_config_load(n->cni_conf_dir, &cni, err);
 	if (r == -ENOENT) /* CNI was taken off this machine: nobody is left to ask */
 		r = 0;
 	else if (r == 0)
 		r = cni_run(&cni, n->cni_bin_dir, n->state_dir, "DEL", rq, &a, NULL, err);
-	if (r == 0)
+	if (r == 0) {
 		unlink(mark);
+		unlink(kept);
+	}
 	cni_config_release(&cni);
 	return r;
 }
 
+/* Sandboxes that CNI had connected and that are gone: their addresses come back. */
+static void collect_cni(struct pod_network *n, const struct str_vec *live)
+{
+	struct arena a CLEANUP(arena_release) = {0};
+	struct str_vec gone = {0};
+	struct dirent *e;
+	DIR *dir = opendir(n->state_dir);
+
+	while (dir && (e = readdir(dir))) {
+		struct str id = str_c(e->d_name);
+
+		if (!str_starts(id, S("cni-")) || strstr(e->d_name, ".tmp."))
+			continue;
+		id = str_sub(id, 4, id.n);
+		if (!str_vec_has(live, id))
+			ARENA_PUSH(&a, &gone, arena_str(&a, id));
+	}
+	if (dir)
+		closedir(dir);
+	for (size_t i = 0; i < gone.n; i++) {
+		struct err err CLEANUP(err_release) = {0};
+		const struct pod_network_request rq = {.id = gone.v[i]};
+
+		if (pod_network_del(n, &rq, &err) < 0)
+			log_warn(
+				"CNI: sandbox " STR_FMT ": %s", STR_ARG(gone.v[i]), err_text(&err));
+	}
+}
+
 void pod_network_gc(struct pod_network *n, const struct str_vec *live)
 {
+	struct arena a CLEANUP(arena_release) = {0};
+	struct err err CLEANUP(err_release) = {0};
+	struct cni_config cni = {0};
+
 	network_collect(n->bridge, live);
+	collect_cni(n, live);
+	if (cni_config_load(n->cni_conf_dir, &cni, NULL) == 0 &&
+		cni_gc(&cni, n->cni_bin_dir, live, &a, &err) < 0)
+		log_warn("CNI: %s", err_text(&err));
+	cni_config_release(&cni);
 }
 
 int pod_network_loopback_up(struct err *err)
