@@ -53,21 +53,27 @@ int overlay_mtu(const struct overlay_opts *opts, struct str node_ip)
 	return link_mtu(&ip) - (b ? b->overhead(opts, ip.family) : 0);
 }
 
-int overlay_new(const struct overlay_opts *opts, struct overlay **ret, struct err *err)
+int overlay_check(const struct overlay_opts *opts, struct err *err)
 {
 	const char *tunnel = opts->ovs_tunnel ? opts->ovs_tunnel : "gre";
-	struct overlay *o;
-	int r = network_backend_check(opts->backend, err);
 
-	if (r < 0)
-		return r;
 	if (strcmp(tunnel, "gre") && strcmp(tunnel, "vxlan"))
 		return err_bad_request(
 			err, "--ovs-tunnel: \"%s\" is neither gre nor vxlan", tunnel);
+	return network_backend_check(opts->backend, err);
+}
+
+int overlay_new(const struct overlay_opts *opts, struct overlay **ret, struct err *err)
+{
+	struct overlay *o;
+	int r = overlay_check(opts, err);
+
+	if (r < 0)
+		return r;
 	o = xcalloc(1, sizeof(*o));
 	o->backend = overlay_backend_find(opts->backend);
 	o->bridge = o->backend->bridge;
-	o->gre = !strcmp(tunnel, "gre");
+	o->gre = !opts->ovs_tunnel || !strcmp(opts->ovs_tunnel, "gre");
 	r = netlink_open(NULL, &o->route);
 	if (r < 0) {
 		free(o);

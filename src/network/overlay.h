@@ -160,6 +160,7 @@ const struct overlay_backend *overlay_backend_find(const char *name);
 /* -EINVAL with err when options make no sense, or the machine lacks what they need. For `sampan
  * check`, and before a node starts. backend NULL: the default. */
 int network_backend_check(const char *backend, struct err *err);
+int overlay_check(const struct overlay_opts *opts, struct err *err); /* and the tunnel's type */
 
 /* What pods' interfaces may carry on a machine with this address (empty: that of the default
  * route). */

@@ -1,8 +1,10 @@
 #include "server/server_flags.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <unistd.h>
 
+#include "network/overlay.h"
 #include "server/check/check.h"
 
 #define DATA_DIR "/var/lib/sampan"
@@ -55,6 +57,17 @@ void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_M
 
 	_Static_assert(ARRAY_SIZE(flags) <= SERVER_FLAGS_MAX, "too many flags");
 	memcpy(table, flags, sizeof(flags));
+}
+
+int server_flags_check(const struct server_flags *f, const char *program)
+{
+	const struct overlay_opts network = {f->network_backend, f->ovs_tunnel};
+	struct err err CLEANUP(err_release) = {0};
+	int r = f->control_only || f->runtime_endpoint ? 0 : overlay_check(&network, &err);
+
+	if (r < 0)
+		fprintf(stderr, "%s: %s\n", program, err_text(&err));
+	return r;
 }
 
 void server_flags_finish(struct server_flags *f, struct arena *a)

@@ -18,6 +18,8 @@ enum { SERVER_FLAGS_MAX = 32 };
 
 struct server_flags server_flags_default(void);
 void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_MAX]);
+/* What can be said before anything is started; one line on standard error when it is negative. */
+int server_flags_check(const struct server_flags *f, const char *program);
 /* Fills what was not given and depends on the machine: the node's name. */
 void server_flags_finish(struct server_flags *f, struct arena *a);
 /* What the server would run, for `sampan check`: finished flags. Borrows. */

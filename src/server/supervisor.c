@@ -245,6 +245,8 @@ int server_main(int argc, char **argv)
 	r = flags_parse(flags, argv[0], argc, argv, NULL);
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
+	if (server_flags_check(&f, argv[0]) < 0)
+		return 2;
 	server_flags_finish(&f, &s.arena);
 	server_flags_check_opts(&f, &check);
 	if (!lockfile_holder(path_in(&s, "server.lock")) && checks_run(&check, true))

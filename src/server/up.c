@@ -139,6 +139,8 @@ int up_main(int argc, char **argv)
 	r = flags_parse(flags, "up", argc, argv, NULL);
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
+	if (server_flags_check(&f, "up") < 0)
+		return 2;
 	lock = xasprintf("%s/server.lock", f.data_dir);
 	log = xasprintf("%s/server.log", f.data_dir);
 	pid = lockfile_holder(lock);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "network/overlay.h"
 #include "server/check/check.h"
 
 void check_root(const struct check_opts *o, struct check_report *r)
@@ -156,21 +157,9 @@ static void check_link(struct check_report *r, const char *kind, const char *ins
 			strerror(-rc), instead);
 }
 
-static void check_ovs(struct check_report *r)
-{
-	struct stat st;
-
-	if (!has_program(r, "ovs-vsctl"))
-		check_wrong(r, "Open vSwitch is not there: apt-get install openvswitch-switch, or "
-			       "another --network-backend");
-	else if (stat("/run/openvswitch/db.sock", &st) < 0 &&
-		 stat("/var/run/openvswitch/db.sock", &st) < 0)
-		check_wrong(r, "Open vSwitch does not run: systemctl start openvswitch-switch, or "
-			       "another --network-backend");
-}
-
 void check_pod_network(const struct check_opts *o, struct check_report *r)
 {
+	struct err err CLEANUP(err_release) = {0};
 	const char *backend =
 		o->network_backend && o->network_backend[0] ? o->network_backend : "vxlan";
 
@@ -180,8 +169,8 @@ void check_pod_network(const struct check_opts *o, struct check_report *r)
 	check_link(r, "veth", "");
 	if (!strcmp(backend, "vxlan"))
 		check_link(r, "vxlan", ", or give --network-backend=host-gw");
-	if (!strcmp(backend, "ovs"))
-		check_ovs(r);
+	if (network_backend_check(backend, &err) < 0)
+		check_wrong(r, "%s", err_text(&err));
 }
 
 /* --- control groups --- */
