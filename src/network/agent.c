@@ -20,7 +20,7 @@ enum {
 
 struct network_agent {
 	struct loop *loop;
-	struct client *client, *policy_client;
+	struct client *client, *policy_client, *pod_client;
 	struct arena arena;
 	struct str node_name;
 	struct overlay_opts overlay_opts;
@@ -32,7 +32,7 @@ struct network_agent {
 	struct arena said_arena; /* of problems */
 	struct str_vec problems; /* that were logged */
 	uint64_t cluster_hash;
-	bool synced, policies_synced, cni_said;
+	bool synced, policies_synced, pods_wanted, pods_synced, cni_said;
 	struct policies *policies;
 	struct nft_ctx *nft;
 	struct loop_timer policy_timer;
@@ -218,7 +218,8 @@ static void sync_policies(struct loop_timer *t)
 
 static void policies_soon(struct network_agent *n)
 {
-	if (n->policies_synced && !loop_timer_armed(&n->policy_timer))
+	if (n->policies_synced && (n->pods_synced || !n->pods_wanted) &&
+		!loop_timer_armed(&n->policy_timer))
 		loop_timer_start(&n->policy_timer, COALESCE_MS);
 }
 
@@ -273,12 +274,24 @@ static void on_namespace(void *user_data, const struct store_event *ev)
 	policies_soon(n);
 }
 
+static void on_pods_synced(void *user_data)
+{
+	struct network_agent *n = user_data;
+
+	n->pods_synced = true;
+	policies_soon(n);
+}
+
 static void on_policy(void *user_data, const struct store_event *ev)
 {
 	struct network_agent *n = user_data;
 	struct arena a CLEANUP(arena_release) = {0};
 
 	policies_policy(n->policies, object_decode(ev->object, &a), ev->type == STORE_DELETED);
+	if (!n->pods_wanted) {
+		n->pods_wanted = true;
+		client_start(n->pod_client, on_pods_synced, n);
+	}
 	policies_soon(n);
 }
 
@@ -321,11 +334,13 @@ int network_agent_start(
 		r = err_errno(err, ENOMEM, "cannot open nftables");
 	n->client = opts->client;
 	n->policy_client = opts->policy_client;
+	n->pod_client = opts->pod_client;
 	if (r < 0) {
 		if (n->events)
 			netlink_close(n->events);
 		client_free(n->client);
 		client_free(n->policy_client);
+		client_free(n->pod_client);
 		overlay_free(n->overlay);
 		free(n);
 		return r;
@@ -342,8 +357,8 @@ int network_agent_start(
 	uv_poll_start(&n->events_poll, UV_READABLE, on_link_event);
 	client_subscribe(n->client, &v1_node_resource, NULL, on_node, n);
 	client_start(n->client, on_synced, n);
-	client_subscribe(n->policy_client, &v1_pod_resource, NULL, on_pod, n);
-	client_subscribe(n->policy_client, &v1_namespace_resource, NULL, on_namespace, n);
+	client_subscribe(n->pod_client, &v1_pod_resource, NULL, on_pod, n);
+	client_subscribe(n->pod_client, &v1_namespace_resource, NULL, on_namespace, n);
 	client_subscribe(
 		n->policy_client, &networking_v1_network_policy_resource, NULL, on_policy, n);
 	client_start(n->policy_client, on_policies_synced, n);
@@ -367,6 +382,7 @@ void network_agent_stop(struct network_agent *n)
 	loop_timer_stop(&n->policy_timer);
 	client_free(n->client);
 	client_free(n->policy_client);
+	client_free(n->pod_client);
 	policies_free(n->policies);
 	nft_ctx_free(n->nft);
 	overlay_free(n->overlay);

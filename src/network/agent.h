@@ -17,9 +17,11 @@ struct network_agent;
 
 struct network_agent_opts {
 	struct loop *loop;
-	/* Taken over; not started yet. Two, so that machines reach each other also where this one
-	 * may not see policies. */
-	struct client *client, *policy_client;
+	/* Taken over; not started yet: for nodes; for network policies, which a server may keep
+	 * from this node while its way to other machines still matters; and for pods and
+	 * namespaces, which begins with the first policy: without one, a node need not hear of
+	 * everybody's pods. */
+	struct client *client, *policy_client, *pod_client;
 	struct str node_name;
 	struct overlay_opts overlay; /* strings are borrowed */
 	struct pod_network *network; /* borrowed: lives longer */

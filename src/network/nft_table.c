@@ -148,6 +148,14 @@ void nft_table_remove(struct nft_table *t, struct str set, struct str key)
 	map_set(&t->changed_sets, set, s);
 }
 
+const char *nft_table_get(const struct nft_table *t, struct str set, struct str key)
+{
+	const struct set *s = map_get(&t->sets, set);
+	const struct element *e = s ? map_get(&s->elements, key) : NULL;
+
+	return e && !e->gone ? e->value : NULL;
+}
+
 void nft_table_set_chain(struct nft_table *t, struct str name, struct str rules)
 {
 	struct chain *c = map_get(&t->chains, name);

@@ -26,6 +26,8 @@ void nft_table_delete_set(struct nft_table *t, struct str name); /* with its ele
 /* value: what a map's key leads to; empty in a set. */
 void nft_table_put(struct nft_table *t, struct str set, struct str key, struct str value);
 void nft_table_remove(struct nft_table *t, struct str set, struct str key);
+/* The value of a key, valid until it changes; NULL when it is not there. */
+const char *nft_table_get(const struct nft_table *t, struct str set, struct str key);
 /* rules: one per line. Made when it is not there. */
 void nft_table_set_chain(struct nft_table *t, struct str name, struct str rules);
 void nft_table_delete_chain(struct nft_table *t, struct str name);

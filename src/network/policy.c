@@ -304,11 +304,12 @@ static void set_pod_direction(struct policies *p, const struct pod *pod, bool in
 		struct str map = arena_fmt(
 			&a, "%s%c", ingress ? "ingress" : "egress", DIGIT(pod->ips[i].family));
 		struct str ip = addr_str(&pod->ips[i], &a);
+		struct str verdict = arena_fmt(&a, "jump " STR_FMT, STR_ARG(chain));
+		const char *now = nft_table_get(p->table, map, ip);
 
 		if (selected)
-			nft_table_put(
-				p->table, map, ip, arena_fmt(&a, "jump " STR_FMT, STR_ARG(chain)));
-		else
+			nft_table_put(p->table, map, ip, verdict);
+		else if (now && str_eqc(verdict, now)) /* else another pod has the address by now */
 			nft_table_remove(p->table, map, ip);
 	}
 	if (selected)

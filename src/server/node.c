@@ -120,6 +120,9 @@ static int start_network(struct kubelet *k, const struct kubelet_opts *opts, str
 	if (r == 0)
 		r = new_client(thread.loop, opts, "sampan-network-policy/" SAMPAN_VERSION,
 			&o.policy_client, err);
+	if (r == 0)
+		r = new_client(thread.loop, opts, "sampan-network-policy/" SAMPAN_VERSION,
+			&o.pod_client, err);
 	o.loop = thread.loop;
 	if (r == 0)
 		r = network_agent_start(&o, &agent, err);
