@@ -121,8 +121,10 @@ static void write_done(struct client_call *call)
 	c->in_flight--;
 	record_outcome(c->item->worker, w, call);
 	if (call_failed(w, call)) {
-		log_debug("%s: %s %s " STR_FMT ": %s", c->item->worker->planner->name, verbs[w->op],
-			w->resource->plural, STR_ARG(w->name), err_text(&call->err));
+		/* being forbidden does not pass by itself: somebody has to hear of it */
+		log_at(call->status == 403 ? LOG_WARN : LOG_DEBUG, "%s: %s %s " STR_FMT ": %s",
+			c->item->worker->planner->name, verbs[w->op], w->resource->plural,
+			STR_ARG(w->name), err_text(&call->err));
 		if (!c->failed)
 			item_set_failure(c->item, w, call);
 		c->failed = true;

@@ -34,7 +34,8 @@ static struct client *client_for(void *user_data, const char *user)
 		m->master = client;
 		return client;
 	}
-	if (!m->credentials || !str_starts(str_c(user), str_c(prefix)))
+	/* without a kubeconfig the manager itself is nobody, and may do what nobody may */
+	if (!m->credentials || !m->program->kubeconfig || !str_starts(str_c(user), str_c(prefix)))
 		return NULL;
 	if (client_program_client(m->program, m->opts.loop, true, &inner, &err) < 0) {
 		log_error("%s: %s", user, err_text(&err));
@@ -119,7 +120,7 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 		{"root-ca-file", FLAG_STRING, &s->root_ca_file, "FILE",
 			"CA given to every namespace"},
 		{"use-service-account-credentials", FLAG_BOOL, &s->credentials, NULL,
-			"each controller writes as its own account of kube-system"},
+			"each controller writes as its own account of kube-system; default: true"},
 		FLAGS_HEADING("Certificates"),
 		FLAGS_INCLUDE(signing),
 		FLAGS_HEADING("Addresses"),
@@ -157,7 +158,7 @@ int kube_controller_manager_main(int argc, char **argv)
 		.stop = stop,
 		.user_data = &m};
 	struct controllers_opts *o = &m.opts;
-	struct settings s = {.allocate_cidrs = true};
+	struct settings s = {.allocate_cidrs = true, .credentials = true};
 	struct arena arena;
 	struct err err CLEANUP(err_release) = {0};
 	int r = parse(&p, o, &s, argc, argv);
