@@ -140,7 +140,8 @@ static void fill(struct request *r, struct authentication_v1_token_request *req,
 
 	if (!req->spec.audiences.n)
 		for (size_t i = 0; i < auth_audiences(r->s->auth)->n; i++)
-			ARENA_PUSH(r->arena, &req->spec.audiences, auth_audiences(r->s->auth)->v[i]);
+			ARENA_PUSH(
+				r->arena, &req->spec.audiences, auth_audiences(r->s->auth)->v[i]);
 	m->name = account->name;
 	m->namespace = account->ns;
 	m->uid = account->uid;
@@ -150,43 +151,65 @@ static void fill(struct request *r, struct authentication_v1_token_request *req,
 	req->status = (struct authentication_v1_token_request_status){0};
 }
 
-static int make_token(
+static const struct body_type token_body = {
+	.group = {"authentication.k8s.io", 21},
+	.version = {"v1", 2},
+	.kind = {"TokenRequest", 12},
+	.type = &authentication_v1_token_request_schema,
+};
+
+static int read_request(
 	struct request *r, struct authentication_v1_token_request **ret, struct err *err)
 {
-	const struct body_type want = {.group = S("authentication.k8s.io"),
-		.version = S("v1"),
-		.kind = S("TokenRequest"),
-		.type = &authentication_v1_token_request_schema};
-	struct authentication_v1_token_request *req;
 	struct write_options opts;
-	struct token_claims claims = {.issued_s = r->now_ns / 1000000000};
-	const struct object *account;
-	int64_t seconds = SECONDS_DEFAULT, max;
+	int64_t seconds = SECONDS_DEFAULT;
 	void *body;
-	int e = write_options_read(r, "CreateOptions", &opts, err);
+	int e = negotiate_output(r, err);
 
 	if (e == 0)
-		e = decode_body(r, &want, opts.validation, &body, err);
+		e = write_options_read(r, "CreateOptions", &opts, err);
+	if (e == 0)
+		e = decode_body(r, &token_body, opts.validation, &body, err);
 	if (e < 0)
 		return e;
-	req = body;
-	if (!req->spec.expiration_seconds)
-		req->spec.expiration_seconds = arena_memdup(r->arena, &seconds, sizeof(seconds));
-	e = check_names(r, req, err);
-	if (e < 0)
-		return e;
+	*ret = body;
+	r->ctx.dry_run = opts.dry_run;
+	if (!(*ret)->spec.expiration_seconds)
+		(*ret)->spec.expiration_seconds = arena_memdup(r->arena, &seconds, sizeof(seconds));
+	return 0;
+}
+
+static int find_account(struct request *r, const struct authentication_v1_token_request *req,
+	const struct object **ret, struct err *err)
+{
+	const struct object *account;
+	struct str why;
+
 	account = get_in(r, &v1_service_account_resource, r->ctx.ns, r->ctx.name, err);
 	if (!account)
 		return -ENOENT;
-	if (req->metadata.uid.n && !str_eq(req->metadata.uid, account->uid)) {
-		struct str why = arena_fmt(r->arena,
-			"the UID in the token request (" STR_FMT
-			") does not match the UID of the service account (" STR_FMT ")",
-			STR_ARG(req->metadata.uid), STR_ARG(account->uid));
+	*ret = account;
+	if (!req->metadata.uid.n || str_eq(req->metadata.uid, account->uid))
+		return 0;
+	why = arena_fmt(r->arena,
+		"the UID in the token request (" STR_FMT
+		") does not match the UID of the service account (" STR_FMT ")",
+		STR_ARG(req->metadata.uid), STR_ARG(account->uid));
+	return err_conflict(err, S("authentication.k8s.io"), S("TokenRequest"), r->ctx.name, why.p);
+}
 
-		return err_conflict(
-			err, S("authentication.k8s.io"), S("TokenRequest"), r->ctx.name, why.p);
-	}
+static int make_token(
+	struct request *r, struct authentication_v1_token_request *req, struct err *err)
+{
+	struct token_claims claims = {.issued_s = r->now_ns / 1000000000};
+	const struct object *account = NULL;
+	int64_t seconds, max;
+	int e = check_names(r, req, err);
+
+	if (e == 0)
+		e = find_account(r, req, &account, err);
+	if (e < 0)
+		return e;
 	fill(r, req, account);
 	e = check_spec(r, req, err);
 	if (e == 0 && req->spec.bound_object_ref)
@@ -195,8 +218,7 @@ static int make_token(
 		return e;
 	max = auth_token_seconds_max(r->s->auth);
 	if (max && *req->spec.expiration_seconds > max) {
-		request_warn(r,
-			"requested expiration of %lld seconds shortened to %lld seconds",
+		request_warn(r, "requested expiration of %lld seconds shortened to %lld seconds",
 			(long long)*req->spec.expiration_seconds, (long long)max);
 		*req->spec.expiration_seconds = max;
 	}
@@ -210,20 +232,29 @@ static int make_token(
 	if (!req->status.token.n)
 		return err_internal(err, "failed to generate token: no signing key");
 	req->status.expiration_timestamp = time_from_ns(r->now_ns + seconds * 1000000000);
-	*ret = req;
 	return 0;
+}
+
+static void admitted(
+	struct request *r, struct admission_attrs *attrs, void *user_data, struct err *why)
+{
+	struct err err CLEANUP(err_release) = {0};
+
+	if (why)
+		respond_error(r, why);
+	else if (make_token(r, attrs->obj, &err) < 0)
+		respond_error(r, &err);
+	else
+		respond_other(r, 201, &authentication_v1_token_request_schema, attrs->obj);
 }
 
 void handle_token(struct request *r)
 {
-	struct authentication_v1_token_request *req = NULL;
+	struct authentication_v1_token_request *req;
 	struct err err CLEANUP(err_release) = {0};
-	int e = negotiate_output(r, &err);
 
-	if (e == 0)
-		e = make_token(r, &req, &err);
-	if (e < 0)
+	if (read_request(r, &req, &err) < 0)
 		respond_error(r, &err);
 	else
-		respond_other(r, 201, &authentication_v1_token_request_schema, req);
+		subresource_admission(r, ADMIT_CREATE, &token_body, req, NULL, admitted, NULL);
 }

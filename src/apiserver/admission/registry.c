@@ -37,6 +37,7 @@ const struct admission_plugin *const admission_plugins[] = {
 	&admission_without_effect[2],
 	&admission_without_effect[3],
 	&admission_without_effect[4],
+	&admission_pod_resize_validator,
 	/* new ones above: what asks others, counts or denies comes last */
 	&admission_mutating_admission_policy,
 	&admission_mutating_webhook,
