@@ -49,12 +49,13 @@ static enum need need_of_read(struct request *r, uint64_t *ret_revision)
 	return watch && !query_bool(&r->query, "sendInitialEvents") ? NOTHING : REVISION;
 }
 
-/* A new object needs its namespace; what others have allocated counts, too. */
+/* A new object needs its namespace; what others have allocated counts, too, and a pod needs its
+ * service account, classes and quota, any of which another server may have made just now. */
 static bool creates_blindly(struct request *r)
 {
 	const struct object *ns;
 
-	if (r->sub || (r->strategy && r->strategy->allocate))
+	if (r->sub || r->storage == &v1_pod_resource || (r->strategy && r->strategy->allocate))
 		return false;
 	if (!r->ctx.ns.n)
 		return true;

@@ -69,6 +69,10 @@ def see_at_once(a, b):
         check(b.ask("PUT", f"{CM}/c{i}", o), 404, 409)
     check(a.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "fresh"}}), 201)
     check(b.ask("POST", "/api/v1/namespaces/fresh/configmaps", config_map("in")), 201)
+    for i in range(20):  # what admission asks for, too
+        check(a.ask("POST", "/api/v1/namespaces/fresh/serviceaccounts", {"metadata": {"name": f"sa{i}"}}), 201)
+        check(b.ask("POST", "/api/v1/namespaces/fresh/pods", {"metadata": {"name": f"p{i}"}, "spec": {
+            "serviceAccountName": f"sa{i}", "containers": [{"name": "c", "image": "i"}]}}), 201)
     items = check(a.ask("GET", "/api/v1/namespaces/fresh/configmaps"), 200)["items"]
     assert [o["metadata"]["name"] for o in items] == ["in"]
 
