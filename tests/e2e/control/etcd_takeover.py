@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Takeover, there and back: an etcd written by upstream's kube-apiserver is served by ours, every kind that we know, and
 upstream's serves what ours wrote. Needs upstream's programs: a directory with kube-apiserver and etcd in PEERS/bin."""
-import http.client, json, os, ssl, subprocess, sys, tempfile, time
+import base64, http.client, json, os, shutil, ssl, subprocess, sys, tempfile, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from api import Control, ROOT, free_port
 from etcd import Etcd, programs, skip
@@ -136,11 +136,10 @@ def compare(c, made, who):
 
 
 def certificate_request():
-    d = tempfile.mkdtemp(prefix="sampan-csr-")
-    subprocess.run(["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "k", "-out", "r", "-subj", "/CN=x"], cwd=d,
-                   check=True, capture_output=True)
-    import base64
-    return base64.b64encode(open(d + "/r", "rb").read()).decode()
+    with tempfile.TemporaryDirectory(prefix="sampan-csr-") as d:
+        subprocess.run(["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "k", "-out", "r", "-subj", "/CN=x"], cwd=d,
+                       check=True, capture_output=True)
+        return base64.b64encode(open(d + "/r", "rb").read()).decode()
 
 
 def names(c, collection):
@@ -201,6 +200,7 @@ def takeover(etcd, program):
         status, body = upstream.ask("POST", "/api/v1/namespaces/default/services", {
             "metadata": {"name": "thief"}, "spec": {"clusterIP": service["clusterIP"], "ports": [{"port": 80}]}})
         assert status == 422 and "provided IP is already allocated" in body["message"], body
+    shutil.rmtree(upstream.dir)
 
 
 bin_ = peers()
