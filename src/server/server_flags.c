@@ -39,6 +39,8 @@ void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_M
 			"vxlan (default), ovs"},
 		{"ovs-tunnel", FLAG_STRING, &f->ovs_tunnel, "TYPE",
 			"between machines with ovs: gre (default), vxlan"},
+		{"proxy-mode", FLAG_STRING, &f->proxy_mode, "MODE",
+			"services by: nftables (default), iptables"},
 		{"registry-mirror", FLAG_STRING, &f->registry_mirror, "HOST=URL,…",
 			"where to pull a registry's images from"},
 		{"container-runtime-endpoint", FLAG_STRING, &f->runtime_endpoint, "SOCKET",

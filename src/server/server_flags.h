@@ -7,7 +7,7 @@
 struct server_flags {
 	const char *data_dir, *bind_address, *node_name, *node_ip, *service_cidr, *cluster_cidr,
 		*registry_mirror;
-	const char *runtime_endpoint, *verbosity, *network_backend, *ovs_tunnel,
+	const char *runtime_endpoint, *verbosity, *network_backend, *proxy_mode, *ovs_tunnel,
 		*node_cidr_mask, *node_cidr_mask_ipv6;
 	const char *resolv_conf, *dns_upstream, *dns_stub_domain; /* the node agent's */
 	int secure_port;

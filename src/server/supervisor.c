@@ -111,6 +111,19 @@ static int write_registries(struct server *s, struct err *err)
 static int start_node(struct server *s, struct err *err)
 {
 	struct child *c = &s->node;
+	const struct {
+		const char *flag, *value;
+	} passed_on[] = {
+		{"--node-ip", s->flags->node_ip},
+		{"--resolv-conf", s->flags->resolv_conf},
+		{"--dns-upstream", s->flags->dns_upstream},
+		{"--dns-stub-domain", s->flags->dns_stub_domain},
+		{"--container-runtime-endpoint", s->flags->runtime_endpoint},
+		{"--network-backend", s->flags->network_backend},
+		{"--ovs-tunnel", s->flags->ovs_tunnel},
+		{"--proxy-mode", s->flags->proxy_mode},
+		{"--v", s->flags->verbosity},
+	};
 	char *kubeconfig = path_in(s, "node.kubeconfig");
 	int r = write_node_kubeconfig(s, kubeconfig, err);
 
@@ -126,22 +139,9 @@ static int start_node(struct server *s, struct err *err)
 	add_arg(s, c, "--data-dir", path_in(s, "node"));
 	add_arg(s, c, "--run-dir", server_run_dir(s->flags->data_dir, &s->arena));
 	add_arg(s, c, "--node-name", s->flags->node_name);
-	if (s->flags->node_ip)
-		add_arg(s, c, "--node-ip", s->flags->node_ip);
-	if (s->flags->resolv_conf)
-		add_arg(s, c, "--resolv-conf", s->flags->resolv_conf);
-	if (s->flags->dns_upstream)
-		add_arg(s, c, "--dns-upstream", s->flags->dns_upstream);
-	if (s->flags->dns_stub_domain)
-		add_arg(s, c, "--dns-stub-domain", s->flags->dns_stub_domain);
-	if (s->flags->runtime_endpoint)
-		add_arg(s, c, "--container-runtime-endpoint", s->flags->runtime_endpoint);
-	if (s->flags->network_backend)
-		add_arg(s, c, "--network-backend", s->flags->network_backend);
-	if (s->flags->ovs_tunnel)
-		add_arg(s, c, "--ovs-tunnel", s->flags->ovs_tunnel);
-	if (s->flags->verbosity)
-		add_arg(s, c, "--v", s->flags->verbosity);
+	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
+		if (passed_on[i].value)
+			add_arg(s, c, passed_on[i].flag, passed_on[i].value);
 	return child_start(c, s->loop, err);
 }
 
