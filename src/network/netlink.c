@@ -709,34 +709,35 @@ int netlink_each_fdb(struct mnl_socket *s, int index,
 
 /* --- policy routing --- */
 
-static int change_rule(struct mnl_socket *s, int type, int flags, int family, const char *in_link,
-	int table, int priority)
+static int change_rule(struct mnl_socket *s, int type, int flags, const struct netlink_rule *rule)
 {
 	struct request q;
 	struct fib_rule_hdr *f;
 
 	begin(&q, type, flags, sizeof(*f));
 	f = q.body;
-	f->family = family;
-	f->table = table;
+	f->family = rule->from.addr.family;
+	f->table = rule->table;
 	f->action = FR_ACT_TO_TBL;
-	mnl_attr_put_u32(q.head, FRA_PRIORITY, priority);
-	mnl_attr_put_strz(q.head, FRA_IIFNAME, in_link);
+	mnl_attr_put_u32(q.head, FRA_PRIORITY, rule->priority);
+	mnl_attr_put_strz(q.head, FRA_IIFNAME, rule->in_link);
+	if (rule->from.bits) {
+		f->src_len = rule->from.bits;
+		put_ip(&q, FRA_SRC, &rule->from.addr);
+	}
 	return talk(s, &q);
 }
 
-int netlink_add_rule(struct mnl_socket *s, int family, const char *in_link, int table, int priority)
+int netlink_add_rule(struct mnl_socket *s, const struct netlink_rule *rule)
 {
-	int r = change_rule(
-		s, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, family, in_link, table, priority);
+	int r = change_rule(s, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
 
 	return r == -EEXIST ? 0 : r;
 }
 
-int netlink_delete_rule(
-	struct mnl_socket *s, int family, const char *in_link, int table, int priority)
+int netlink_delete_rule(struct mnl_socket *s, const struct netlink_rule *rule)
 {
-	int r = change_rule(s, RTM_DELRULE, 0, family, in_link, table, priority);
+	int r = change_rule(s, RTM_DELRULE, 0, rule);
 
 	return r == -ENOENT ? 0 : r;
 }

@@ -96,11 +96,15 @@ int netlink_each_fdb(struct mnl_socket *s, int index,
 	void (*fn)(void *user_data, const uint8_t mac[MAC_LEN], const struct ip_addr *dst),
 	void *user_data); /* permanent ones */
 
-/* What comes in through a link looks into this table before others (policy routing). */
-int netlink_add_rule(
-	struct mnl_socket *s, int family, const char *in_link, int table, int priority);
-int netlink_delete_rule(
-	struct mnl_socket *s, int family, const char *in_link, int table, int priority);
+/* What comes in through a link from these addresses looks into this table before others (policy
+ * routing). */
+struct netlink_rule {
+	const char *in_link;
+	struct ip_prefix from; /* its family is the rule's; bits 0: from any */
+	int table, priority;
+};
+int netlink_add_rule(struct mnl_socket *s, const struct netlink_rule *rule);
+int netlink_delete_rule(struct mnl_socket *s, const struct netlink_rule *rule);
 
 /* Whether the kernel (or a module that it loads for this) serves that generic netlink family. */
 bool netlink_has_family(const char *name);

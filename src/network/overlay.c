@@ -181,18 +181,19 @@ static int apply(struct overlay *o, const struct overlay_op *op, struct err *err
 	return r < 0 ? err_errno(err, -r, "cannot change a neighbour of the overlay") : 0;
 }
 
-/* What comes from pods to other machines' own addresses takes the tunnel. */
-static void set_rule(struct overlay *o, bool wanted)
+/* What comes from this machine's pods to other machines' own addresses takes the tunnel. (Not what
+ * comes from other machines' pods: that is the answer to somebody who used a node port here.) */
+static void set_rule(struct overlay *o, const struct overlay_machine *self, bool wanted)
 {
-	static const int families[] = {AF_INET, AF_INET6};
+	for (size_t i = 0; i < self->n_cidrs; i++) {
+		const struct netlink_rule rule = {
+			o->bridge, self->cidrs[i], OVERLAY_TABLE, OVERLAY_RULE_PRIORITY};
 
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
 		if (wanted)
-			netlink_add_rule(o->route, families[i], o->bridge, OVERLAY_TABLE,
-				OVERLAY_RULE_PRIORITY);
+			netlink_add_rule(o->route, &rule);
 		else
-			netlink_delete_rule(o->route, families[i], o->bridge, OVERLAY_TABLE,
-				OVERLAY_RULE_PRIORITY);
+			netlink_delete_rule(o->route, &rule);
+	}
 }
 
 /* What another backend left behind: routes are taken away as unwanted items, devices here. */
@@ -249,7 +250,7 @@ int overlay_sync(struct overlay *o, const struct overlay_view *v, int mtu, struc
 		r = apply(o, &ops.v[i], &e);
 		keep_first(err, &first, &e, r);
 	}
-	set_rule(o, b->prepare && v->peers.n);
+	set_rule(o, &v->self, b->prepare && v->peers.n);
 	if (b->finish && o->link) {
 		r = b->finish(o, v, &wanted, &e);
 		keep_first(err, &first, &e, r);
