@@ -155,7 +155,7 @@ step_minion_off() {
   wait_for 60 "eight pods on the other machine" holds -eq 8 running_on "$MINION1"
   for uid in $before; do kc get pods --field-selector "spec.nodeName=$MINION1" -o jsonpath='{.items[*].metadata.uid}' | grep -q "$uid" && fail "an old UID"; done
   ip=$(kc get svc web -o jsonpath='{.spec.clusterIP}')
-  for _ in $(seq 20); do fetch "$MINION1" "http://$ip/" >/dev/null || fail "the service while a machine is off"; done
+  for _ in $(seq 20); do fetch "$MINION1" "http://$ip/" >/dev/null || { kc get endpointslices -l kubernetes.io/service-name=web -o yaml; fail "the service while a machine is off"; }; done
   step "it comes back: its old pods are gone, and it serves again"
   machine_boot "$MINION2" "${IP[$MINION2]}"
   minion_start "$MINION2"
