@@ -4,7 +4,7 @@
 # when it passes then.
 set -uo pipefail
 cd "$(dirname "$0")"
-tests=("$@"); [ ${#tests[@]} -gt 0 ] || tests=(story/*.sh runtime/*.sh network/*.sh network/*.py control/*.py)
+tests=("$@"); [ ${#tests[@]} -gt 0 ] || tests=(story/*.sh runtime/*.sh network/*.sh network/*.py walk-through/*.sh control/*.py)
 logs=$(mktemp -d); trap 'rm -rf "$logs"' EXIT
 
 # run_one TEST: its status in $logs/NAME.status, one line on standard output.

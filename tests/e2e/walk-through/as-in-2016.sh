@@ -3,7 +3,7 @@
 # kube-proxy, the files below /etc/kubernetes edited as the story says; iptables, and Open vSwitch with GRE between the machines.
 . "$(dirname "$0")/../lib/lib.sh"
 . "$(dirname "$0")/../lib/machines.sh"
-. "$(dirname "$0")/steps.sh"
+. "$(dirname "$0")/../lib/walk_through.sh"
 for p in etcd ovs-vswitchd ovsdb-server iptables-restore; do
   PATH=$PATH:/usr/sbin command -v $p >/dev/null || { echo "SKIPPED: $p is not installed"; exit 77; }
 done
@@ -18,14 +18,14 @@ config_edit() { # config_edit HOST FILE VARIABLE VALUE
   echo "$3=\"$4\"" >> "$f"
 }
 config_install() {
-  cp "$ROOT"/packaging/etc/kubernetes/* "$(file "$1" etc/kubernetes)/"
+  cp "$ROOT"/packaging/files/etc/* "$(file "$1" etc/kubernetes)/"
   config_edit "$1" config KUBE_MASTER "--master=http://centos-master:8080"
 }
 
 # service HOST NAME: what `systemctl restart NAME` does, from the unit that the package installs: its environment files, then
 # its command line with their variables.
 service() {
-  local unit=$ROOT/packaging/systemd/$2.service command
+  local unit=$ROOT/packaging/files/units/$2.service command
   command=$(sed -n 's/^ExecStart=//p' "$unit" | sed "s|/usr/bin/$2|exec /run/bin/$2|")
   on "$1" sh -c 'mkdir -p /run/bin; ln -sf "$0" "/run/bin/$1"' "$SAMPAN" "$2"
   start "$1" "$2" sh -c "set -a; for f in $(sed -n 's/^EnvironmentFile=-\?//p' "$unit" | tr '\n' ' '); do if [ -f \$f ]; then . \$f; fi; done; $command"
@@ -91,7 +91,7 @@ step_look_inside
 step "etcd is restarted: everything waits and goes on"
 kc get pods -o 'jsonpath={.items[*].metadata.uid}' > "$E2E_DIR/before"
 stop_program "$MASTER" etcd
-kc get pods >/dev/null 2>&1 || say "(reads fail while etcd is away)"
+kc get pods --request-timeout=2s >/dev/null 2>&1 || say "(reads fail while etcd is away)"
 etcd_start
 wait_for 30 "writes go on" kc annotate --overwrite rc/rc "etcd=restarted"
 check_eq "$(kc get pods -o 'jsonpath={.items[*].metadata.uid}')" "$(cat "$E2E_DIR/before")" "pods"

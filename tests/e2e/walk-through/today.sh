@@ -3,7 +3,7 @@
 # VXLAN between them, services by nftables.
 . "$(dirname "$0")/../lib/lib.sh"
 . "$(dirname "$0")/../lib/machines.sh"
-. "$(dirname "$0")/steps.sh"
+. "$(dirname "$0")/../lib/walk_through.sh"
 machines_begin today
 KUBECTL="$E2E_KUBECTL --kubeconfig /var/lib/sampan/admin.kubeconfig"
 kc() { on "$MASTER" $KUBECTL "$@"; }

@@ -1,4 +1,4 @@
-# steps.sh: the steps of the walk-through that do not depend on how the machines were set up; source it. Needs the machines
+# walk_through.sh: the steps of the walk-through that do not depend on how the machines were set up; source it. Needs the machines
 # MASTER and MINIONS (two), `kc` (kubectl as the administrator types it), and the functions that a test defines:
 #   master_stop, master_start       the control plane's programs
 #   minion_start HOST               the node's programs, after the machine was switched on
