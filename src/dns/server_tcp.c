@@ -209,11 +209,16 @@ static void on_connection(uv_stream_t *h, int status)
 
 int tcp_open(struct listener *l, const struct sockaddr_in6 *at)
 {
-	int r;
+	int on = 1, r;
+	uv_os_fd_t fd;
 
-	uv_tcp_init(loop_uv(l->server->loop), &l->tcp);
+	r = uv_tcp_init_ex(loop_uv(l->server->loop), &l->tcp, at->sin6_family);
+	if (r < 0)
+		return r;
 	l->tcp.data = l;
 	l->open_handles++;
+	if (at->sin6_family == AF_INET6 && uv_fileno((uv_handle_t *)&l->tcp, &fd) == 0)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)); /* as for UDP */
 	r = uv_tcp_bind(&l->tcp, (const struct sockaddr *)at,
 		at->sin6_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
 	return r < 0 ? r : uv_listen((uv_stream_t *)&l->tcp, 128, on_connection);

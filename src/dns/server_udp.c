@@ -104,8 +104,11 @@ int udp_open(struct listener *l, const struct sockaddr_in6 *at, socklen_t n)
 		return -errno;
 	/* a burst waits in the kernel; more than net.core.rmem_max allows is cut, which is fine */
 	setsockopt(l->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (at->sin6_family == AF_INET6)
+	if (at->sin6_family == AF_INET6) {
 		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+		/* a local route is not enough there: IPv6 wants an interface to have the address */
+		setsockopt(l->fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
+	}
 	if (bind(l->fd, (const struct sockaddr *)at, n) < 0) {
 		r = -errno;
 		close(l->fd);

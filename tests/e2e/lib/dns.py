@@ -83,6 +83,8 @@ def query(name, kind, ident, plain=False):
 
 
 def endpoint(text):
+    if text.count(":") > 1:
+        return text, 53
     host, _, port = text.partition(":")
     return host, int(port or 53)
 
@@ -97,7 +99,8 @@ def receive(s, n):
 
 
 def exchange(server, m, tcp):
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as s:
+    family = socket.AF_INET6 if server.count(":") > 1 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as s:
         s.settimeout(8)
         s.connect(endpoint(server))
         if not tcp:
