@@ -43,7 +43,7 @@ static void slot_done(struct store_write *w)
 	object_unref(w->object);
 	if (*s->left > 0)
 		slot_next(s);
-	if (--*s->left == -SLOTS + 1)
+	if (--*s->left == -SLOTS) /* the last one that was under way */
 		loop_stop(s->loop);
 }
 
