@@ -12,6 +12,7 @@
 #include "apiserver/auth/policy.h"
 #include "apiserver/auth/rbac_index.h"
 #include "base/file.h"
+#include "signing_key.h"
 #include "store/backend.h"
 
 enum { TEXT_MAX = 1 << 20 };
@@ -34,7 +35,8 @@ static int setup(void **state)
 	struct fixture *f = xcalloc(1, sizeof(*f));
 	struct err err CLEANUP(err_release) = {0};
 	struct store_opts so = {.backend = backend_memory_new()};
-	struct auth_opts ao = {.token_auth_csv = str_c(tokens)};
+	struct auth_opts ao = {
+		.token_auth_csv = str_c(tokens), .service_account_key_pem = TEST_SIGNING_KEY};
 
 	f->clock = sim_clock_new(1, 1700000000LL * 1000000000);
 	f->loop = so.sim_loop = loop_new_sim(f->clock);
@@ -260,7 +262,8 @@ static void test_covers(void **state)
 static void put_rbac(struct fixture *f)
 {
 	put(f, &rbac_v1_role_resource, "n", "r",
-		"{metadata: {name: r, namespace: 'n'}, rules: [{apiGroups: [''], resources: [pods], "
+		"{metadata: {name: r, namespace: 'n'}, rules: [{apiGroups: [''], resources: "
+		"[pods], "
 		"verbs: [list]}]}");
 	put(f, &rbac_v1_cluster_role_resource, "", "c",
 		"{metadata: {name: c}, rules: [{apiGroups: [''], resources: [secrets], verbs: "
@@ -555,6 +558,116 @@ static void test_static_tokens(void **state)
 	assert_int_equal(auth_new(&bad, &none, &err), -EINVAL);
 }
 
+enum { NOW_S = 1700000000 };
+
+/* Who the token makes of its bearer, or why nobody. */
+static void check_jwt(struct fixture *f, struct str token, const char *audience, int64_t now_s,
+	const char *expected)
+{
+	struct err err CLEANUP(err_release) = {0};
+	struct str a = str_c(audience), got;
+	const struct str_vec want = {&a, audience ? 1 : 0};
+	struct str_vec audiences;
+	struct user_info u = {0};
+	int r = authenticate_token(
+		f->auth, &f->arena, token, &want, now_s * 1000000000, &u, &audiences, &err);
+
+	got = r < 0 ? str_c(err_text(&err)) : u.name;
+	if (!str_eqc(got, expected))
+		fail_msg("\"" STR_FMT "\", not \"%s\"", STR_ARG(got), expected);
+	if (r == 0) {
+		assert_true(user_in_group(&u, S("system:serviceaccounts:a")));
+		assert_true(user_in_group(&u, S("system:authenticated")));
+	}
+}
+
+static struct str jwt(struct fixture *f, const char *audience, const struct object *sa)
+{
+	struct str aud = str_c(audience);
+	const struct token_claims c = {.ns = S("a"),
+		.service_account = S("robot"),
+		.service_account_uid = sa->uid,
+		.audiences = {&aud, audience ? 1 : 0},
+		.issued_s = NOW_S,
+		.expires_s = NOW_S + 600};
+
+	return token_sign(f->auth, &f->arena, &c);
+}
+
+static void test_service_account_tokens(void **state)
+{
+	struct fixture *f = *state;
+	const char *name = "system:serviceaccount:a:robot", *wrong = "invalid bearer token";
+	const struct object *sa;
+	struct str token, other;
+
+	put(f, &v1_service_account_resource, "a", "robot",
+		"{metadata: {name: robot, namespace: a, uid: u-1}}");
+	sa = store_get(f->store, &v1_service_account_resource, S("a"), S("robot"));
+	token = jwt(f, NULL, sa);
+	other = jwt(f, "vault", sa);
+	check_jwt(f, token, NULL, NOW_S, name);
+	check_jwt(f, token, NULL, NOW_S + 600, "service account token has expired");
+	check_jwt(f, token, NULL, NOW_S - 3600, "service account token is not valid yet");
+	check_jwt(f, token, "vault", NOW_S,
+		"token audiences [\"https://kubernetes.default.svc\"] is invalid for the target "
+		"audiences [\"vault\"]");
+	check_jwt(f, other, "vault", NOW_S, name);
+	check_jwt(f, other, NULL, NOW_S,
+		"token audiences [\"vault\"] is invalid for the target audiences "
+		"[\"https://kubernetes.default.svc\"]");
+	/* a flipped bit anywhere, a part less, a part more */
+	for (size_t i = 0; i < token.n; i += 7) {
+		struct str bad = arena_str(&f->arena, token);
+
+		((char *)bad.p)[i] = bad.p[i] == 'A' ? 'B' : 'A';
+		if (i < (size_t)str_rchr(token, '.'))
+			check_jwt(f, bad, NULL, NOW_S, wrong);
+	}
+	check_jwt(f, str_sub(token, 0, (size_t)str_rchr(token, '.')), NULL, NOW_S, wrong);
+	check_jwt(f, arena_fmt(&f->arena, STR_FMT ".AAAA", STR_ARG(token)), NULL, NOW_S, wrong);
+	put_op(f, STORE_DELETE, &v1_service_account_resource, "a", "robot", NULL);
+	check_jwt(f, token, NULL, NOW_S, "service account has been deleted");
+	object_unref((struct object *)sa);
+}
+
+/* A token that says to nobody whom it is for, is for nobody; one string is a list of one. */
+static void test_claims(void **state)
+{
+	struct fixture *f = *state;
+	const struct {
+		const char *json;
+		int result;
+	} cases[] = {
+		{"{}", 0},
+		{"[]", 0},
+		{"{\"iss\":\"https://elsewhere\",\"exp\":9}", 0},
+		{"{\"iss\":\"https://kubernetes.default.svc\",\"exp\":9}", -EPERM},
+		{"{\"iss\":\"https://kubernetes.default.svc\",\"exp\":9,\"kubernetes.io\":{"
+		 "\"namespace\":\"a\",\"serviceaccount\":{\"name\":\"robot\",\"uid\":\"u-1\"}}}",
+			0},
+		{"{\"iss\":\"https://"
+		 "kubernetes.default.svc\",\"exp\":9,\"aud\":\"x\",\"kubernetes.io\":"
+		 "{\"namespace\":\"a\",\"serviceaccount\":{\"name\":\"robot\",\"uid\":\"u-1\"}}}",
+			1},
+	};
+
+	put(f, &v1_service_account_resource, "a", "robot",
+		"{metadata: {name: robot, namespace: a, uid: u-1}}");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct err err CLEANUP(err_release) = {0};
+		struct str_vec audiences = {0};
+		struct user_info u = {0};
+		int r = token_claims(
+			f->auth, &f->arena, str_c(cases[i].json), 0, &u, &audiences, &err);
+
+		if (r != cases[i].result && !(r < 0 && cases[i].result < 0))
+			fail_msg("case %zu: %d", i, r);
+		if (r == 1)
+			assert_true(audiences.n == 1 && str_eqc(audiences.v[0], "x"));
+	}
+}
+
 static void test_modes(void **state)
 {
 	struct fixture *f = *state;
@@ -587,6 +700,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reconcile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_node, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_static_tokens, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_service_account_tokens, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_claims, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
 	};
 
