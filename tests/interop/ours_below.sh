@@ -13,6 +13,6 @@ upstream_kubelet
 upstream_proxy
 story
 step "nothing that upstream's programs ask for is missing"
-if grep -hE "Failed to watch|could not find the requested resource" "$E2E_DIR"/log/{kcm,scheduler,kubelet,proxy}.log | grep -vE "connection refused|not yet" |
+if grep -hE "Failed to watch|could not find the requested resource|is forbidden: User|extension-apiserver-authentication.* not found" "$E2E_DIR"/log/{kcm,scheduler,kubelet,proxy}.log | grep -vE "connection refused|not yet" |
   sed -E 's/.*reflector[^ ]*] //' | sort | uniq -c | sort -rn | head -20 | grep .; then fail "see above"; fi
 say "all is well"
