@@ -42,7 +42,7 @@ static int run_text(struct str commands, struct err *err)
  * an error for each message that it refused. */
 static int answers(struct mnl_socket *s, struct err *err)
 {
-	char buf[16384];
+	_Alignas(8) char buf[16384];
 
 	for (;;) {
 		ssize_t n = recv(mnl_socket_get_fd(s), buf, sizeof(buf), MSG_DONTWAIT);
@@ -147,7 +147,7 @@ static int leftover(const struct nlmsghdr *h, void *data)
 static void find_leftovers(struct nft_backend *n, bool sets, bool ipv6)
 {
 	struct leftovers l = {n, sets, ipv6};
-	char buf[65536];
+	_Alignas(8) char buf[65536];
 	struct nlmsghdr *h = get_message(buf, sets ? NFT_MSG_GETSET : NFT_MSG_GETCHAIN, ipv6);
 	ssize_t got;
 
@@ -251,7 +251,7 @@ static void tidy(struct proxy_backend *b)
 static bool intact(struct proxy_backend *b)
 {
 	struct nft_backend *n = container_of(b, struct nft_backend, base);
-	char buf[4096];
+	_Alignas(8) char buf[4096];
 	struct nlmsghdr *h = get_message(buf, NFT_MSG_GETCHAIN, false);
 	ssize_t got;
 

@@ -123,7 +123,7 @@ static bool leads_nowhere(
 
 static void add_delete(struct dump *d, int family, const struct nlattr *tuple)
 {
-	char buf[1024];
+	_Alignas(8) char buf[1024];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct nfgenmsg *g;
 

@@ -30,7 +30,7 @@ struct asm_state {
 	const char *table;
 	char text[LINE_MAX_BYTES + 1]; /* NUL-terminated words */
 	/* the message */
-	char message[MESSAGE_MAX];
+	_Alignas(8) char message[MESSAGE_MAX];
 	struct nlmsghdr *h;
 };
 

@@ -37,6 +37,7 @@ struct proxy {
 	struct map entries;             /* "ns/name" -> struct entry * */
 	struct map routed;              /* cluster IPs that were looked at */
 	struct entry *dirty;
+	struct proxy_routes routes; /* open during a sync */
 	struct conntrack_stale stale;
 	struct loop_timer timer, tidy, look;
 	void (*on_synced)(void *user_data);
@@ -206,7 +207,7 @@ static void ensure_route(struct proxy *p, struct str ip)
 	if (!ip.n || map_get(&p->routed, ip))
 		return;
 	map_set(&p->routed, ip, p);
-	proxy_ensure_route(ip);
+	proxy_ensure_route(&p->routes, ip);
 }
 
 static bool is_answered_here(const struct proxy *p, const struct entry *e)
@@ -378,6 +379,7 @@ static void sync_rules(struct proxy *p)
 		e->dirty = false;
 		drop_if_gone(p, e);
 	}
+	proxy_routes_release(&p->routes);
 	r = p->backend->ops->commit(p->backend, &err);
 	proxy_histogram_add(full ? &p->stats.full : &p->stats.partial, seconds_since(&began));
 	if (r < 0) {

@@ -36,8 +36,9 @@ struct proxy_company {
 	const char *cluster_domain, *resolv_conf, *dns_upstreams, *dns_stub_domains;
 };
 
-/* The program kube-proxy; returns its exit code. `join` (may be NULL) is called before the proxy starts:
- * it may subscribe with opts->client and change opts; a negative errno with err ends the program. */
+/* The program kube-proxy; returns its exit code. `join` (may be NULL) is called before the proxy
+ * starts: it may subscribe with opts->client and change opts; a negative errno with err ends the
+ * program. */
 int kube_proxy_program(int argc, char **argv,
 	int (*join)(const struct proxy_company *c, struct proxy_opts *opts, struct err *err));
 

@@ -17,7 +17,7 @@ static int any_answer(const struct nlmsghdr *h, void *data)
 /* One request and its answer; 0 or negative errno. */
 static int talk(struct mnl_socket *s, struct nlmsghdr *h)
 {
-	char buf[8192];
+	_Alignas(8) char buf[8192];
 	ssize_t got;
 
 	h->nlmsg_seq = 1;
@@ -44,12 +44,12 @@ static struct nlmsghdr *message(char *buf, int type, int flags, int family, cons
 }
 
 /* An address of this machine that others can answer: the kernel would take 127.0.0.1. */
-static bool own_address(int family, unsigned char *ret)
+static bool own_address(unsigned char *ret)
 {
 	struct ifaddrs *all, *i;
 	bool found = false;
 
-	if (family != AF_INET || getifaddrs(&all) < 0)
+	if (getifaddrs(&all) < 0)
 		return false;
 	for (i = all; i && !found; i = i->ifa_next) {
 		const struct sockaddr_in *in = (const void *)i->ifa_addr;
@@ -64,13 +64,12 @@ static bool own_address(int family, unsigned char *ret)
 	return found;
 }
 
-static int ensure(struct mnl_socket *s, int family, const void *addr)
+static int ensure(const struct proxy_routes *routes, int family, const void *addr)
 {
-	char buf[1024];
-	unsigned char source[16];
+	_Alignas(8) char buf[1024];
 	struct nlmsghdr *h;
 	struct rtmsg *rt;
-	int r = talk(s, message(buf, RTM_GETROUTE, 0, family, addr));
+	int r = talk(routes->socket, message(buf, RTM_GETROUTE, 0, family, addr));
 
 	if (r != -ENETUNREACH && r != -EHOSTUNREACH)
 		return 0;
@@ -81,30 +80,43 @@ static int ensure(struct mnl_socket *s, int family, const void *addr)
 	rt->rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	rt->rtm_type = RTN_UNICAST;
 	mnl_attr_put_u32(h, RTA_OIF, if_nametoindex("lo"));
-	if (own_address(family, source))
-		mnl_attr_put(h, RTA_PREFSRC, 4, source);
-	return talk(s, h);
+	if (family == AF_INET && routes->has_source)
+		mnl_attr_put(h, RTA_PREFSRC, sizeof(routes->source), routes->source);
+	return talk(routes->socket, h);
 }
 
-void proxy_ensure_route(struct str ip)
+static int open_routes(struct proxy_routes *r)
+{
+	if (r->socket)
+		return 0;
+	r->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!r->socket || mnl_socket_bind(r->socket, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	r->has_source = own_address(r->source);
+	return 0;
+}
+
+void proxy_ensure_route(struct proxy_routes *routes, struct str ip)
 {
 	char text[INET6_ADDRSTRLEN] = "";
 	unsigned char addr[16];
-	int family = str_chr(ip, ':') >= 0 ? AF_INET6 : AF_INET, r = 0;
-	struct mnl_socket *s;
+	int family = str_chr(ip, ':') >= 0 ? AF_INET6 : AF_INET, r;
 
 	snprintf(text, sizeof(text), STR_FMT, STR_ARG(ip));
 	if (inet_pton(family, text, addr) != 1)
 		return;
-	s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!s || mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
-		r = -errno;
-	else
-		r = ensure(s, family, addr);
-	if (s)
-		mnl_socket_close(s);
+	r = open_routes(routes);
+	if (r == 0)
+		r = ensure(routes, family, addr);
 	if (r < 0)
 		log_warn("route for service address %s: %s", text, strerror(-r));
+}
+
+void proxy_routes_release(struct proxy_routes *r)
+{
+	if (r->socket)
+		mnl_socket_close(r->socket);
+	*r = (struct proxy_routes){0};
 }
 
 void proxy_write_sysctl(const char *path, const char *value)

@@ -74,6 +74,7 @@ static void kernel_takes_every_form(void **state)
 {
 	struct proxy_config c;
 	struct proxy_backend *b = NULL;
+	struct proxy_routes routes = {0};
 	struct arena a = {0};
 	struct ruleset before = {0}, none = {0};
 
@@ -102,7 +103,8 @@ static void kernel_takes_every_form(void **state)
 	b->ops->tidy(b);
 	proxy_nft_cleanup();
 	assert_false(b->ops->intact(b));
-	proxy_ensure_route(S("10.254.0.9"));
+	proxy_ensure_route(&routes, S("10.254.0.9"));
+	proxy_routes_release(&routes);
 	b->ops->free(b);
 	arena_release(&a);
 	proxy_config_release(&c);
