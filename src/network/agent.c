@@ -11,8 +11,7 @@
 enum {
 	COALESCE_MS = 10,
 	RETRY_MS = 5000,
-	/* A restarted Open vSwitch has forgotten its flows, and says so to nobody here. */
-	LOOK_AGAIN_MS = 15000,
+	LOOK_AGAIN_MS = 300000, /* whether Open vSwitch still has what it was given */
 	MTU_MIN = 576,
 	MTU_MIN_IPV6 = 1280,
 	NFT_MAX = 256 << 20,
@@ -28,6 +27,7 @@ struct network_agent {
 	struct pod_network *network;
 	struct mnl_socket *events;
 	uv_poll_t events_poll;
+	uv_fs_event_t ovs_events;
 	struct loop_timer timer;
 	struct arena said_arena; /* of problems */
 	struct str_vec problems; /* that were logged */
@@ -303,6 +303,24 @@ static void on_link_event(uv_poll_t *p, int status, int events)
 		soon(n);
 }
 
+/* Sockets come and go in its directory when Open vSwitch is started anew; it has forgotten its
+ * flows then. */
+static void on_ovs_event(uv_fs_event_t *e, const char *name, int events, int status)
+{
+	soon(e->data);
+}
+
+static void watch_ovs(struct network_agent *n)
+{
+	const char *dir = getenv("OVS_RUNDIR");
+
+	uv_fs_event_init(loop_uv(n->loop), &n->ovs_events);
+	n->ovs_events.data = n;
+	if (n->overlay->backend == &overlay_ovs)
+		uv_fs_event_start(
+			&n->ovs_events, on_ovs_event, dir ? dir : "/var/run/openvswitch", 0);
+}
+
 static void on_synced(void *user_data)
 {
 	struct network_agent *n = user_data;
@@ -349,6 +367,7 @@ int network_agent_start(
 	n->node_name = arena_str(&n->arena, opts->node_name);
 	n->overlay_opts = opts->overlay;
 	n->network = opts->network;
+	watch_ovs(n);
 	n->policies = policies_new(n->node_name);
 	loop_timer_init(&n->timer, n->loop, on_timer);
 	loop_timer_init(&n->policy_timer, n->loop, sync_policies);
@@ -376,6 +395,13 @@ static void poll_closed(uv_handle_t *h)
 	free(n);
 }
 
+static void fs_event_closed(uv_handle_t *h)
+{
+	struct network_agent *n = h->data;
+
+	uv_close((uv_handle_t *)&n->events_poll, poll_closed);
+}
+
 void network_agent_stop(struct network_agent *n)
 {
 	loop_timer_stop(&n->timer);
@@ -386,5 +412,6 @@ void network_agent_stop(struct network_agent *n)
 	policies_free(n->policies);
 	nft_ctx_free(n->nft);
 	overlay_free(n->overlay);
-	uv_close((uv_handle_t *)&n->events_poll, poll_closed);
+	uv_fs_event_stop(&n->ovs_events);
+	uv_close((uv_handle_t *)&n->ovs_events, fs_event_closed);
 }
