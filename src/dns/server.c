@@ -138,6 +138,25 @@ static void note_own_address(struct dns_server *s, const struct dns_addr *ip)
 	s->checked_ms = -DNS_RESOLV_CONF_CHECK_MS;
 }
 
+static void on_closed(uv_handle_t *h)
+{
+	struct listener *l = h->data;
+
+	if (--l->open_handles)
+		return;
+	close(l->fd);
+	free(l);
+}
+
+static void listener_close(struct listener *l)
+{
+	bool with_tcp = l->open_handles > 1;
+
+	uv_close((uv_handle_t *)&l->udp, on_closed);
+	if (with_tcp)
+		uv_close((uv_handle_t *)&l->tcp, on_closed);
+}
+
 int dns_server_listen(
 	struct dns_server *s, const struct dns_addr *ip, uint16_t port, struct err *err)
 {
@@ -157,23 +176,15 @@ int dns_server_listen(
 		free(l);
 		return err_errno(err, -r, "dns: UDP port %d", port);
 	}
+	r = tcp_open(l, &at);
+	if (r < 0) { /* both or none: who asks again over TCP must find us */
+		listener_close(l);
+		return err_errno(err, -r, "dns: TCP port %d", port);
+	}
 	l->next = s->listeners;
 	s->listeners = l;
 	note_own_address(s, ip);
-	r = tcp_open(l, &at);
-	if (r < 0)
-		return err_errno(err, -r, "dns: TCP port %d", port);
 	return 0;
-}
-
-static void on_closed(uv_handle_t *h)
-{
-	struct listener *l = h->data;
-
-	if (--l->open_handles)
-		return;
-	close(l->fd);
-	free(l);
 }
 
 void dns_server_free(struct dns_server *s)
@@ -183,9 +194,7 @@ void dns_server_free(struct dns_server *s)
 	tcp_close_all(s);
 	for (l = s->listeners; l; l = next) {
 		next = l->next;
-		uv_close((uv_handle_t *)&l->udp, on_closed);
-		if (l->open_handles > 1)
-			uv_close((uv_handle_t *)&l->tcp, on_closed);
+		listener_close(l);
 	}
 	dns_forward_free(s->forward);
 	dns_cache_free(s->engine.cache);
