@@ -172,6 +172,12 @@ rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]}"""
 "spec":{"nodeName":"n1","containers":[{"name":"c","image":"i","envFrom":[{"secretRef":{"name":"s1"}}]}]}}""")
     says("then it may", ["get", "secret", "s1"] + node, "Opaque")
     says("another may not", ["get", "secret", "s1", "--as=system:node:n2"], "no relationship found between node 'n2' and this object", 1)
+    says("no tokens for nobody", ["create", "token", "default"] + node, "node requested token not bound to a pod", 1)
+    uid = kubectl("get", "pod", "p1", "-o", "jsonpath={.metadata.uid}")[1]
+    bound = ["create", "token", "default", "--bound-object-kind=Pod", "--bound-object-name=p1", "--bound-object-uid=" + uid]
+    says("a token for its pod", bound + node, r"^eyJ")
+    says("for its pod's audiences", bound + ["--audience=other"] + node,
+         r'audience "other" not found in pod spec volume, system:node:n1 is not authorized to request tokens for this audience', 1)
     says("no pods of its own making", ["create", "-f", "-"] + node, "can only create mirror pods", 1,
          stdin='{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p2"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"i"}]}}')
 
