@@ -69,8 +69,8 @@ python3 - "$port" "$dir" "${peers:+16443}" <<'P'
 import http.client, json, ssl, sys
 port, d, up = sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else ""
 ctx = ssl._create_unverified_context(); ctx.load_cert_chain(d + "/crt", d + "/key")
-pod = lambda i: json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"p{i}", "labels": {"app": "x", "n": str(i)}, "annotations": {"a": "x" * 1200}},
-    "spec": {"automountServiceAccountToken": False, "containers": [{"name": "c", "image": "registry.example.com/some/image:1.2.3", "env": [{"name": f"E{k}", "value": "v" * 20} for k in range(15)],
+pod = lambda i: json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"p{i}", "labels": {"app": "x", "n": str(i)}, "annotations": {"a": "x" * 220}},
+    "spec": {"automountServiceAccountToken": False, "containers": [{"name": "c", "image": "registry.example.com/some/image:1.2.3", "env": [{"name": f"E{k}", "value": "v" * 20} for k in range(8)],
     "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}}}]}})
 for p, headers in [(port, {})] + ([(up, {"Authorization": "Bearer admin-token-0123456789"})] if up else []):
     c = http.client.HTTPSConnection("127.0.0.1", int(p), context=ctx)
