@@ -249,7 +249,8 @@ int kubelet_program(int argc, char **argv,
 		r = started(k, &c.o, &err);
 	if (r < 0) {
 		fprintf(stderr, "kubelet: %s\n", err_text(&err));
-		return 1;
+		fflush(NULL);
+		_exit(1); /* as below */
 	}
 	log_info("kubelet of node " STR_FMT " at " STR_FMT, STR_ARG(kubelet_node_name(k)),
 		STR_ARG(kubelet_node_ip(k)));

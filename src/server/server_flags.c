@@ -97,6 +97,7 @@ void server_flags_check_opts(const struct server_flags *f, struct check_opts *re
 		.service_cidr = f->service_cidr,
 		.cluster_cidr = f->cluster_cidr,
 		.network_backend = f->network_backend,
+		.proxy_mode = f->proxy_mode,
 		.runtime_endpoint = f->runtime_endpoint,
 	};
 }

@@ -79,14 +79,13 @@ static int parse(struct check_opts *o, struct arena *a, int argc, char **argv)
 	struct server_flags f = server_flags_default();
 	struct flag server[SERVER_FLAGS_MAX];
 	struct flag_list etcd = {0}, certificates = {0};
-	const char *url = NULL, *mode = NULL;
+	const char *url = NULL;
 	bool node_only = false;
 	const struct flag flags[] = {
 		FLAGS_HEADING("As sampan server takes them"),
 		FLAGS_INCLUDE(server),
 		FLAGS_HEADING("More"),
 		{"etcd-servers", FLAG_LIST, &etcd, "URL,…", "can they be reached?"},
-		{"proxy-mode", FLAG_STRING, &mode, "MODE", "of services: nftables, iptables"},
 		{"node-only", FLAG_BOOL, &node_only, NULL, "for sampan node"},
 		{"server", FLAG_STRING, &url, "URL", "the API server to join: can it be reached?"},
 		{"certificate", FLAG_LIST, &certificates, "FILE,…",
@@ -102,7 +101,6 @@ static int parse(struct check_opts *o, struct arena *a, int argc, char **argv)
 	server_flags_finish(&f, a);
 	server_flags_check_opts(&f, o);
 	o->control = !node_only;
-	o->proxy_mode = mode;
 	o->server = url;
 	add_all(a, &o->etcd_servers, &etcd);
 	add_all(a, &o->certificates, &certificates);

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "network/overlay.h"
+#include "proxy/config.h"
 #include "server/check/check.h"
 
 void check_root(const struct check_opts *o, struct check_report *r)
@@ -133,8 +134,17 @@ static int in_own_network(int (*fn)(const char *arg), const char *arg)
 void check_services(const struct check_opts *o, struct check_report *r)
 {
 	const char *mode = o->proxy_mode && o->proxy_mode[0] ? o->proxy_mode : "nftables";
+	struct err err CLEANUP(err_release) = {0};
+	struct proxy_config config;
 	int rc;
 
+	proxy_config_init(&config);
+	rc = proxy_config_set_mode(&config, str_c(mode), &err);
+	proxy_config_release(&config);
+	if (rc < 0) {
+		check_wrong(r, "%s", err_text(&err));
+		return;
+	}
 	if (!strcmp(mode, "iptables")) {
 		if (!has_program(r, "iptables-restore"))
 			check_wrong(r, "iptables is not there: apt-get install iptables, or "

@@ -60,6 +60,8 @@ step "programs"
 without "crun runc"; says "neither crun nor runc is there: apt-get install"
 without conmon; says "conmon is not there: apt-get install conmon"
 without "iptables-restore iptables-nft-restore xtables-nft-multi" --proxy-mode iptables; says "iptables is not there: "
-without ovs-vsctl --network-backend ovs; says "Open vSwitch is not there: "
+without ovs-vsctl --network-backend ovs; says "needs Open vSwitch: install openvswitch-switch"
+finds "userspace" --proxy-mode userspace
+finds "ipvs" --proxy-mode ipvs
 finds "is no socket" --container-runtime-endpoint unix:///nowhere.sock
 say "all is well"
