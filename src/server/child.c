@@ -64,7 +64,7 @@ static void on_notify(uv_poll_t *p, int status, int events)
 		return;
 	text[n] = 0;
 	if (strstr(text, "READY=1")) {
-		c->ready = true;
+		c->ready = c->was_ready = true;
 		if (c->on_ready)
 			c->on_ready(c);
 	}
@@ -109,7 +109,10 @@ static void on_handle_closed(uv_handle_t *h)
 			c->on_stopped(c);
 		return;
 	}
-	restart_later(c);
+	if (c->refused)
+		c->on_refused(c);
+	else
+		restart_later(c);
 }
 
 static void on_output_closed(uv_handle_t *h)
@@ -124,6 +127,7 @@ static void on_exit_(uv_process_t *p, int64_t status, int signal)
 	struct child *c = p->data;
 
 	c->running = c->ready = false;
+	c->refused = c->on_refused && !c->was_ready && !signal && status;
 	if (!c->stopping && signal)
 		log_error("%s was ended by %s; see %s", c->name, strsignal(signal), c->log_path);
 	else if (!c->stopping)

@@ -18,6 +18,9 @@ struct child {
 	const char *log_path;       /* <data-dir>/log/<name>.log; the one before it is kept as .1 */
 	void (*on_ready)(struct child *c);   /* each time it says READY=1 */
 	void (*on_stopped)(struct child *c); /* after child_stop: it is gone */
+	/* It ended with an error before it was ever ready: trying again would not help, and is not
+	 * done. */
+	void (*on_refused)(struct child *c);
 	void *user_data;
 
 	/* private */
@@ -30,7 +33,7 @@ struct child {
 	size_t log_size;
 	struct loop_timer again;
 	int64_t started_ms, delay_ms;
-	bool running, stopping, ready;
+	bool running, stopping, ready, was_ready, refused;
 };
 
 /* Opens the log and the notify socket and starts the program (this executable). */

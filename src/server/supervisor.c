@@ -28,7 +28,7 @@ struct server {
 	struct arena arena;
 	char *notify; /* NOTIFY_SOCKET of whoever started us */
 	struct child control, node;
-	bool with_node, node_started, told;
+	bool with_node, node_started, told, failed;
 };
 
 static char *path_in(struct server *s, const char *name)
@@ -57,6 +57,8 @@ static void tell_ready(struct server *s)
 		notify_supervisor("READY=1");
 	}
 }
+
+static void on_refused(struct child *c);
 
 static void on_node_ready(struct child *c)
 {
@@ -132,6 +134,7 @@ static int start_node(struct server *s, struct err *err)
 	c->name = "node";
 	c->log_path = path_in(s, "log/node.log");
 	c->on_ready = on_node_ready;
+	c->on_refused = on_refused;
 	c->user_data = s;
 	add_arg(s, c, "sampan", NULL);
 	add_arg(s, c, "node", NULL);
@@ -172,6 +175,7 @@ static int start_control(struct server *s, struct err *err)
 	c->name = "control";
 	c->log_path = path_in(s, "log/control.log");
 	c->on_ready = on_control_ready;
+	c->on_refused = on_refused;
 	c->user_data = s;
 	add_arg(s, c, "sampan", NULL);
 	add_arg(s, c, "control", NULL);
@@ -217,6 +221,35 @@ static void on_signal(uv_signal_t *h, int signum)
 	s->node.on_stopped = on_node_stopped;
 	if (s->node_started)
 		child_stop(&s->node); /* first: it may still write its last states */
+	else
+		on_node_stopped(&s->node);
+}
+
+/* What a program said last. */
+static struct str last_line(struct server *s, const char *log_path)
+{
+	struct str text = {0}, line = {0}, one;
+
+	if (file_read(log_path, CHILD_LOG_MAX, &s->arena, &text, NULL) < 0)
+		return S("");
+	while (text.n) {
+		str_cut(text, '\n', &one, &text);
+		if (one.n)
+			line = one;
+	}
+	return line;
+}
+
+static void on_refused(struct child *c)
+{
+	struct server *s = c->user_data;
+	struct str why = last_line(s, c->log_path);
+
+	log_error("%s cannot start: " STR_FMT, c->name, STR_ARG(why));
+	s->failed = true;
+	s->node.on_stopped = on_node_stopped;
+	if (s->node_started)
+		child_stop(&s->node);
 	else
 		on_node_stopped(&s->node);
 }
@@ -272,5 +305,5 @@ int server_main(int argc, char **argv)
 	uv_signal_start(&interrupt, on_signal, SIGINT);
 	loop_run(s.loop);
 	close(lock);
-	return 0;
+	return s.failed;
 }

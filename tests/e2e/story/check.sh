@@ -64,4 +64,9 @@ without ovs-vsctl --network-backend ovs; says "needs Open vSwitch: install openv
 finds "userspace" --proxy-mode userspace
 finds "ipvs" --proxy-mode ipvs
 finds "is no socket" --container-runtime-endpoint unix:///nowhere.sock
+step "what only the programs themselves find: up says it at once, and nothing goes on"
+in_ns "$SAMPAN" up --data-dir "$E2E_DIR/data" --node-ip "$E2E_IP" --cluster-cidr 10.244.0.0/16 --node-cidr-mask-size 8 > "$E2E_DIR/out" 2>&1 &&
+  fail "up started"
+says "control cannot start: .*mask size of cluster CIDR must be less than or equal"
+in_ns "$SAMPAN" status --data-dir "$E2E_DIR/data" > "$E2E_DIR/out" && fail "the server goes on: $(cat "$E2E_DIR/out")"
 say "all is well"
