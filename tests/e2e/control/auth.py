@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """auth.py: who may do what, through real kubectl: roles, escalation, impersonation, tokens, proxies, nodes, the audit log."""
 import http.client, json, os, re, shutil, ssl, subprocess, sys, tempfile
+
+import yaml
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from api import Control
 
@@ -59,6 +61,8 @@ with Control(extra=flags) as c:
         cmd = [KUBECTL, "--kubeconfig", config]
         if token:
             cmd = [KUBECTL, "--kubeconfig", "/dev/null", "--server", f"https://127.0.0.1:{c.port}", "--insecure-skip-tls-verify", "--token", token]
+        if stdin:  # some kubectls take what begins with a brace for JSON, whatever it is
+            stdin = json.dumps(yaml.safe_load(stdin))
         p = subprocess.run(cmd + list(args), input=stdin, capture_output=True, text=True, env={**os.environ, "HOME": work})
         return p.returncode, p.stdout + p.stderr
 
