@@ -3,7 +3,7 @@ BUILD ?= build
 SAMPAN := $(BUILD)/sampan
 SHELL := /bin/bash
 
-.PHONY: all up down deps build test unit sanitize sim e2e fidelity conformance bench fuzz interop deb clean format
+.PHONY: all up down deps build test unit sanitize sim e2e fidelity conformance bench fuzz interop machines deb clean format
 
 all: build
 
@@ -43,6 +43,11 @@ conformance: build
 interop: build
 	@packaging/deps.sh run test
 	@tests/interop/run.sh
+
+# The walk-through on three virtual machines (emulated, some twenty minutes; not in `make test`).
+machines: build
+	@packaging/deps.sh run test
+	@tests/machines/run.sh
 
 deb: build
 	@packaging/deb.sh $(BUILD)

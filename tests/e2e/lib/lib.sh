@@ -122,8 +122,8 @@ EOF
   e2e_image localhost/pause:1 --cmd '["sleep","1000000"]'
 }
 
-wait_for() {
-  local until=$((SECONDS + $1)) what=$2; shift 2
+wait_for() { # E2E_PATIENCE: how many times slower the machines are than this one
+  local until=$((SECONDS + $1 * ${E2E_PATIENCE:-1})) what=$2; shift 2
   while ! "$@" >/dev/null 2>&1; do
     [ $SECONDS -lt $until ] || fail "$what"
     sleep 0.1

@@ -9,6 +9,7 @@
 #   machine_cut HOST / machine_join HOST     its cable
 #   on HOST CMD …                   a command in it;  start HOST NAME CMD …   in the background, output in HOST/log/NAME
 #   stop_program HOST NAME          ends what start began
+#   put HOST FILE PATH              copies a file into it
 #   file HOST PATH                  where a path below /etc/kubernetes, /var/lib, /var/log of the machine is on this one
 
 MACHINE_DIRS="etc/kubernetes etc/cni etc/openvswitch var/lib/sampan var/lib/kubelet var/lib/etcd var/lib/openvswitch var/log"
@@ -125,6 +126,7 @@ stop_program() {
 }
 
 file() { echo "$E2E_DIR/$1/$2"; }
+put() { cp "$2" "$(file "$1" "$3")"; }
 
 # What all machines know of each other by name (the story's /etc/hosts): machine_hosts HOST=IP …
 machine_hosts() {

@@ -2,6 +2,7 @@
 # MASTER and MINIONS (two), `kc` (kubectl as the administrator types it), and the functions that a test defines:
 #   master_stop, master_start       the control plane's programs
 #   minion_start HOST               the node's programs, after the machine was switched on
+#   etcd_start                      etcd on the master (the story of 2016 alone)
 
 MASTER=centos-master MINION1=centos-minion-1 MINION2=centos-minion-2
 MINIONS="$MINION1 $MINION2"
@@ -22,8 +23,35 @@ machines_boot() {
 images_import() {
   local h
   for h in $MINIONS; do
-    "$ROOT/tests/e2e/lib/mkimage.py" "$(file "$h" var/log/image.tar)" docker.io/library/web:1 >/dev/null
+    "$ROOT/tests/e2e/lib/mkimage.py" "$E2E_DIR/image.tar" docker.io/library/web:1 >/dev/null
+    put "$h" "$E2E_DIR/image.tar" var/log/image.tar
     on "$h" "$SAMPAN" image import --data-dir /var/lib/sampan /var/log/image.tar >/dev/null || fail "image import on $h"
+  done
+}
+
+# What the story's reader changes in the files that the package installs.
+config_edit() { # config_edit HOST FILE VARIABLE VALUE
+  on "$1" sh -c 'sed -i "/^#\? *$1=/d" "/etc/kubernetes/$0"; echo "$1=\"$2\"" >> "/etc/kubernetes/$0"' "$2" "$3" "$4"
+}
+story_files() {
+  local h
+  step "the files of the story"
+  for h in $MASTER $MINIONS; do config_edit "$h" config KUBE_MASTER "--master=http://centos-master:8080"; done
+  config_edit "$MASTER" apiserver KUBE_API_ADDRESS "--address=0.0.0.0"
+  config_edit "$MASTER" apiserver KUBE_API_PORT "--port=8080"
+  config_edit "$MASTER" apiserver KUBELET_PORT "--kubelet-port=10250"
+  config_edit "$MASTER" apiserver KUBE_ETCD_SERVERS "--etcd-servers=http://centos-master:2379"
+  config_edit "$MASTER" apiserver KUBE_SERVICE_ADDRESSES "--service-cluster-ip-range=10.254.0.0/16"
+  config_edit "$MASTER" apiserver KUBE_ADMISSION_CONTROL "--admission-control=NamespaceLifecycle,NamespaceExists,LimitRanger,SecurityContextDeny,ServiceAccount,ResourceQuota"
+  config_edit "$MASTER" apiserver KUBE_API_ARGS ""
+  config_edit "$MASTER" controller-manager KUBE_CONTROLLER_MANAGER_ARGS "--cluster-cidr=172.17.0.0/16 --node-monitor-grace-period=${E2E_GRACE:-14s}"
+  for h in $MINIONS; do
+    config_edit "$h" kubelet KUBELET_ADDRESS "--address=0.0.0.0"
+    config_edit "$h" kubelet KUBELET_PORT "--port=10250"
+    config_edit "$h" kubelet KUBELET_HOSTNAME "--hostname-override=$h"
+    config_edit "$h" kubelet KUBELET_API_SERVER "--api-servers=http://centos-master:8080"
+    config_edit "$h" kubelet KUBELET_ARGS "--network-backend=ovs"
+    config_edit "$h" proxy KUBE_PROXY_ARGS "--proxy-mode=iptables --hostname-override=$h"
   done
 }
 
@@ -89,10 +117,31 @@ Y
   check_eq "$(kc get pods -l app=web -o jsonpath='{.items[*].spec.nodeName}' | tr ' ' '\n' | sort -u | wc -l)" 2 "machines with pods"
 }
 
+step_mesh() {
+  local h
+  step "the mesh of the story: obr0 with a GRE port to the other minion, under kbr0"
+  for h in $MINIONS; do
+    on "$h" ovs-vsctl list-ports obr0 | grep -qx gre0 || fail "obr0 on $h: $(on "$h" ovs-vsctl show)"
+    check_eq "$(on "$h" ovs-vsctl get interface gre0 type)" gre "type of gre0"
+    on "$h" ip link show kbr0 >/dev/null || fail "no kbr0 on $h"
+    on "$h" iptables-save -t nat | grep -q 'KUBE-SVC-.*default/web:http' || fail "no rules of the story's proxy on $h"
+  done
+}
+
+step_etcd() {
+  step "etcd is restarted: everything waits and goes on"
+  kc get pods -o 'jsonpath={.items[*].metadata.uid}' > "$E2E_DIR/before"
+  stop_program "$MASTER" etcd
+  kc get pods --request-timeout=2s >/dev/null 2>&1 || say "(reads fail while etcd is away)"
+  etcd_start
+  wait_for 30 "writes go on" kc annotate --overwrite rc/rc "etcd=restarted"
+  check_eq "$(kc get pods -o 'jsonpath={.items[*].metadata.uid}')" "$(cat "$E2E_DIR/before")" "pods"
+}
+
 pod_on() { # pod_on APP HOST [JSONPATH]: a pod of the app on that machine
   kc get pods -l "app=$1" --field-selector "spec.nodeName=$2,status.phase=Running" -o "jsonpath={.items[0]${3:-.metadata.name}}"
 }
-fetch() { on "$1" curl -sS -m 3 "$2"; }
+fetch() { on "$1" curl -sS -m $((3 * ${E2E_PATIENCE:-1})) "$2"; }
 
 step_network() {
   local from to h ip
@@ -135,7 +184,7 @@ step_look_inside() {
   step "logs, exec and port-forward through the API server"
   kc exec "$pod" -- hostname | grep -qx "$pod" || fail "exec"
   kc logs "$pod" >/dev/null || fail "logs"
-  on "$MASTER" sh -c "$KUBECTL port-forward $pod 18080:8080 >/dev/null & p=\$!; for i in 1 2 3 4 5 6 7 8 9; do
+  on "$MASTER" sh -c "$KUBECTL port-forward $pod 18080:8080 >/dev/null & p=\$!; for i in \$(seq $((9 * ${E2E_PATIENCE:-1}))); do
     curl -s -m 2 http://127.0.0.1:18080/ && break; sleep 0.3; done; kill \$p" | grep -qx "$pod" || fail "port-forward"
 }
 
