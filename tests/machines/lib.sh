@@ -5,7 +5,8 @@
 #
 #   machines_begin NAME BASE        BASE: what build.sh printed
 #   machine_boot HOST IP, machine_off HOST, machine_cut HOST, machine_join HOST, on HOST CMD …, put HOST FILE PATH
-#   start_unit, stop_program HOST UNIT       through systemctl
+#   start_unit HOST UNIT            systemctl restart, and enable: after machine_off the machine starts it by itself
+#   stop_program HOST UNIT
 
 MACHINE_MEMORY=${MACHINE_MEMORY:-1024} # MB
 MACHINE_SSH="-F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
@@ -112,5 +113,8 @@ on() {
 }
 put() { on "$1" sh -c 'mkdir -p "$(dirname "$0")"; cat > "$0"' "/$3" < "$2"; } # put HOST FILE PATH
 
-start_unit() { on "$1" systemctl restart "$2"; }
+start_unit() {
+  on "$1" sh -c 'if systemctl is-enabled -q "$0"; then systemctl start "$0"; else systemctl restart "$0" && systemctl -q enable "$0"; fi' "$2" ||
+    fail "$2 does not start on $1: $(on "$1" systemctl status --no-pager "$2")"
+}
 stop_program() { on "$1" systemctl stop "$2"; }

@@ -43,23 +43,23 @@ story_2016() {
   step_master_off
 }
 
-# The same cluster as one makes it today. `sampan token` gives the line that a machine joins with; from then on its unit needs
-# nothing but the server.
+# The same cluster as one makes it today: one unit on the master, one line for each machine that joins.
 story_today() {
-  local admin=/var/lib/sampan/admin.kubeconfig
+  local h line admin=/var/lib/sampan/admin.kubeconfig
   KUBECTL="kubectl --kubeconfig $admin"
   kc() { in_switch "$E2E_KUBECTL" --kubeconfig "$E2E_DIR/admin.kubeconfig" "$@"; }
   master_start() {
-    start_unit "$MASTER" kube-apiserver
-    for s in kube-controller-manager kube-scheduler; do start_unit "$MASTER" $s; done
+    start_unit "$MASTER" sampan
     on "$MASTER" cat $admin | sed "s|server: .*|server: https://${IP[$MASTER]}:6443|" > "$E2E_DIR/admin.kubeconfig"
     wait_for 20 "the API" kc get --raw /readyz
   }
   minion_start() { start_unit "$1" sampan-node; }
+  on "$MASTER" sh -c 'echo "SAMPAN_ARGS=\"$0\"" > /etc/kubernetes/sampan' \
+    "--control-only --node-ip ${IP[$MASTER]} --node-monitor-grace-period $E2E_GRACE"
   master_start
-  TOKEN=$(on "$MASTER" sampan token create --kubeconfig $admin)
+  line="$(on "$MASTER" sampan token create --print-join-command --kubeconfig $admin) --network-backend vxlan"
   for h in $MINIONS; do
-    on "$h" sh -c 'echo "SAMPAN_NODE_ARGS=\"$0\"" > /etc/kubernetes/node' "--server https://$MASTER:6443 --token $TOKEN --network-backend vxlan"
+    on "$h" sh -c 'echo "SAMPAN_NODE_ARGS=\"$0\"" > /etc/kubernetes/node' "${line#sampan node }"
     minion_start "$h"
   done
   step_nodes
