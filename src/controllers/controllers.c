@@ -122,7 +122,7 @@ static void copy_opts(struct controllers *c, const struct controllers_opts *opts
 	if (!o->node_cidr_mask_ipv6)
 		o->node_cidr_mask_ipv6 = 64;
 	if (!o->node_monitor_grace_ms)
-		o->node_monitor_grace_ms = 40 * 1000;
+		o->node_monitor_grace_ms = 50 * 1000;
 	if (!o->node_startup_grace_ms)
 		o->node_startup_grace_ms = 60 * 1000;
 	if (!o->terminated_pod_gc_threshold)

@@ -44,7 +44,7 @@ struct controllers_opts {
 	const char *cluster_cidr;
 	const char *service_cidr; /* what no node may get of it; NULL: nothing */
 	int node_cidr_mask_ipv4, node_cidr_mask_ipv6; /* 0 = 24, 64 */
-	int64_t node_monitor_grace_ms;                /* 0 = 40 s as upstream */
+	int64_t node_monitor_grace_ms;                /* 0 = 50 s as upstream */
 	int64_t node_startup_grace_ms;                /* 0 = 60 s */
 	int terminated_pod_gc_threshold;              /* 0 = 12500, negative: none */
 	size_t writes_in_flight_max;                  /* 0 = 500 */

@@ -112,7 +112,7 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 		FLAGS_HEADING("Controllers"),
 		{"controllers", FLAG_STRING, &o->controllers, "LIST", "*, foo, -foo with commas"},
 		{"node-monitor-grace-period", FLAG_DURATION, &o->node_monitor_grace_ms, "T",
-			"how long a node may be silent; default: 40s"},
+			"how long a node may be silent; default: 50s"},
 		{"node-startup-grace-period", FLAG_DURATION, &o->node_startup_grace_ms, "T",
 			"how long a new node may be silent; default: 1m"},
 		{"terminated-pod-gc-threshold", FLAG_INT, &o->terminated_pod_gc_threshold, "N",

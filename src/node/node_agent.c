@@ -22,7 +22,8 @@ enum {
 struct node_agent {
 	struct kubelet *k;
 	struct loop_timer lease_timer, status_timer, runtime_timer;
-	bool registering, registered, status_busy, status_again, lease_busy, runtime_busy, told;
+	bool registering, registered, status_busy, status_again, lease_busy, runtime_busy,
+		runtime_again, told;
 	int64_t said_ms;
 	struct arena said_arena; /* of `said` */
 	struct v1_node_status *said;
@@ -70,22 +71,29 @@ static void got_runtime(void *user_data, bool runtime_ready, bool network_ready,
 		       !str_eqc(text, k->runtime_message ? k->runtime_message : "");
 
 	n->runtime_busy = false;
+	if (n->runtime_again) { /* what it is asked about changed meanwhile */
+		n->runtime_again = false;
+		ask_runtime(n);
+		return;
+	}
 	k->runtime_asked = true;
 	k->runtime_ready = runtime_ready && !err;
 	k->network_ready = network_ready && !err;
 	set_string(&k->runtime_message, text);
-	if (changed) {
-		node_agent_changed(n);
+	if (changed)
 		pods_wake_all(k);
-	}
+	if (changed || !n->said)
+		node_agent_changed(n);
 	loop_timer_start(&n->runtime_timer,
 		k->runtime_ready && k->network_ready ? RUNTIME_MS : RUNTIME_BAD_MS);
 }
 
 static void ask_runtime(struct node_agent *n)
 {
-	if (n->runtime_busy)
+	if (n->runtime_busy) {
+		n->runtime_again = true;
 		return;
+	}
 	n->runtime_busy = true;
 	n->k->cri->ops->status(n->k->cri, got_runtime, n);
 }
@@ -168,6 +176,9 @@ static void say_status(struct node_agent *n)
 		n->status_again = true;
 		return;
 	}
+	if (!n->said && n->runtime_busy)
+		return; /* got_runtime comes back: a node that restarts must not say NotReady first
+			 */
 	arena_init(&a);
 	old = node_object(k, &a);
 	node_status_make(k, old, &a, &s);

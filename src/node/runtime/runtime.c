@@ -8,6 +8,7 @@
 #include "node/runtime/fs.h"
 
 struct status_call {
+	struct status_call *next;
 	struct job job; /* who connects a pod just now holds the network's lock for a while */
 	struct pod_network *network;
 	bool network_ready;
@@ -43,6 +44,11 @@ static void runtime_status(struct cri *c,
 	s->why = "";
 	s->done = done;
 	s->user_data = user_data;
+	if (runtime_of(c)->cidr_jobs) {
+		s->next = runtime_of(c)->status_waiting;
+		runtime_of(c)->status_waiting = s;
+		return;
+	}
 	job_submit(runtime_of(c)->jobs, &s->job, status_run, status_done);
 }
 
@@ -175,7 +181,7 @@ struct pod_network *cri_runtime_network(struct cri *c)
 
 struct cidr_job {
 	struct job job;
-	struct pod_network *network;
+	struct runtime *runtime;
 	struct str cidr;
 	struct arena arena;
 };
@@ -185,16 +191,24 @@ static void cidr_run(struct job *job)
 	struct cidr_job *j = container_of(job, struct cidr_job, job);
 	struct err err CLEANUP(err_release) = {0};
 
-	if (pod_network_set_cidr(j->network, j->cidr, &err) < 0)
+	if (pod_network_set_cidr(j->runtime->network, j->cidr, &err) < 0)
 		log_warn("runtime: pod CIDR " STR_FMT ": %s", STR_ARG(j->cidr), err_text(&err));
 }
 
 static void cidr_done(struct job *job)
 {
 	struct cidr_job *j = container_of(job, struct cidr_job, job);
+	struct runtime *rt = j->runtime;
 
 	arena_release(&j->arena);
 	free(j);
+	rt->cidr_jobs--;
+	while (rt->cidr_jobs == 0 && rt->status_waiting) {
+		struct status_call *s = rt->status_waiting;
+
+		rt->status_waiting = s->next;
+		job_submit(rt->jobs, &s->job, status_run, status_done);
+	}
 }
 
 void cri_runtime_set_pod_cidr(struct cri *c, struct str pod_cidr)
@@ -203,13 +217,20 @@ void cri_runtime_set_pod_cidr(struct cri *c, struct str pod_cidr)
 	struct cidr_job *j = xcalloc(1, sizeof(*j));
 
 	arena_init(&j->arena);
-	j->network = rt->network;
+	j->runtime = rt;
 	j->cidr = arena_str(&j->arena, pod_cidr);
+	rt->cidr_jobs++;
 	job_submit(rt->jobs, &j->job, cidr_run, cidr_done);
 }
 
 static void free_tables(struct runtime *rt)
 {
+	while (rt->status_waiting) {
+		struct status_call *s = rt->status_waiting;
+
+		rt->status_waiting = s->next;
+		free(s);
+	}
 	while (rt->containers) {
 		struct container *c = rt->containers;
 

@@ -36,10 +36,12 @@ struct runtime {
 	char *sandboxes_dir, *containers_dir; /* below data_dir */
 	char *run_sandboxes_dir, *run_containers_dir, *exits_dir, *oci_dir; /* below run_dir */
 	char *base_dir;                                                     /* <data-dir> */
-	char *registry_mirrors; /* NULL none */
+	char *registry_mirrors;                                             /* NULL none */
 	struct sandbox *sandboxes;
 	struct container *containers;
 	struct pull *pulls; /* children under way */
+	int cidr_jobs;      /* under way: who asks for the status meanwhile waits for them */
+	struct status_call *status_waiting;
 };
 
 static inline struct runtime *runtime_of(struct cri *c)
@@ -75,12 +77,12 @@ struct container {
 	bool stdin_, stdin_once, tty;
 	int stop_signal;
 	int oom_score_adj;
-	int pid;                    /* of its first process; 0 none */
+	int pid;                      /* of its first process; 0 none */
 	uint64_t fs_bytes, fs_inodes; /* of its writable layer */
 	int64_t fs_walked_ns;         /* when that was looked at; 0 never */
-	uint64_t pid_start;         /* field 22 of /proc/<pid>/stat: tells a reused pid */
-	struct stop_call *stopping; /* stop_container calls that wait for the end */
-	struct monitor *monitor;    /* watches its conmon; NULL when none lives */
+	uint64_t pid_start;           /* field 22 of /proc/<pid>/stat: tells a reused pid */
+	struct stop_call *stopping;   /* stop_container calls that wait for the end */
+	struct monitor *monitor;      /* watches its conmon; NULL when none lives */
 };
 
 /* sandbox.c */

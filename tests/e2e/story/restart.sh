@@ -19,6 +19,8 @@ container_pid() {
 first=$(container_pid)
 [ -n "$first" ] || fail "the pod has no processes"
 child() { pgrep -f "^sampan $1 --.*$E2E_DIR"; }
+ready_since() { k get node node-1 -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}{.status.conditions[?(@.type=="Ready")].lastTransitionTime}'; }
+ready=$(ready_since)
 step "kill -9 of the node agent"
 for i in 1 2; do
   old=$(child node); kill -9 "$old"
@@ -26,6 +28,7 @@ for i in 1 2; do
   sleep 2
   check_eq "$(container_pid)" "$first" "the container's process"
   check_eq "$(k get pod p -o jsonpath='{.status.containerStatuses[0].restartCount}')" 0 "restarts"
+  check_eq "$(ready_since)" "$ready" "the node is Ready, and was all the time"
   k exec p -- true || fail "exec after the restart"
   k logs p --tail=1 | grep -q . || fail "logs after the restart"
 done
