@@ -19,6 +19,10 @@
 
 enum { IOV_MAX_OURS = 64, RECORD_MAX = 16384 };
 
+/* A peer whose machine was switched off says nothing ever again, and a watch does not either:
+ * after this long without a word the kernel asks, so many seconds apart, so many times. */
+enum { PROBE_AFTER_S = 15, PROBE_INTERVAL_S = 5, PROBES = 3 };
+
 struct sock {
 	struct stream s;
 	uv_poll_t poll;
@@ -371,15 +375,31 @@ static const struct conn_ops tls_ops = {
 	.identify = tls_identify,
 };
 
+/* Fails harmlessly on unix sockets. */
+static void sock_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, PROBE_AFTER_S},
+		{IPPROTO_TCP, TCP_KEEPINTVL, PROBE_INTERVAL_S},
+		{IPPROTO_TCP, TCP_KEEPCNT, PROBES},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
 static struct sock *sock_new(struct loop *loop, int fd, const struct conn_ops *ops)
 {
 	struct sock *k = xcalloc(1, sizeof(*k));
-	int one = 1, rc;
+	int rc;
 
 	assert(loop_uv(loop)); /* sockets do not exist in the simulator */
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
-		sizeof(one)); /* fails harmlessly on unix sockets */
+	sock_options(fd);
 	stream_init(&k->s, loop, ops);
 	k->fd = fd;
 	k->poll.data = k;

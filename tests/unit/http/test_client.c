@@ -1,6 +1,7 @@
 /* Client and server over real sockets, plain and TLS: pool, retries, streams, upgrades,
  * certificates, garbage. */
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -563,6 +564,30 @@ static void tls_garbage(void **state)
 	assert_int_equal(w->requests, 1);
 }
 
+/* A machine that lost its power closes nothing: a connection on which nothing is said is asked
+ * after. */
+static void silent_peers_are_asked_after(void **state)
+{
+	struct world *w = *state;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 0, idle = 0, every = 0,
+	    times = 0;
+	socklen_t size = sizeof(int);
+	struct conn *c = conn_from_fd(w->loop, fd);
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &size), 0);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size), 0);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, &size), 0);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, &size), 0);
+	assert_int_equal(on, 1);
+	assert_true(idle + every * times <= 30);
+	c->events = &tunnel_events;
+	c->user_data = w;
+	w->tunnel = c;
+	conn_abort(c);
+	while (w->tunnel)
+		loop_run(w->loop);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -581,6 +606,7 @@ int main(void)
 		TEST(a_cancelled_stream_ends_at_the_server),
 		TEST(upgrades),
 		TEST(tls_garbage),
+		TEST(silent_peers_are_asked_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
