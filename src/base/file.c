@@ -36,12 +36,15 @@ int file_write(const char *path, struct str content, int mode, struct err *err)
 	return 0;
 }
 
+/* Files of the kernel (/proc, /sys) say that they have no bytes, and are read to their end. */
+enum { KERNEL_FILE_MAX = 1 << 16 };
+
 int file_read(const char *path, size_t max, struct arena *a, struct str *ret, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	char *text;
-	size_t n = 0;
+	size_t n = 0, room;
 
 	if (fd < 0)
 		return err_errno(err, errno, "cannot read %s", path);
@@ -49,9 +52,10 @@ int file_read(const char *path, size_t max, struct arena *a, struct str *ret, st
 		close(fd);
 		return err_errno(err, EFBIG, "cannot read %s", path);
 	}
-	text = arena_alloc(a, st.st_size + 1);
-	while (n < (size_t)st.st_size) {
-		ssize_t got = read(fd, text + n, st.st_size - n);
+	room = st.st_size ? (size_t)st.st_size : max < KERNEL_FILE_MAX ? max : KERNEL_FILE_MAX;
+	text = arena_alloc(a, room + 1);
+	while (n < room) {
+		ssize_t got = read(fd, text + n, room - n);
 
 		if (got <= 0)
 			break;

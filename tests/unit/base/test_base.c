@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/flags.h"
 
 static void arena_keeps_what_it_gave(void **state)
@@ -134,6 +135,18 @@ static void flags(void **state)
 	assert_int_equal(flags_parse(table, "p", 2, no_value, NULL), -EINVAL);
 }
 
+static void files_of_the_kernel_are_read_to_their_end(void **state)
+{
+	struct arena a = {0};
+	struct str text;
+
+	assert_int_equal(file_read("/proc/filesystems", 1 << 16, &a, &text, NULL), 0);
+	assert_true(text.n > 10);
+	assert_int_equal(file_read("/proc/filesystems", 4, &a, &text, NULL), 0);
+	assert_int_equal(text.n, 4);
+	arena_release(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +156,7 @@ int main(void)
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(errors_say_what_upstream_says),
 		cmocka_unit_test(flags),
+		cmocka_unit_test(files_of_the_kernel_are_read_to_their_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
