@@ -88,7 +88,8 @@ static void decode_bytes(struct decoder *d, const struct schema_field *f, char c
 		char item = json_peek(&d->r);
 		int64_t v;
 
-		json_skip(&d->r, &s);
+		if (!json_skip(&d->r, &s))
+			return; /* broken JSON: the reader says so */
 		if (item != 'n' && (!int_in_range(s, true, &v) || v < 0 || v > 255))
 			decode_mismatch(d, false, decode_value_name(item), "uint8");
 		else
