@@ -185,13 +185,16 @@ static int set_up_underlay(struct overlay *o)
 	static const uint8_t kernel_mac[MAC_LEN] = {0x0a, 0x5a, 0, 0, 0, 1},
 			     underlay_mac[MAC_LEN] = {0x0a, 0x5a, 0, 0, 0, 2};
 	struct netlink_route inner = {.to = {.bits = 32}, .protocol = 0};
-	int index = netlink_link_index(o->route, OVS_KERNEL_PORT), r;
+	struct netlink_link port;
+	int r = netlink_get_link(o->route, OVS_KERNEL_PORT, &port);
 
-	if (index < 0)
-		return index;
+	if (r < 0)
+		return r;
 	addr_parse(S(OVS_INNER_IP), &inner.to.addr);
-	inner.index = index;
-	r = netlink_set_mac(o->route, index, kernel_mac);
+	inner.index = port.index;
+	/* Setting the address that it has is an event, too: it would bring us here again. */
+	if (memcmp(port.mac, kernel_mac, MAC_LEN) != 0)
+		r = netlink_set_mac(o->route, port.index, kernel_mac);
 	if (r == 0)
 		r = set_up_link(o, OVS_UNDERLAY, OVS_UNDERLAY_IP, UNDERLAY_BITS);
 	if (r == 0)
@@ -199,7 +202,7 @@ static int set_up_underlay(struct overlay *o)
 	if (r == 0)
 		r = netlink_add_route(o->route, &inner);
 	if (r == 0)
-		r = netlink_add_neighbour(o->route, index, &inner.to.addr, underlay_mac);
+		r = netlink_add_neighbour(o->route, port.index, &inner.to.addr, underlay_mac);
 	return r;
 }
 
