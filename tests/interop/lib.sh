@@ -225,43 +225,6 @@ apiVersion: v1
 kind: Service
 metadata: {name: front}
 spec: {type: NodePort, selector: {app: front}, clusterIP: 10.254.1.2, ports: [{port: 80, targetPort: 8080, nodePort: 30080}]}
-apiVersion: v1
-kind: ReplicationController
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {app: web}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - {name: c, image: busybox, imagePullPolicy: Never, command: [sh, -c, "mkdir /w; echo from web > /w/index.html; httpd -f -p 8080 -h /w"],
-         ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: front}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: front}}
-  template:
-    metadata: {labels: {app: front}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - {name: c, image: busybox, imagePullPolicy: Never, command: [sh, -c, "mkdir /w; echo from front > /w/index.html; httpd -f -p 8080 -h /w"],
-         livenessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 2}, readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, clusterIP: 10.254.1.1, ports: [{port: 80, targetPort: 8080}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: front}
-spec: {type: NodePort, selector: {app: front}, clusterIP: 10.254.1.2, ports: [{port: 80, targetPort: 8080, nodePort: 30080}]}
 EOF
   wait_for 90 "the pods of the ReplicationController do not run" pods_ready app=web 2
   wait_for 90 "the pods of the Deployment do not run" pods_ready app=front 2

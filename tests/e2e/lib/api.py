@@ -69,7 +69,11 @@ class Control:
         return self.process.poll() is None
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # what was started does not outlive us
+            self.__exit__(True)
+            raise
         return self
 
     def __exit__(self, kind, *_):

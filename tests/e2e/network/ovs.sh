@@ -66,6 +66,10 @@ for j in 1 2 3; do
 done
 for i in 1 2 3; do check_eq "$(grep -c 10.244.255.254 "$E2E_DIR/copies$i")" 1 "copies of one broadcast on machine $i"; done
 
+step "when nothing changes, nothing is written"
+at_rest() { local log=$E2E_DIR/ovs1/vs.log n; n=$(grep -c flow_mods "$log"); sleep 3; [ "$(grep -c flow_mods "$log")" = "$n" ]; }
+wait_for 30 "the overlay does not come to rest" at_rest
+
 step "Open vSwitch restarts on machine 2: its flows are written again"
 kill "$(cat "$E2E_DIR/ovs2/ovs-vswitchd.pid")"
 wait_for 5 "it has ended" sh -c "! [ -f $E2E_DIR/ovs2/ovs-vswitchd.pid ]"
