@@ -5,6 +5,7 @@
 #include "apiserver/convert.h"
 #include "apiserver/negotiate.h"
 #include "apiserver/server.h"
+#include "base/base64.h"
 #include "json/write.h"
 
 #define AGGREGATED "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -104,23 +105,16 @@ static void write_names(struct buf *out, const char *field, const char *const *n
 /* Upstream's StorageVersionHash: the first eight bytes of SHA-256 over "group/version/kind". */
 static void write_hash(struct buf *out, const struct schema_resource *res)
 {
-	static const char base64[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const struct schema_resource *st = res->storage_resource;
 	struct arena a = {0};
 	struct str key = arena_fmt(&a, "%s/%s/%s", st->group, st->version, st->kind);
 	unsigned char sum[SHA256_DIGEST_LENGTH];
-	uint64_t bits = 0;
 
 	SHA256((const unsigned char *)key.p, key.n, sum);
 	arena_release(&a);
-	for (int i = 0; i < 8; i++)
-		bits = bits << 8 | sum[i];
 	buf_add_c(out, ",\"storageVersionHash\":\"");
-	for (int shift = 58; shift >= 0; shift -= 6)
-		buf_add_char(out, base64[bits >> shift & 63]);
-	buf_add_char(out, base64[bits << 2 & 63]); /* 64 bits: ten digits, four bits, padding */
-	buf_add_c(out, "=\"");
+	base64_encode(str_n((char *)sum, 8), out);
+	buf_add_char(out, '"');
 }
 
 /* --- /api/v1, /apis/<group>/<version> --- */

@@ -6,6 +6,7 @@
 #include "apiserver/protobuf.h"
 #include "apiserver/render.h"
 #include "apiserver/retained.h"
+#include "base/base64.h"
 #include "json/value.h"
 #include "json/write.h"
 
@@ -18,51 +19,6 @@ enum {
 
 /* --- continue tokens: base64url of upstream's JSON,
  * {"v":"meta.k8s.io/v1","rv":5,"start":"ns/name\0"} --- */
-
-static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static struct str base64_encode(struct arena *a, struct str in)
-{
-	char *out = arena_alloc(a, in.n * 4 / 3 + 4);
-	size_t n = 0;
-	uint32_t bits = 0;
-	int have = 0;
-
-	for (size_t i = 0; i < in.n; i++) {
-		bits = bits << 8 | (unsigned char)in.p[i];
-		for (have += 8; have >= 6; have -= 6)
-			out[n++] = base64[bits >> (have - 6) & 63];
-	}
-	if (have)
-		out[n++] = base64[bits << (6 - have) & 63];
-	return str_n(out, n);
-}
-
-/* The offset of the first byte that does not belong, or -1. */
-static ssize_t base64_decode(struct arena *a, struct str in, struct str *ret)
-{
-	char *out = arena_alloc(a, in.n + 1);
-	size_t n = 0;
-	uint32_t bits = 0;
-	int have = 0;
-
-	for (size_t i = 0; i < in.n; i++) {
-		const char *at = in.p[i] ? strchr(base64, in.p[i]) : NULL;
-
-		if (!at)
-			return (ssize_t)i;
-		bits = bits << 6 | (uint32_t)(at - base64);
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			out[n++] = (char)(bits >> have);
-		}
-	}
-	if (in.n % 4 == 1)
-		return (ssize_t)(in.n - 1);
-	*ret = str_n(out, n);
-	return -1;
-}
 
 struct position {
 	uint64_t revision; /* 0: the newest */
@@ -82,7 +38,7 @@ static struct str token_make(
 	buf_fmt(&b, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%lld,\"start\":", (long long)revision);
 	json_write_string(&b, str_n(arena_cstr(r->arena, key), key.n + 1)); /* with its NUL */
 	buf_add_char(&b, '}');
-	token = base64_encode(r->arena, buf_str(&b));
+	token = base64url_encode(buf_str(&b), r->arena);
 	buf_release(&b);
 	return token;
 }
@@ -123,13 +79,14 @@ static int token_parse(
 {
 	struct str json, start;
 	struct json_value *v, *rv;
-	ssize_t at = base64_decode(r->arena, token, &json);
+	size_t bad = base64url_decode(token, r->arena, &json);
 	struct err why CLEANUP(err_release) = {0};
 	int64_t revision = 0;
 
-	if (at >= 0)
+	if (bad)
 		return bad_token(err,
-			"continue key is not valid: illegal base64 data at input byte %zd", at);
+			"continue key is not valid: illegal base64 data at input byte %zu",
+			bad - 1);
 	if (json_parse(json, r->arena, &v, &why) < 0)
 		return bad_token(err, "continue key is not valid: %s", err_text(&why));
 	if (v->kind != JSON_OBJECT)

@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "json/value.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 #include "schema/schema.h"
 
 enum { FILE_MAX = 1 << 20 };
@@ -42,9 +42,8 @@ static int read_beside(struct reading *r, struct str file, struct str *ret)
 }
 
 /* `<name>-data` in base64, or the file called `<name>`. Neither: stays empty. */
-static int read_pem(
-	struct reading *r, const struct json_value *v, const char *name, struct str *ret,
-	struct str *ret_file)
+static int read_pem(struct reading *r, const struct json_value *v, const char *name,
+	struct str *ret, struct str *ret_file)
 {
 	struct str key = arena_fmt(r->arena, "%s-data", name);
 	struct str data = json_get_str(v, key.p), file = json_get_str(v, name);

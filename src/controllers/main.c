@@ -7,7 +7,7 @@
 #include "client/program.h"
 #include "controllers/controllers.h"
 #include "controllers/flags.h"
-#include "controllers/root_ca.h"
+#include "controllers/root_ca_source.h"
 
 enum { CA_FILE_MAX = 1 << 20 };
 

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#include "base/base64.h"
 #include "http/mux.h"
 #include "http/streams.h"
 #include "http/websocket.h"
@@ -214,19 +215,12 @@ static void ws_message(struct websocket *w, void *owner, struct str m, bool text
 	channel = (unsigned char)m.p[0];
 	m = str_sub(m, 1, m.n);
 	if (s->base64) {
-		struct arena a;
-		char *out;
-		int n;
+		struct arena a = {0};
+		struct str bytes;
 
-		arena_init(&a);
-		out = arena_alloc(&a, m.n + 4);
-		n = m.n % 4 == 0 ? EVP_DecodeBlock((unsigned char *)out, (const unsigned char *)m.p,
-					   (int)m.n)
-				 : -1;
-		if (n >= 2 && m.n >= 2) /* padding is decoded to zeros */
-			n -= (m.p[m.n - 1] == '=') + (m.p[m.n - 2] == '=');
-		if (n > 0 && channel >= '0' && channel < '0' + CHANNELS)
-			take_input(s, channel - '0', str_n(out, n));
+		if (channel >= '0' && channel < '0' + CHANNELS &&
+			base64_decode(m, &a, &bytes) == 0 && bytes.n)
+			take_input(s, channel - '0', bytes);
 		arena_release(&a);
 	} else if (channel < CHANNELS) {
 		take_input(s, channel, m);

@@ -1,7 +1,7 @@
 /* image_auth.c: image references, and the credentials of pull secrets. */
 #include <ctype.h>
-#include <openssl/evp.h>
 
+#include "base/base64.h"
 #include "json/value.h"
 #include "node/images.h"
 
@@ -140,16 +140,11 @@ static bool key_fits(struct str key, struct str host, struct str path)
 
 static void decode_auth(struct str text, struct arena *a, struct cri_auth *to)
 {
-	unsigned char *out = arena_alloc(a, text.n + 4);
-	int n = text.n % 4 == 0 && text.n
-			? EVP_DecodeBlock(out, (const unsigned char *)text.p, (int)text.n)
-			: -1;
 	struct str s;
 
-	if (n < 0)
+	if (!text.n || base64_decode(text, a, &s))
 		return;
-	s = str_n((char *)out, (size_t)n);
-	while (s.n && s.p[s.n - 1] == 0)
+	while (s.n && s.p[s.n - 1] == 0) /* as some tools pad it */
 		s.n--;
 	str_cut(s, ':', &to->username, &to->password);
 }

@@ -10,7 +10,7 @@
 #include "node/csr_request.h"
 #include "node/machine.h"
 #include "node/volumes/files.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 #include "types.gen.h"
 
 #define NODE_PREFIX "system:node:"

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/file.h"
+#include "client/kubeconfig.h"
 #include "json/value.h"
 #include "node/server.h"
 
@@ -274,42 +275,18 @@ static int self_sign(
 	return ok ? 0 : err_internal(err, "cannot make a serving certificate");
 }
 
-static struct str base64_decode(struct arena *a, struct str text)
-{
-	unsigned char *out = arena_alloc(a, text.n + 4);
-	int n = text.n && text.n % 4 == 0
-			? EVP_DecodeBlock(out, (const unsigned char *)text.p, (int)text.n)
-			: -1;
-	struct str s = n < 0 ? S("") : str_n((char *)out, (size_t)n);
-
-	while (s.n && s.p[s.n - 1] == 0)
-		s.n--;
-	return s;
-}
-
 /* The cluster's CA, which also signs the API server's client certificate, as the kubeconfig has it.
  */
 static struct str cluster_ca(struct kubelet *k, struct arena *a)
 {
-	struct str text, json, data;
-	struct json_value *v, *clusters, *cluster;
+	struct kubeconfig c CLEANUP(kubeconfig_release) = {0};
+	struct str text;
 
 	if (k->opts.ca_file)
-		return file_read(k->opts.ca_file, 1 << 20, a, &text, NULL) == 0 ? text : S("");
-	if (!k->opts.kubeconfig || file_read(k->opts.kubeconfig, 1 << 20, a, &text, NULL) < 0 ||
-		yaml_to_json(text, a, &json, NULL, NULL) < 0 || json_parse(json, a, &v, NULL) < 0)
+		return file_read(k->opts.ca_file, FILE_MAX, a, &text, NULL) == 0 ? text : S("");
+	if (!k->opts.kubeconfig || kubeconfig_read(k->opts.kubeconfig, NULL, &c, NULL) < 0)
 		return S("");
-	clusters = json_getc(v, "clusters");
-	if (!clusters || clusters->items.n == 0)
-		return S("");
-	cluster = json_getc(clusters->items.v[0], "cluster");
-	data = json_get_str(cluster, "certificate-authority-data");
-	if (!str_empty(data))
-		return base64_decode(a, data);
-	data = json_get_str(cluster, "certificate-authority");
-	return !str_empty(data) && file_read(arena_cstr(a, data), 1 << 20, a, &text, NULL) == 0
-		       ? text
-		       : S("");
+	return arena_str(a, c.ca_pem);
 }
 
 int server_certificate(

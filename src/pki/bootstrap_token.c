@@ -5,10 +5,11 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include "base/base64.h"
 #include "schema/time.h"
 #include "types.gen.h"
 
-enum { HEADER_MAX = 128, GROUP_MAX = 256 };
+enum { GROUP_MAX = 256 };
 
 bool secret_equal(struct str a, struct str b)
 {
@@ -145,45 +146,21 @@ bool bootstrap_secret_groups(const struct bootstrap_secret *s, struct arena *a, 
 
 /* --- JWS --- */
 
-/* base64url without padding (RFC 7515 §2) */
-static void add_base64url(struct buf *b, const void *bytes, size_t n)
-{
-	size_t from = b->n;
-	char *to = buf_reserve(b, (n + 2) / 3 * 4 + 1);
-
-	if (!to)
-		return;
-	b->n += (size_t)EVP_EncodeBlock((unsigned char *)to, bytes, (int)n);
-	while (b->n > from && b->p[b->n - 1] == '=')
-		b->n--;
-	for (size_t i = from; i < b->n; i++)
-		b->p[i] = b->p[i] == '+' ? '-' : b->p[i] == '/' ? '_' : b->p[i];
-}
-
 struct str bootstrap_jws(struct str content, struct bootstrap_token token, struct arena *a)
 {
+	struct str header = arena_fmt(
+			   a, "{\"alg\":\"HS256\",\"kid\":\"" STR_FMT "\"}", STR_ARG(token.id)),
+		   text;
 	unsigned char mac[EVP_MAX_MD_SIZE];
-	char header[HEADER_MAX];
 	unsigned mac_n = 0;
-	struct buf b;
-	size_t header_n;
-	struct str out;
 
-	buf_init(&b, 2 * content.n + 1024);
-	snprintf(header, sizeof(header), "{\"alg\":\"HS256\",\"kid\":\"" STR_FMT "\"}",
-		STR_ARG(token.id));
-	add_base64url(&b, header, strlen(header));
-	header_n = b.n;
-	buf_add_char(&b, '.');
-	add_base64url(&b, content.n ? content.p : "", content.n);
-	HMAC(EVP_sha256(), token.secret.p, (int)token.secret.n, (unsigned char *)b.p, b.n, mac,
-		&mac_n);
-	b.n = header_n;
-	buf_add_c(&b, "..");
-	add_base64url(&b, mac, mac_n);
-	out = arena_str(a, buf_str(&b));
-	buf_release(&b);
-	return out;
+	header = base64url_encode(header, a);
+	text = arena_fmt(
+		a, STR_FMT "." STR_FMT, STR_ARG(header), STR_ARG(base64url_encode(content, a)));
+	HMAC(EVP_sha256(), token.secret.p, (int)token.secret.n, (const unsigned char *)text.p,
+		text.n, mac, &mac_n);
+	return arena_fmt(a, STR_FMT ".." STR_FMT, STR_ARG(header),
+		STR_ARG(base64url_encode(str_n((char *)mac, mac_n), a)));
 }
 
 bool bootstrap_jws_valid(struct str jws, struct str content, struct bootstrap_token token)

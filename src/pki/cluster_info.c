@@ -2,7 +2,7 @@
 
 #include "json/value.h"
 #include "pki/bootstrap_token.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 #include "schema/schema.h"
 
 enum { TEXT_MAX = 256 * 1024 };

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "json/write.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 #include "schema/quantity.h"
 #include "schema/time.h"
 

@@ -1,7 +1,7 @@
 /* encode.c: a C struct as JSON text, by the tables: fields in their order, empty ones left out as
  * Go does. */
 #include "json/write.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 #include "schema/schema.h"
 #include "schema/time.h"
 

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "json/write.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 
 #define TAG "tag:yaml.org,2002:"
 

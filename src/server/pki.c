@@ -1,5 +1,6 @@
 #include "server/pki.h"
 
+#include "base/base64.h"
 #include "base/file.h"
 
 #include <fcntl.h>
@@ -260,14 +261,6 @@ int pki_issue_client(struct pki *p, struct arena *a, const char *user, const str
 	return issue(p, a, &spec, ret, err);
 }
 
-static void add_base64(struct buf *b, struct str s)
-{
-	char *to = buf_reserve(b, (s.n + 2) / 3 * 4);
-
-	if (to)
-		b->n += EVP_EncodeBlock((unsigned char *)to, (const unsigned char *)s.p, s.n);
-}
-
 int kubeconfig_write(const char *path, struct str server_url, struct str ca_pem,
 	const struct pki_pair *client, const char *cluster, const char *user, struct err *err)
 {
@@ -279,11 +272,11 @@ int kubeconfig_write(const char *path, struct str server_url, struct str ca_pem,
 		"apiVersion: v1\nkind: Config\nclusters:\n- name: %s\n  cluster:\n    "
 		"server: " STR_FMT "\n    certificate-authority-data: ",
 		cluster, STR_ARG(server_url));
-	add_base64(&b, ca_pem);
+	base64_encode(ca_pem, &b);
 	buf_fmt(&b, "\nusers:\n- name: %s\n  user:\n    client-certificate-data: ", user);
-	add_base64(&b, client->cert_pem);
+	base64_encode(client->cert_pem, &b);
 	buf_add_c(&b, "\n    client-key-data: ");
-	add_base64(&b, client->key_pem);
+	base64_encode(client->key_pem, &b);
 	buf_fmt(&b,
 		"\ncontexts:\n- name: %s\n  context:\n    cluster: %s\n    user: "
 		"%s\ncurrent-context: %s\n",

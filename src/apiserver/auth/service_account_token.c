@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "apiserver/auth/auth_int.h"
+#include "base/base64.h"
 #include "json/value.h"
 #include "json/write.h"
 #include "types.gen.h"
@@ -21,33 +22,15 @@ enum { TOKEN_MAX = 16 * 1024, EC_HALF = 32 };
 
 static struct str base64url(struct arena *a, const void *bytes, size_t n)
 {
-	char *text = arena_alloc(a, (n + 2) / 3 * 4 + 1);
-	size_t len = EVP_EncodeBlock((unsigned char *)text, bytes, n);
-
-	while (len && text[len - 1] == '=')
-		len--;
-	for (size_t i = 0; i < len; i++)
-		text[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : text[i];
-	return str_n(text, len);
+	return base64url_encode(str_n(bytes, n), a);
 }
 
 /* {NULL,0} when it is not base64url */
-static struct str base64url_decode(struct arena *a, struct str s)
+static struct str decoded(struct arena *a, struct str s)
 {
-	size_t padded = (s.n + 3) / 4 * 4;
-	char *text = arena_alloc(a, padded + 1);
-	unsigned char *out = arena_alloc(a, padded / 4 * 3 + 1);
-	int n;
+	struct str out;
 
-	for (size_t i = 0; i < padded; i++) {
-		char c = i < s.n ? s.p[i] : '=';
-
-		if (c == '+' || c == '/' || (i < s.n && c == '='))
-			return (struct str){0};
-		text[i] = c == '-' ? '+' : c == '_' ? '/' : c;
-	}
-	n = EVP_DecodeBlock(out, (unsigned char *)text, padded);
-	return n < 0 ? (struct str){0} : str_n((char *)out, n - (padded - s.n));
+	return base64url_decode(s, a, &out) == 0 ? out : (struct str){0};
 }
 
 static bool ec_point(EVP_PKEY *key, unsigned char point[1 + 2 * EC_HALF])
@@ -434,11 +417,10 @@ static int verify(struct auth *a, struct arena *arena, struct str token, int64_t
 	str_cut(signed_part, '.', &head, &body);
 	if (str_cut(body, '.', &body, &more))
 		return 0;
-	sig = base64url_decode(arena, str_sub(token, dot + 1, token.n));
+	sig = decoded(arena, str_sub(token, dot + 1, token.n));
 	if (!signature_fits(a, arena, signed_part, sig))
 		return 0;
-	return token_claims(
-		a, arena, base64url_decode(arena, body), now_ns, ret, ret_audiences, err);
+	return token_claims(a, arena, decoded(arena, body), now_ns, ret, ret_audiences, err);
 }
 
 const struct token_authenticator service_account_tokens = {

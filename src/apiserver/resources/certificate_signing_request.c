@@ -6,7 +6,7 @@
 #include "apiserver/table.h"
 #include "apiserver/validation/signer.h"
 #include "pki/x509.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 #include "schema/time.h"
 
 #define LEGACY_SIGNER "kubernetes.io/legacy-unknown"

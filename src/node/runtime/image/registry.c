@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "json/value.h"
 #include "node/runtime/fs.h"
 #include "node/runtime/image/image.h"
@@ -582,28 +583,10 @@ static int try_registry(
 /* "auth" of a pull secret is base64 of user:password. */
 static void decode_auth(struct registry_opts *o, struct arena *a)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *out = arena_alloc(a, o->auth.n + 1);
-	uint32_t bits = 0;
-	size_t n = 0;
-	int have = 0;
+	struct str s;
 
-	if (o->username.n || !o->auth.n)
-		return;
-	for (size_t i = 0; i < o->auth.n; i++) {
-		const char *d = o->auth.p[i] ? strchr(digits, o->auth.p[i]) : NULL;
-
-		if (!d)
-			break;
-		bits = bits << 6 | (d - digits);
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			out[n++] = bits >> have;
-		}
-	}
-	str_cut(str_n(out, n), ':', &o->username, &o->password);
+	if (!o->username.n && o->auth.n && base64_decode(o->auth, a, &s) == 0)
+		str_cut(s, ':', &o->username, &o->password);
 }
 
 int image_pull(const struct image_store *s, struct str text, const struct registry_opts *opts,

@@ -1,6 +1,9 @@
-#include "schema/base64.h"
+#include "base/base64.h"
 
-static int value_of(char c)
+static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+		  for_urls[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static int value_of(const char *digits, char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -8,7 +11,7 @@ static int value_of(char c)
 		return c - 'a' + 26;
 	if (c >= '0' && c <= '9')
 		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
+	return c == digits[62] ? 62 : c == digits[63] ? 63 : -1;
 }
 
 static size_t skip_lines(struct str s, size_t i)
@@ -36,7 +39,8 @@ static size_t check_padding(struct str s, size_t i, int have)
 	return i < s.n ? i + 1 : 0;
 }
 
-size_t base64_decode(struct str s, struct arena *a, struct str *ret)
+static size_t decode(
+	const char *digits, bool padded, struct str s, struct arena *a, struct str *ret)
 {
 	char *out = arena_alloc(a, s.n / 4 * 3 + 4);
 	size_t n = 0, bad = 0, i = 0;
@@ -44,11 +48,11 @@ size_t base64_decode(struct str s, struct arena *a, struct str *ret)
 	int have = 0;
 
 	for (; i < s.n; i++) {
-		int v = value_of(s.p[i]);
+		int v = value_of(digits, s.p[i]);
 
 		if (v < 0 && (s.p[i] == '\r' || s.p[i] == '\n'))
 			continue;
-		if (v < 0 && s.p[i] == '=') {
+		if (v < 0 && s.p[i] == '=' && padded) {
 			bad = check_padding(s, i + 1, have);
 			if (bad)
 				return bad;
@@ -64,7 +68,7 @@ size_t base64_decode(struct str s, struct arena *a, struct str *ret)
 			have = 0;
 		}
 	}
-	if (have && i == s.n) /* no padding */
+	if (have && i == s.n && (padded || have == 1)) /* no padding, or half a byte */
 		return s.n - have + 1;
 	if (have >= 2)
 		out[n++] = (char)(group >> (have == 2 ? 4 : 10));
@@ -75,15 +79,19 @@ size_t base64_decode(struct str s, struct arena *a, struct str *ret)
 	return 0;
 }
 
-void base64_encode(struct str s, struct buf *b)
+size_t base64_decode(struct str s, struct arena *a, struct str *ret)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t len = (s.n + 2) / 3 * 4;
-	char *out = buf_reserve(b, len);
+	return decode(standard, true, s, a, ret);
+}
 
-	if (!out)
-		return;
+size_t base64url_decode(struct str s, struct arena *a, struct str *ret)
+{
+	return decode(for_urls, false, s, a, ret);
+}
+
+/* Writes whole groups of four, the last one padded. */
+static void encode(const char *digits, struct str s, char *out)
+{
 	for (size_t i = 0; i < s.n; i += 3) {
 		uint32_t g = (uint32_t)(unsigned char)s.p[i] << 16;
 
@@ -96,6 +104,26 @@ void base64_encode(struct str s, struct buf *b)
 		*out++ = i + 1 < s.n ? digits[g >> 6 & 63] : '=';
 		*out++ = i + 2 < s.n ? digits[g & 63] : '=';
 	}
+}
+
+void base64_encode(struct str s, struct buf *b)
+{
+	size_t len = (s.n + 2) / 3 * 4;
+	char *out = buf_reserve(b, len);
+
+	if (!out)
+		return;
+	encode(standard, s, out);
 	b->n += len;
 	b->p[b->n] = 0;
+}
+
+struct str base64url_encode(struct str s, struct arena *a)
+{
+	char *out = arena_alloc(a, (s.n + 2) / 3 * 4 + 1);
+	size_t len = (s.n * 4 + 2) / 3;
+
+	encode(for_urls, s, out);
+	out[len] = 0;
+	return str_n(out, len);
 }

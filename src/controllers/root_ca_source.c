@@ -1,8 +1,7 @@
-#include "controllers/root_ca.h"
+#include "controllers/root_ca_source.h"
 
 #include "client/kubeconfig.h"
-#include "json/value.h"
-#include "schema/base64.h"
+#include "pki/cluster_info.h"
 #include "types.gen.h"
 
 struct str root_ca_of_kubeconfig(const char *path, struct arena *a)
@@ -20,34 +19,20 @@ struct asked { /* in the call's arena */
 	void *user_data;
 };
 
-/* The CA in the text of cluster-info's kubeconfig; empty: it is not there. */
-static struct str ca_in(struct str kubeconfig, struct arena *a)
-{
-	struct err err CLEANUP(err_release) = {0};
-	struct json_value *v, *clusters;
-	struct str json, data, pem;
-
-	if (yaml_to_json(kubeconfig, a, &json, NULL, &err) < 0 || json_parse(json, a, &v, &err) < 0)
-		return S("");
-	clusters = json_getc(v, "clusters");
-	if (!clusters || clusters->kind != JSON_ARRAY || !clusters->items.n)
-		return S("");
-	data = json_get_str(
-		json_getc(clusters->items.v[0], "cluster"), "certificate-authority-data");
-	return data.n && base64_decode(data, a, &pem) == 0 ? pem : S("");
-}
-
 static void told(struct client_call *call)
 {
 	struct asked *q = call->user_data;
 	struct err err CLEANUP(err_release) = {0};
+	struct cluster_info info = {.ca_pem = S("")};
 	const struct str *text = NULL;
 	void *cm;
 
 	if (call->result == 0 && schema_decode_json(&v1_config_map_schema, call->answer,
 					 &call->arena, NULL, &cm, &err) == 0)
 		text = str_map_get(&((struct v1_config_map *)cm)->data, S("kubeconfig"));
-	q->done(q->user_data, text ? ca_in(*text, &call->arena) : S(""));
+	if (text && cluster_info_read(*text, &call->arena, &info, &err) < 0)
+		info.ca_pem = S("");
+	q->done(q->user_data, info.ca_pem);
 }
 
 void root_ca_ask(

@@ -1,8 +1,8 @@
-/* root_ca.h: the CA that root-ca-certificate-publisher-controller publishes, when --root-ca-file
+/* root_ca_source.h: where to find the CA that root-ca-certificate-publisher-controller publishes, when --root-ca-file
  * does not name it: that of the kubeconfig, as upstream; without one, the cluster's, as the API
  * server tells joining machines (kube-public/cluster-info). */
-#ifndef SAMPAN_CONTROLLERS_ROOT_CA_H
-#define SAMPAN_CONTROLLERS_ROOT_CA_H
+#ifndef SAMPAN_CONTROLLERS_ROOT_CA_SOURCE_H
+#define SAMPAN_CONTROLLERS_ROOT_CA_SOURCE_H
 
 #include "client/client.h"
 
