@@ -131,6 +131,8 @@ static struct snapshot *snapshot_at(struct request *r, uint64_t revision)
 	if (!revision || snapshot_revision(s) == revision)
 		return s;
 	snapshot_unref(s);
+	if (retained_is_compacted(r->s->retained, revision, store_revision(r->s->store), r->now_ns))
+		return NULL;
 	s = retained_get(r->s->retained, r->storage, revision, r->now_ns);
 	return s ? s : snapshot_rewind(r->s->store, r->storage, revision, r->loop);
 }

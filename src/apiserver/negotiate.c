@@ -162,6 +162,23 @@ static bool read_clause(
 	return true;
 }
 
+/* Questions (reviews, bindings) are answered as they are: upstream's have no table of columns. */
+static bool has_table(const struct request *r)
+{
+	const struct schema_resource *res = r->res;
+
+	return !res || (strcmp(res->group, "authentication.k8s.io") != 0 &&
+			       strcmp(res->group, "authorization.k8s.io") != 0 &&
+			       strcmp(res->plural, "bindings") != 0);
+}
+
+static bool accepts(const struct request *r, const struct accept_clause *c, const char *subtype,
+	enum media_type type, bool transforms, struct media *ret)
+{
+	return accept_matches(c, "application", subtype) && read_clause(c, type, transforms, ret) &&
+	       (ret->as != AS_TABLE || has_table(r));
+}
+
 static bool negotiate(struct request *r, bool transforms, struct media *ret)
 {
 	struct accept accept;
@@ -174,14 +191,9 @@ static bool negotiate(struct request *r, bool transforms, struct media *ret)
 	for (size_t i = 0; i < accept.n; i++) {
 		const struct accept_clause *c = &accept.v[i];
 
-		if (accept_matches(c, "application", "json") &&
-			read_clause(c, MEDIA_JSON, transforms, ret))
-			return true;
-		if (accept_matches(c, "application", "yaml") &&
-			read_clause(c, MEDIA_YAML, transforms, ret))
-			return true;
-		if (accept_matches(c, "application", "vnd.kubernetes.protobuf") &&
-			read_clause(c, MEDIA_PROTO, transforms, ret))
+		if (accepts(r, c, "json", MEDIA_JSON, transforms, ret) ||
+			accepts(r, c, "yaml", MEDIA_YAML, transforms, ret) ||
+			accepts(r, c, "vnd.kubernetes.protobuf", MEDIA_PROTO, transforms, ret))
 			return true;
 	}
 	return false;

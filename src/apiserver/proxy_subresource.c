@@ -558,9 +558,41 @@ static struct str proxied_path(struct request *r)
 	return take(r, &b);
 }
 
+/* The path up to and with "proxy", as it goes into links: nothing in it needs quotes. */
+static struct str proxy_prefix(struct request *r)
+{
+	struct buf b;
+	size_t slashes = r->info.parts.n - 3, end = r->info.path.n;
+
+	buf_init(&b, TARGET_MAX);
+	while (end && r->info.path.p[end - 1] == '/')
+		end--;
+	for (; slashes; slashes--)
+		while (end && r->info.path.p[--end] != '/')
+			;
+	escape(&b, str_sub(r->info.path, 0, end), "/!$()*+,;=:@");
+	return take(r, &b);
+}
+
+/* ".../proxy" is a directory: who reads it is sent to ".../proxy/", so that relative links work. */
+static bool redirect_root(struct request *r)
+{
+	struct str path = r->info.path, location;
+	bool reads = str_eqc(r->method, "GET") || str_eqc(r->method, "HEAD");
+
+	if (!reads || r->info.parts.n > 3 || str_ends(path, S("/")) || relay_is_upgrade(r))
+		return false;
+	location = arena_fmt(r->arena, STR_FMT "/%s" STR_FMT, STR_ARG(path),
+		r->raw_query.n ? "?" : "", STR_ARG(r->raw_query));
+	respond_headers(r);
+	http_header(r->x, "Location", location);
+	http_respond(r->x, 301, NULL, S(""));
+	return true;
+}
+
 static int handle_proxy(struct request *r, struct err *err)
 {
-	struct relay_target t = {0};
+	struct relay_target t = {.prefix = proxy_prefix(r)};
 	int e;
 
 	if (r->storage == &v1_pod_resource)
@@ -571,6 +603,8 @@ static int handle_proxy(struct request *r, struct err *err)
 		e = node_url(r, &t, err);
 	if (e < 0)
 		return e;
+	if (redirect_root(r))
+		return 0;
 	t.path = proxied_path(r);
 	if (relay_is_upgrade(r))
 		relay_upgrade(r, &t);

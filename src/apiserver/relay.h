@@ -10,10 +10,12 @@
 #include "apiserver/server.h"
 
 struct relay_target {
-	struct str url;  /* "https://10.0.0.1:10250" */
-	struct str path; /* with query, percent-encoded */
-	bool kubelet;    /* show the client certificate for kubelets */
-	bool logs;       /* an answer that is no success becomes a Status, as of pods/log */
+	struct str url;    /* "https://10.0.0.1:10250" */
+	struct str path;   /* with query, percent-encoded */
+	bool kubelet;      /* show the client certificate for kubelets */
+	bool logs;         /* an answer that is no success becomes a Status, as of pods/log */
+	struct str prefix; /* of links in pages and redirects (html_links.h); empty: they stay as
+			      they are */
 };
 
 /* Sends the request's method, body and headers there and streams the answer. */

@@ -17,6 +17,8 @@ struct retained {
 	pthread_mutex_t lock;
 	struct kept v[KEPT_MAX];
 	size_t n;
+	uint64_t sampled, compacted; /* revisions; the first at sampled_ns */
+	int64_t sampled_ns;
 };
 
 struct retained *retained_new(void)
@@ -100,6 +102,21 @@ struct snapshot *retained_get(
 		s = snapshot_ref(k->snapshot);
 	pthread_mutex_unlock(&r->lock);
 	return s;
+}
+
+bool retained_is_compacted(struct retained *r, uint64_t revision, uint64_t current, int64_t now_ns)
+{
+	bool compacted;
+
+	pthread_mutex_lock(&r->lock);
+	if (now_ns - r->sampled_ns >= KEPT_S * 1000000000LL) {
+		r->compacted = r->sampled;
+		r->sampled = current;
+		r->sampled_ns = now_ns;
+	}
+	compacted = revision && revision <= r->compacted;
+	pthread_mutex_unlock(&r->lock);
+	return compacted;
 }
 
 /* --- earlier states --- */

@@ -18,6 +18,10 @@ void retained_keep(
 /* A reference the caller owns, or NULL: gone. */
 struct snapshot *retained_get(
 	struct retained *r, const struct schema_resource *res, uint64_t revision, int64_t now_ns);
+/* Whether a revision is so old that nobody may ask for it any more, as if the store had been
+ * compacted every five minutes to what it was five minutes before: clients that page slowly learn
+ * to begin anew, whatever we could still tell them. */
+bool retained_is_compacted(struct retained *r, uint64_t revision, uint64_t current, int64_t now_ns);
 /* The state at an earlier revision, found by taking back what happened since. NULL: the history
  * does not go back that far. The caller owns the reference. `loop`: the calling thread's. */
 struct snapshot *snapshot_rewind(struct store *store, const struct schema_resource *res,

