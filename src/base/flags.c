@@ -206,14 +206,16 @@ static int set(const char *program, const struct flag *f, const char *value)
 	return -EINVAL;
 }
 
-static void usage_rows(const struct flag *flags)
+/* `all`: of two flags with one name only the first can be given. */
+static void usage_rows(const struct flag *flags, const struct flag *all)
 {
 	for (; flags->name; flags++) {
 		if (flags->type == FLAG_GROUP && flags->to)
-			usage_rows(flags->to);
+			usage_rows(flags->to, all);
 		else if (flags->type == FLAG_GROUP && flags->help)
 			printf("\n%s:\n", flags->help);
-		else if (flags->type <= FLAG_LIST && !flags->retired)
+		else if (flags->type <= FLAG_LIST && !flags->retired &&
+			 find(all, str_c(flags->name)) == flags)
 			printf("  --%s%s%s\n        %s\n", flags->name,
 				flags->value_name ? " " : "",
 				flags->value_name ? flags->value_name : "",
@@ -224,17 +226,36 @@ static void usage_rows(const struct flag *flags)
 void flags_usage(const struct flag *flags, const char *program)
 {
 	printf("usage: %s [flags]\n", program);
-	usage_rows(flags);
+	usage_rows(flags, flags);
 	printf("  -v, --v LEVEL\n        how much to log: 0 (what matters) to 4 and more "
 	       "(everything)\n  --version\n        print the version\n");
 }
 
-/* One flag at argv[*i], which may use argv[*i + 1] as its value. */
+/* The flag at argv[*i], which may use argv[*i + 1] as its value. Absent: it needs one and there is
+ * none. */
+static struct str value_of(const struct flag *f, int argc, char **argv, int *i)
+{
+	struct str name, value;
+
+	if (str_cut(str_c(argv[*i]), '=', &name, &value))
+		return value;
+	if (f->type == FLAG_BOOL ||
+		(f->type > FLAG_LIST && !(*i + 1 < argc && argv[*i + 1][0] != '-')))
+		return S("true");
+	return *i + 1 < argc ? str_c(argv[++*i]) : (struct str){0};
+}
+
+static struct str name_of(const char *arg)
+{
+	struct str name, value;
+
+	str_cut(str_c(arg + (arg[1] == '-' ? 2 : 1)), '=', &name, &value);
+	return name;
+}
+
 static int parse_flag(const struct flag *flags, const char *program, int argc, char **argv, int *i)
 {
-	const char *arg = argv[*i] + (argv[*i][1] == '-' ? 2 : 1);
-	struct str name, value;
-	bool has_value = str_cut(str_c(arg), '=', &name, &value);
+	struct str name = name_of(argv[*i]), value;
 	bool verbosity = str_eq(name, S("v"));
 	const struct flag *f = find(flags, name);
 	int level = 0;
@@ -245,16 +266,10 @@ static int parse_flag(const struct flag *flags, const char *program, int argc, c
 		f = &v;
 	if (!f)
 		return unknown(flags, program, name);
-	if (!has_value) {
-		if (f->type == FLAG_BOOL ||
-			(f->type > FLAG_LIST && !(*i + 1 < argc && argv[*i + 1][0] != '-'))) {
-			value = S("true");
-		} else if (*i + 1 < argc) {
-			value = str_c(argv[++*i]);
-		} else {
-			fprintf(stderr, "%s: flag needs an argument: --%s\n", program, f->name);
-			return -EINVAL;
-		}
+	value = value_of(f, argc, argv, i);
+	if (!value.p) {
+		fprintf(stderr, "%s: flag needs an argument: --%s\n", program, f->name);
+		return -EINVAL;
 	}
 	if (f->retired)
 		fprintf(stderr, "%s: warning: --%s is retired; today: %s\n", program, f->name,
@@ -317,6 +332,26 @@ const char *flags_peek(int argc, char **argv, const char *name)
 			return argv[i + 1];
 	}
 	return NULL;
+}
+
+void flags_pick(const struct flag *flags, const struct flag *of, int argc, char **argv,
+	struct arena *a, struct str_vec *ret)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+		struct str name = name_of(argv[i]), value;
+		const struct flag *f = find(flags, name);
+
+		if (!f && str_eq(name, S("v"))) {
+			const struct flag v = {"v", FLAG_INT, NULL, NULL, NULL};
+
+			value_of(&v, argc, argv, &i); /* nobody's */
+			continue;
+		}
+		assert(f); /* flags_parse would not have let it pass */
+		value = value_of(f, argc, argv, &i);
+		if (find(of, name) == f)
+			ARENA_PUSH(a, ret, arena_fmt(a, "--%s=" STR_FMT, f->name, STR_ARG(value)));
+	}
 }
 
 const char *flag_list_join(const struct flag_list *l, struct arena *a)

@@ -1,5 +1,6 @@
 /*
- * flags.h: command lines as upstream's programs take them: --name=value, --name value, --flag, --flag=false, -v 4.
+ * flags.h: command lines as upstream's programs take them: --name=value, --name value, --flag,
+ * --flag=false, -v 4.
  *
  *     struct my_flags f = {.port = 10250};
  *     const struct flag flags[] = {
@@ -9,12 +10,14 @@
  *             FLAGS_HEADING("Logs"), FLAGS_INCLUDE(flags_logging),
  *             {NULL},
  *     };
- *     r = flags_parse(flags, "kubelet", argc, argv, &rest);     // r: 0, FLAGS_HELP, or negative (said on stderr)
+ *     r = flags_parse(flags, "kubelet", argc, argv, &rest);     // r: 0, FLAGS_HELP, or negative
+ * (said on stderr)
  *
- * An unknown flag is an error that names the nearest one. A retired flag works and gives one warning that names what took
- * its place (`help`). Upstream's flags that do nothing here are listed, too: FLAG_UNUSED where that harms nobody,
- * FLAG_REFUSED where silence would. Values point into argv; '_' in a name is '-'. Every program has --help, --version and
- * -v/--v without listing them.
+ * An unknown flag is an error that names the nearest one. A retired flag works and gives one
+ * warning that names what took its place (`help`). Upstream's flags that do nothing here are
+ * listed, too: FLAG_UNUSED where that harms nobody, FLAG_REFUSED where silence would. Values point
+ * into argv; '_' in a name is '-'. Every program has --help, --version and -v/--v without listing
+ * them.
  */
 #ifndef SAMPAN_FLAGS_H
 #define SAMPAN_FLAGS_H
@@ -27,13 +30,16 @@ enum flag_type {
 	FLAG_STRING,   /* const char * */
 	FLAG_DURATION, /* int64_t milliseconds; "1m30s", "500ms" */
 	FLAG_LIST,     /* struct flag_list: comma-separated, may be repeated */
-	FLAG_RETIRED,  /* NULL: one of former days without a successor: a warning says why (`help`) */
+	FLAG_RETIRED,  /* NULL: one of former days without a successor: a warning says why (`help`)
+			*/
 	FLAG_UNUSED,   /* NULL: of today, without effect here: one line says why (`help`) */
-	FLAG_REFUSED,  /* NULL: of today, not done here: an error, unless the value is "", false, 0 or `value_name` */
+	FLAG_REFUSED,  /* NULL: of today, not done here: an error, unless the value is "", false, 0
+			  or `value_name` */
 	FLAG_GROUP,    /* const struct flag *: another table; or NULL: a heading (`help`) */
 };
 
-/* FLAG_RETIRED, FLAG_UNUSED and FLAG_REFUSED take the next argument as their value when it does not look like a flag. */
+/* FLAG_RETIRED, FLAG_UNUSED and FLAG_REFUSED take the next argument as their value when it does not
+ * look like a flag. */
 struct flag {
 	const char *name;
 	enum flag_type type;
@@ -64,21 +70,30 @@ struct flag_args {
 	int n;
 };
 
-/* flags_upstream.c. Those of upstream's logging library, old and new: there is one way to log here. */
+/* flags_upstream.c. Those of upstream's logging library, old and new: there is one way to log here.
+ */
 extern const struct flag flags_logging[];
 /* Upstream's that every component has and that do not apply here: feature gates, metrics. */
 extern const struct flag flags_component[];
 /* … of components that are clients of the API: how fast and in which form they ask. */
 extern const struct flag flags_client[];
-/* … of the controller manager and the scheduler, which serve nothing: ports, certificates, who may ask. */
+/* … of the controller manager and the scheduler, which serve nothing: ports, certificates, who may
+ * ask. */
 extern const struct flag flags_delegated[];
 
-/* argv[0] is the program's or subcommand's name and skipped. `rest` NULL: an argument that is not a flag is an error.
+/* argv[0] is the program's or subcommand's name and skipped. `rest` NULL: an argument that is not a
+ * flag is an error.
  * "--" ends the flags. argv may be reordered. */
-int flags_parse(const struct flag *flags, const char *program, int argc, char **argv, struct flag_args *rest);
+int flags_parse(const struct flag *flags, const char *program, int argc, char **argv,
+	struct flag_args *rest);
 void flags_usage(const struct flag *flags, const char *program);
 /* The value of one flag before anything is parsed (the file to read first), NULL: not given. */
 const char *flags_peek(int argc, char **argv, const char *name);
+/* Which of a command line's flags are those of `of`, in order, as "--name=value" in `a`: what one
+ * program hands on to another. `flags` is the table that the line was parsed with; it includes
+ * `of`. A name that it has twice is the first one's. */
+void flags_pick(const struct flag *flags, const struct flag *of, int argc, char **argv,
+	struct arena *a, struct str_vec *ret);
 /* The values of a list as a comma-separated string in `a`. */
 const char *flag_list_join(const struct flag_list *l, struct arena *a);
 

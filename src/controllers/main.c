@@ -104,19 +104,14 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 	char **argv)
 {
 	struct flag election[LEADER_FLAGS_MAX], signing[SIGNING_FLAGS_MAX];
+	struct flag controllers[CONTROLLERS_FLAGS_MAX];
 	const struct flag flags[] = {
 		FLAGS_HEADING("API server"),
 		{"kubeconfig", FLAG_STRING, &p->kubeconfig, "FILE", "how to reach the API server"},
 		{"master", FLAG_STRING, &p->master, "URL",
 			"the API server; overrides the kubeconfig's"},
 		FLAGS_HEADING("Controllers"),
-		{"controllers", FLAG_STRING, &o->controllers, "LIST", "*, foo, -foo with commas"},
-		{"node-monitor-grace-period", FLAG_DURATION, &o->node_monitor_grace_ms, "T",
-			"how long a node may be silent; default: 50s"},
-		{"node-startup-grace-period", FLAG_DURATION, &o->node_startup_grace_ms, "T",
-			"how long a new node may be silent; default: 1m"},
-		{"terminated-pod-gc-threshold", FLAG_INT, &o->terminated_pod_gc_threshold, "N",
-			"finished pods that are kept; default: 12500"},
+		FLAGS_INCLUDE(controllers),
 		{"root-ca-file", FLAG_STRING, &s->root_ca_file, "FILE",
 			"CA given to every namespace"},
 		{"use-service-account-credentials", FLAG_BOOL, &s->credentials, NULL,
@@ -126,12 +121,6 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 		FLAGS_HEADING("Addresses"),
 		{"allocate-node-cidrs", FLAG_BOOL, &s->allocate_cidrs, NULL,
 			"give nodes their pod addresses; default: true"},
-		{"cluster-cidr", FLAG_STRING, &o->cluster_cidr, "CIDR", "addresses of pods"},
-		{"node-cidr-mask-size", FLAG_INT, &o->node_cidr_mask_ipv4, "BITS",
-			"of a node's part, IPv4; default: 24"},
-		{"node-cidr-mask-size-ipv4", FLAG_INT, &o->node_cidr_mask_ipv4, "BITS", "the same"},
-		{"node-cidr-mask-size-ipv6", FLAG_INT, &o->node_cidr_mask_ipv6, "BITS",
-			"of a node's part, IPv6; default: 64"},
 		{"service-cluster-ip-range", FLAG_STRING, &o->service_cidr, "CIDR",
 			"accepted: nodes' parts lie outside"},
 		FLAGS_INCLUDE(election),
@@ -146,6 +135,7 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 
 	leader_flags_table(&p->leader, election);
 	signing_flags_table(&s->signing, o, signing);
+	controllers_flags_table(o, controllers);
 	return flags_parse(flags, p->name, argc, argv, NULL);
 }
 

@@ -9,21 +9,10 @@
 #include "node/flags.h"
 #include "schema/quantity.h"
 
-static int parse(struct kubelet_command *c, int argc, char **argv, struct arena *a)
+void kubelet_flags_table(struct kubelet_command *c, struct flag table[KUBELET_FLAGS_MAX])
 {
 	struct kubelet_opts *o = &c->o;
-	struct flag joining[JOIN_FLAGS_MAX];
 	const struct flag flags[] = {
-		FLAGS_HEADING("API server"),
-		{"kubeconfig", FLAG_STRING, &o->kubeconfig, "FILE", "how to reach the API server"},
-		{"server", FLAG_STRING, &o->server, "URL",
-			"the API server, instead of a kubeconfig"},
-		{"token", FLAG_STRING, &o->token, "TOKEN",
-			"to join the cluster of --server with: sampan token create prints it"},
-		FLAGS_INCLUDE(joining),
-		{"certificate-authority", FLAG_STRING, &o->ca_file, "FILE", "CA of --server"},
-		{"api-servers", FLAG_LIST, &c->api_servers, "URL,…", "--kubeconfig, or --server",
-			.retired = true},
 		FLAGS_HEADING("Node"),
 		{"node-name", FLAG_STRING, &o->node_name, "NAME", "name of the Node [the host's]"},
 		{"hostname-override", FLAG_STRING, &c->hostname_override, "NAME",
@@ -109,7 +98,31 @@ static int parse(struct kubelet_command *c, int argc, char **argv, struct arena 
 		{NULL},
 	};
 
+	_Static_assert(ARRAY_SIZE(flags) <= KUBELET_FLAGS_MAX, "too many flags");
+	memcpy(table, flags, sizeof(flags));
+}
+
+static int parse(struct kubelet_command *c, int argc, char **argv)
+{
+	struct kubelet_opts *o = &c->o;
+	struct flag joining[JOIN_FLAGS_MAX], others[KUBELET_FLAGS_MAX];
+	const struct flag flags[] = {
+		FLAGS_HEADING("API server"),
+		{"kubeconfig", FLAG_STRING, &o->kubeconfig, "FILE", "how to reach the API server"},
+		{"server", FLAG_STRING, &o->server, "URL",
+			"the API server, instead of a kubeconfig"},
+		{"token", FLAG_STRING, &o->token, "TOKEN",
+			"to join the cluster of --server with: sampan token create prints it"},
+		FLAGS_INCLUDE(joining),
+		{"certificate-authority", FLAG_STRING, &o->ca_file, "FILE", "CA of --server"},
+		{"api-servers", FLAG_LIST, &c->api_servers, "URL,…", "--kubeconfig, or --server",
+			.retired = true},
+		FLAGS_INCLUDE(others),
+		{NULL},
+	};
+
 	kubelet_join_flags(&c->join, o, joining);
+	kubelet_flags_table(c, others);
 	return flags_parse(flags, "kubelet", argc, argv, NULL);
 }
 
@@ -194,7 +207,7 @@ static int read_command(struct kubelet_command *c, int argc, char **argv, struct
 		return r;
 	dns = c->dns;
 	c->dns.n = 0; /* a list on the command line takes the place of the file's */
-	r = parse(c, argc, argv, a);
+	r = parse(c, argc, argv);
 	if (!c->dns.n)
 		c->dns = dns;
 	return r ? r : finish(c, a);

@@ -48,3 +48,11 @@ int scheduler_config_read(const char *path, struct scheduler_config *c, struct e
 		c->percentage_of_nodes_to_score = percentage;
 	return r;
 }
+
+struct scheduler_opts scheduler_config_opts(const struct scheduler_config *c)
+{
+	return (struct scheduler_opts){
+		.name = c->scheduler_name,
+		.percentage_of_nodes_to_score = c->percentage_of_nodes_to_score,
+	};
+}

@@ -1,4 +1,5 @@
-/* config.h: kube-scheduler's configuration file: KubeSchedulerConfiguration, kubescheduler.config.k8s.io/v1. */
+/* config.h: kube-scheduler's configuration file: KubeSchedulerConfiguration,
+ * kubescheduler.config.k8s.io/v1. */
 #ifndef SAMPAN_SCHEDULER_CONFIG_H
 #define SAMPAN_SCHEDULER_CONFIG_H
 
@@ -15,5 +16,8 @@ struct scheduler_config {
 
 /* What the file says replaces what `c` holds. What we cannot do as it asks is an error. */
 int scheduler_config_read(const char *path, struct scheduler_config *c, struct err *err);
+
+/* The configuration's part of what a scheduler is started with; borrows. */
+struct scheduler_opts scheduler_config_opts(const struct scheduler_config *c);
 
 #endif

@@ -13,13 +13,10 @@ static int start(
 	struct client_program *p, struct loop *loop, struct client *client, struct err *err)
 {
 	struct running *r = p->user_data;
-	const struct scheduler_opts opts = {
-		.loop = loop,
-		.client = client,
-		.name = r->config.scheduler_name,
-		.percentage_of_nodes_to_score = r->config.percentage_of_nodes_to_score,
-	};
+	struct scheduler_opts opts = scheduler_config_opts(&r->config);
 
+	opts.loop = loop;
+	opts.client = client;
 	return scheduler_start(&opts, &r->scheduler, err);
 }
 

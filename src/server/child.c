@@ -127,6 +127,7 @@ static void on_exit_(uv_process_t *p, int64_t status, int signal)
 	struct child *c = p->data;
 
 	c->running = c->ready = false;
+	c->exit_code = (int)status;
 	c->refused = c->on_refused && !c->was_ready && !signal && status;
 	if (!c->stopping && signal)
 		log_error("%s was ended by %s; see %s", c->name, strsignal(signal), c->log_path);

@@ -10,17 +10,18 @@
 #include "base/base.h"
 #include "loop/loop.h"
 
-enum { CHILD_ARGS_MAX = 48, CHILD_LOG_MAX = 8 << 20 };
+enum { CHILD_LOG_MAX = 8 << 20 };
 
 struct child {
-	const char *name;           /* "control" */
-	char *args[CHILD_ARGS_MAX]; /* NULL-terminated; args[0] is the subcommand's program name */
-	const char *log_path;       /* <data-dir>/log/<name>.log; the one before it is kept as .1 */
+	const char *name; /* "control" */
+	char **args;      /* NULL-terminated; args[0] is the subcommand's program name; borrowed */
+	const char *log_path; /* <data-dir>/log/<name>.log; the one before it is kept as .1 */
 	void (*on_ready)(struct child *c);   /* each time it says READY=1 */
 	void (*on_stopped)(struct child *c); /* after child_stop: it is gone */
-	/* It ended with an error before it was ever ready: trying again would not help, and is not
-	 * done. */
+	/* It ended with an error, exit_code, before it was ever ready: trying again would not help,
+	 * and is not done. */
 	void (*on_refused)(struct child *c);
+	int exit_code;
 	void *user_data;
 
 	/* private */

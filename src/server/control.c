@@ -22,7 +22,7 @@
 #include "client/client.h"
 #include "controllers/controllers.h"
 #include "http/server.h"
-#include "scheduler/scheduler.h"
+#include "scheduler/config.h"
 #include "server/addresses.h"
 #include "server/control_flags.h"
 #include "server/pki.h"
@@ -56,6 +56,7 @@ struct control {
 	int n_io;
 	struct worker controllers_worker, scheduler_worker;
 	struct controllers *controllers;
+	struct scheduler_config scheduler_config;
 	struct scheduler *scheduler;
 };
 
@@ -251,9 +252,10 @@ static int make_apiserver(struct control *c, struct err *err)
 		.store = c->store,
 		.clock = c->main_loop,
 		.service_cluster_ip_range = c->flags->service_cidr,
-		.cluster_cidr = !c->with_controllers     ? NULL
-				: c->flags->cluster_cidr ? c->flags->cluster_cidr
-							 : "10.244.0.0/16",
+		.cluster_cidr = !c->with_controllers ? NULL
+				: c->flags->controllers.cluster_cidr
+					? c->flags->controllers.cluster_cidr
+					: "10.244.0.0/16",
 		.advertise_address = arena_cstr(&c->arena, c->advertise),
 		.advertise_port = c->flags->secure_port,
 		.service_account_issuer = c->auth.service_account_issuer,
@@ -390,20 +392,13 @@ static struct client *controllers_client(void *user_data, const char *user)
 
 static struct controllers_opts controllers_settings(struct control *c)
 {
-	struct controllers_opts opts = {
-		.loop = c->controllers_worker.thread.loop,
-		.client_for = controllers_client,
-		.user_data = c,
-		.controllers = c->flags->controllers,
-		.root_ca_pem = c->ca_pem,
-		.signing_duration_ms = c->flags->signing_duration_ms,
-		.cluster_cidr = c->flags->cluster_cidr,
-		.service_cidr = c->flags->service_cidr,
-		.node_cidr_mask_ipv4 = c->flags->node_cidr_mask_ipv4,
-		.node_cidr_mask_ipv6 = c->flags->node_cidr_mask_ipv6,
-		.node_monitor_grace_ms = c->flags->node_monitor_grace_ms,
-	};
+	struct controllers_opts opts = c->flags->controllers;
 
+	opts.loop = c->controllers_worker.thread.loop;
+	opts.client_for = controllers_client;
+	opts.user_data = c;
+	opts.root_ca_pem = c->ca_pem;
+	opts.service_cidr = c->flags->service_cidr;
 	for (int i = 0; i < SIGNERS; i++) {
 		opts.signing[i].cert_pem = c->signing_cert_pem;
 		opts.signing[i].key_pem = c->signing_key_pem;
@@ -430,11 +425,10 @@ static void stop_controllers(struct worker *w)
 static int start_scheduler(struct worker *w, struct err *err)
 {
 	struct control *c = w->user_data;
-	const struct scheduler_opts opts = {
-		.loop = w->thread.loop,
-		.client = local_client(c, w->thread.loop, "system:kube-scheduler"),
-	};
+	struct scheduler_opts opts = scheduler_config_opts(&c->scheduler_config);
 
+	opts.loop = w->thread.loop;
+	opts.client = local_client(c, w->thread.loop, "system:kube-scheduler");
 	return scheduler_start(&opts, &c->scheduler, err);
 }
 
@@ -469,6 +463,8 @@ static int start_workers(struct control *c, struct err *err)
 	const struct controllers_opts controllers = controllers_settings(c);
 	int r = controllers_check(&controllers, err);
 
+	if (r == 0 && c->flags->scheduler_config)
+		r = scheduler_config_read(c->flags->scheduler_config, &c->scheduler_config, err);
 	c->controllers_worker.start = start_controllers;
 	c->controllers_worker.stop = stop_controllers;
 	c->scheduler_worker.start = start_scheduler;

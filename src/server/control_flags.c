@@ -12,16 +12,16 @@ bool control_shares_store(const struct control_flags *f)
 	return f->etcd.servers.n > 0; /* the embedded store has one server */
 }
 
-/* Where the nodes' addresses come from and where services' do: only who has the controllers knows both. */
+/* Where the nodes' addresses come from and where services' do: only who has the controllers knows
+ * both. */
 static int check_ranges(const struct control_flags *f, bool with_controllers, struct err *err)
 {
-	struct str pods = f->cluster_cidr ? str_c(f->cluster_cidr) : S("10.244.0.0/16");
+	struct controllers_opts o = f->controllers;
+	struct str pods = o.cluster_cidr ? str_c(o.cluster_cidr) : S("10.244.0.0/16");
 	struct str services = str_c(f->service_cidr);
-	const struct controllers_opts o = {.cluster_cidr = pods.p,
-		.node_cidr_mask_ipv4 = f->node_cidr_mask_ipv4,
-		.node_cidr_mask_ipv6 = f->node_cidr_mask_ipv6};
 	int r = with_controllers ? cidrs_check_apart(pods, services, err) : 0;
 
+	o.cluster_cidr = pods.p;
 	if (r == 0 && with_controllers)
 		r = controllers_check(&o, err);
 	return r < 0 || !with_controllers ? r : join_check_addresses(pods, services, err);
@@ -99,12 +99,13 @@ static int check_audit(const struct control_flags *f, const char *program)
 	}
 	if (f->audit_policy_file && !f->audit_log_path)
 		fprintf(stderr,
-			"%s: warning: --audit-policy-file without --audit-log-path writes nothing\n",
+			"%s: warning: --audit-policy-file without --audit-log-path writes "
+			"nothing\n",
 			program);
 	return 0;
 }
 
-static struct control_flags defaults(bool with_controllers)
+struct control_flags control_flags_default(bool with_controllers)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -129,30 +130,21 @@ static struct control_flags defaults(bool with_controllers)
 	};
 }
 
-int control_flags_parse(
-	struct control_flags *f, const char *program, bool with_controllers, int argc, char **argv)
+void control_flags_table(
+	struct control_flags *f, bool with_controllers, struct control_flag_tables *t)
 {
-	*f = defaults(with_controllers);
-	struct flag election[LEADER_FLAGS_MAX], auth[AUTH_FLAGS_MAX];
-	const struct flag controllers[] = {
-		FLAGS_HEADING("Controllers"),
-		{"controllers", FLAG_STRING, &f->controllers, "LIST",
-			"as kube-controller-manager's: *, foo, -foo"},
-		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR",
-			"addresses of pods, or of each family with a comma"},
-		{"node-cidr-mask-size", FLAG_INT, &f->node_cidr_mask_ipv4, "BITS",
-			"of a node's part of them [24]"},
-		{"node-cidr-mask-size-ipv4", FLAG_INT, &f->node_cidr_mask_ipv4, "BITS", "the same"},
-		{"node-cidr-mask-size-ipv6", FLAG_INT, &f->node_cidr_mask_ipv6, "BITS",
-			"of its IPv6 part [64]"},
-		{"node-monitor-grace-period", FLAG_DURATION, &f->node_monitor_grace_ms, "T",
-			"how long a node may be silent"},
+	const struct flag alone[] = {
+		FLAGS_HEADING("Controllers and scheduler"),
+		FLAGS_INCLUDE(t->controllers),
 		{"cluster-signing-cert-file", FLAG_STRING, &f->signing_cert_file, "FILE",
 			"CA that signs certificates; default: the cluster's own"},
 		{"cluster-signing-key-file", FLAG_STRING, &f->signing_key_file, "FILE", "its key"},
-		{"cluster-signing-duration", FLAG_DURATION, &f->signing_duration_ms, "T",
-			"how long certificates live that are signed; default: 8760h"},
-		FLAGS_INCLUDE(election),
+		{"cluster-signing-duration", FLAG_DURATION, &f->controllers.signing_duration_ms,
+			"T", "how long certificates live that are signed; default: 8760h"},
+		{"scheduler-config", FLAG_STRING, &f->scheduler_config, "FILE",
+			"what --config is to kube-scheduler; how it reaches the API server does "
+			"not count"},
+		FLAGS_INCLUDE(t->election),
 		{NULL},
 	};
 	const struct flag flags[] = {
@@ -192,7 +184,7 @@ int control_flags_parse(
 			"take the tokens by which machines join"},
 		{"service-account-signing-key-file", FLAG_STRING, &f->sa_signing_key_file, "FILE",
 			"key of service account tokens"},
-		FLAGS_INCLUDE(auth),
+		FLAGS_INCLUDE(t->auth),
 		{"enable-admission-plugins", FLAG_LIST, &f->admission_on, "NAME,…",
 			"plugins besides the default ones"},
 		{"disable-admission-plugins", FLAG_LIST, &f->admission_off, "NAME,…",
@@ -232,18 +224,32 @@ int control_flags_parse(
 		{"kubelet-port", FLAG_INT, &f->kubelet_port, "PORT",
 			"nothing: a Node says its own port (this one counts where it does not)",
 			.retired = true},
-		FLAGS_INCLUDE(with_controllers ? controllers : NULL),
+		FLAGS_INCLUDE(with_controllers ? t->alone : NULL),
 		FLAGS_HEADING("Log"),
 		FLAGS_INCLUDE(flags_logging),
 		FLAGS_INCLUDE(upstream_flags_apiserver),
 		FLAGS_INCLUDE(flags_component),
 		{NULL},
 	};
+
+	_Static_assert(ARRAY_SIZE(flags) <= CONTROL_FLAGS_MAX, "too many flags");
+	_Static_assert(ARRAY_SIZE(alone) <= ARRAY_SIZE(t->alone), "too many flags");
+	memcpy(t->all, flags, sizeof(flags));
+	memcpy(t->alone, alone, sizeof(alone));
+	leader_flags_table(&f->leader, t->election);
+	auth_flags_table(&f->auth, t->auth);
+	controllers_flags_table(&f->controllers, t->controllers);
+}
+
+int control_flags_parse(
+	struct control_flags *f, const char *program, bool with_controllers, int argc, char **argv)
+{
+	struct control_flag_tables tables;
 	int r;
 
-	leader_flags_table(&f->leader, election);
-	auth_flags_table(&f->auth, auth);
-	r = flags_parse(flags, program, argc, argv, NULL);
+	*f = control_flags_default(with_controllers);
+	control_flags_table(f, with_controllers, &tables);
+	r = flags_parse(tables.all, program, argc, argv, NULL);
 	if (r == 0)
 		r = check(f, with_controllers, program);
 	return r ? r : check_audit(f, program);

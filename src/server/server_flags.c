@@ -11,65 +11,64 @@
 
 struct server_flags server_flags_default(void)
 {
-	return (struct server_flags){
-		.data_dir = "/var/lib/sampan", .bind_address = "0.0.0.0", .secure_port = 6443};
+	return (struct server_flags){.data_dir = DATA_DIR, .control = control_flags_default(true)};
 }
 
-void server_flags_table(struct server_flags *f, struct flag table[SERVER_FLAGS_MAX])
+void server_flags_table(struct server_flags *f, struct server_flag_tables *t)
 {
-	const struct flag flags[] = {
+	const struct flag own[] = {
 		{"data-dir", FLAG_STRING, &f->data_dir, "DIR", "where everything is kept"},
-		{"bind-address", FLAG_STRING, &f->bind_address, "IP",
-			"address that the API is served on"},
-		{"secure-port", FLAG_INT, &f->secure_port, "PORT", "its port"},
 		{"node-name", FLAG_STRING, &f->node_name, "NAME",
 			"this machine's name in the cluster; default: its host name"},
 		{"node-ip", FLAG_STRING, &f->node_ip, "IP",
 			"this machine's address; default: that of the default route"},
-		{"service-cluster-ip-range", FLAG_STRING, &f->service_cidr, "CIDR",
-			"addresses of services"},
-		{"cluster-cidr", FLAG_STRING, &f->cluster_cidr, "CIDR", "addresses of pods"},
-		{"node-cidr-mask-size", FLAG_STRING, &f->node_cidr_mask, "BITS",
-			"of a machine's part of them [24]"},
-		{"node-cidr-mask-size-ipv4", FLAG_STRING, &f->node_cidr_mask, "BITS", "the same"},
-		{"node-cidr-mask-size-ipv6", FLAG_STRING, &f->node_cidr_mask_ipv6, "BITS",
-			"of its IPv6 part [64]"},
-		{"network-backend", FLAG_STRING, &f->network_backend, "NAME",
-			"pods of other machines are reached by: bridge (not at all), host-gw, "
-			"vxlan (default), ovs"},
-		{"ovs-tunnel", FLAG_STRING, &f->ovs_tunnel, "TYPE",
-			"between machines with ovs: gre (default), vxlan"},
-		{"proxy-mode", FLAG_STRING, &f->proxy_mode, "MODE",
-			"services by: nftables (default), iptables"},
-		{"registry-mirror", FLAG_STRING, &f->registry_mirror, "HOST=URL,…",
-			"where to pull a registry's images from"},
-		{"container-runtime-endpoint", FLAG_STRING, &f->runtime_endpoint, "SOCKET",
-			"a CRI runtime instead of the built-in one"},
-		{"resolv-conf", FLAG_STRING, &f->resolv_conf, "FILE",
-			"name servers and search domains of the machine [/etc/resolv.conf]"},
-		{"dns-upstream", FLAG_STRING, &f->dns_upstream, "IP[:PORT],…",
-			"where the cluster's DNS asks for other names [as --resolv-conf says]"},
-		{"dns-stub-domain", FLAG_STRING, &f->dns_stub_domain, "DOMAIN=IP[:PORT],…",
-			"where it asks for the names of a domain"},
 		{"control-only", FLAG_BOOL, &f->control_only, NULL,
 			"run no node agent on this machine"},
+		{"registry-mirror", FLAG_STRING, &f->registry_mirror, "HOST=URL,…",
+			"where to pull a registry's images from"},
 		{"verbosity", FLAG_STRING, &f->verbosity, "LEVEL", "how much control and node log"},
+		FLAGS_HEADING("Control plane, as sampan control"),
+		FLAGS_INCLUDE(t->control.all),
+		FLAGS_HEADING("Node, as sampan node"),
+		FLAGS_INCLUDE(t->node),
 		{NULL},
 	};
 
-	_Static_assert(ARRAY_SIZE(flags) <= SERVER_FLAGS_MAX, "too many flags");
-	memcpy(table, flags, sizeof(flags));
+	_Static_assert(ARRAY_SIZE(own) <= ARRAY_SIZE(t->own), "too many flags");
+	memcpy(t->own, own, sizeof(own));
+	control_flags_table(&f->control, true, &t->control);
+	kubelet_flags_table(&f->node, t->node);
 }
 
-int server_flags_check(const struct server_flags *f, const char *program)
+static int check(const struct server_flags *f, const char *program)
 {
-	const struct overlay_opts network = {f->network_backend, f->ovs_tunnel};
+	const struct overlay_opts network = {f->node.o.network_backend, f->node.o.ovs_tunnel};
 	struct err err CLEANUP(err_release) = {0};
-	int r = f->control_only || f->runtime_endpoint ? 0 : overlay_check(&network, &err);
+	int r = f->control_only || f->node.o.runtime_endpoint ? 0 : overlay_check(&network, &err);
 
 	if (r < 0)
 		fprintf(stderr, "%s: %s\n", program, err_text(&err));
 	return r;
+}
+
+int server_flags_parse(
+	struct server_flags *f, const char *program, int argc, char **argv, struct arena *a)
+{
+	struct server_flag_tables t;
+	int r;
+
+	*f = server_flags_default();
+	server_flags_table(f, &t);
+	r = flags_parse(t.own, program, argc, argv, NULL);
+	if (r == 0)
+		r = check(f, program);
+	if (r)
+		return r;
+	flags_pick(t.own, t.control.all, argc, argv, a, &f->control_args);
+	flags_pick(t.own, t.node, argc, argv, a, &f->node_args);
+	if (!f->verbosity)
+		f->verbosity = flags_peek(argc, argv, "v");
+	return 0;
 }
 
 void server_flags_finish(struct server_flags *f, struct arena *a)
@@ -91,14 +90,15 @@ void server_flags_check_opts(const struct server_flags *f, struct check_opts *re
 		.control = true,
 		.node = !f->control_only,
 		.data_dir = f->data_dir,
-		.bind_address = f->bind_address,
-		.secure_port = f->secure_port,
+		.bind_address = f->control.bind_address,
+		.secure_port = f->control.secure_port,
+		.kubelet_port = f->node.o.port > 0 ? f->node.o.port : 0,
 		.node_name = f->node_name,
-		.service_cidr = f->service_cidr,
-		.cluster_cidr = f->cluster_cidr,
-		.network_backend = f->network_backend,
-		.proxy_mode = f->proxy_mode,
-		.runtime_endpoint = f->runtime_endpoint,
+		.service_cidr = f->control.service_cidr,
+		.cluster_cidr = f->control.controllers.cluster_cidr,
+		.network_backend = f->node.o.network_backend,
+		.proxy_mode = f->node.o.proxy_mode,
+		.runtime_endpoint = f->node.o.runtime_endpoint,
 	};
 }
 

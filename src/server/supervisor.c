@@ -28,7 +28,8 @@ struct server {
 	struct arena arena;
 	char *notify; /* NOTIFY_SOCKET of whoever started us */
 	struct child control, node;
-	bool with_node, node_started, told, failed;
+	bool with_node, node_started, told;
+	int exit_code;
 };
 
 static char *path_in(struct server *s, const char *name)
@@ -36,15 +37,26 @@ static char *path_in(struct server *s, const char *name)
 	return arena_cstr(&s->arena, arena_fmt(&s->arena, "%s/%s", s->flags->data_dir, name));
 }
 
-static void add_arg(struct server *s, struct child *c, const char *name, const char *value)
-{
-	size_t n = 0;
+/* A command line: what is our business, then what was given for that program, which counts where it
+ * says the same. */
+struct command {
+	struct arena *a;
+	char **v;
+	size_t n;
+};
 
-	while (c->args[n])
-		n++;
-	assert(n + 1 < CHILD_ARGS_MAX);
-	c->args[n] = value ? arena_cstr(&s->arena, arena_fmt(&s->arena, "%s=%s", name, value))
-			   : arena_cstr(&s->arena, str_c(name));
+static void add_arg(struct command *c, const char *name, const char *value)
+{
+	if (value)
+		ARENA_PUSH(c->a, c, arena_cstr(c->a, arena_fmt(c->a, "%s=%s", name, value)));
+}
+
+static char **with_given(struct command *c, const struct str_vec *given)
+{
+	for (size_t i = 0; i < given->n; i++)
+		ARENA_PUSH(c->a, c, arena_cstr(c->a, given->v[i]));
+	ARENA_PUSH(c->a, c, NULL);
+	return c->v;
 }
 
 static void tell_ready(struct server *s)
@@ -81,7 +93,7 @@ static int write_node_kubeconfig(struct server *s, const char *path, struct err 
 	r = pki_issue_client(&pki, &s->arena, user.p, &groups, &pair, err);
 	if (r == 0)
 		r = kubeconfig_write(path,
-			arena_fmt(&s->arena, "https://127.0.0.1:%d", s->flags->secure_port),
+			arena_fmt(&s->arena, "https://127.0.0.1:%d", s->flags->control.secure_port),
 			pki.ca_cert_pem, &pair, "sampan", user.p, err);
 	pki_release(&pki);
 	return r;
@@ -113,19 +125,7 @@ static int write_registries(struct server *s, struct err *err)
 static int start_node(struct server *s, struct err *err)
 {
 	struct child *c = &s->node;
-	const struct {
-		const char *flag, *value;
-	} passed_on[] = {
-		{"--node-ip", s->flags->node_ip},
-		{"--resolv-conf", s->flags->resolv_conf},
-		{"--dns-upstream", s->flags->dns_upstream},
-		{"--dns-stub-domain", s->flags->dns_stub_domain},
-		{"--container-runtime-endpoint", s->flags->runtime_endpoint},
-		{"--network-backend", s->flags->network_backend},
-		{"--ovs-tunnel", s->flags->ovs_tunnel},
-		{"--proxy-mode", s->flags->proxy_mode},
-		{"--v", s->flags->verbosity},
-	};
+	struct command line = {&s->arena};
 	char *kubeconfig = path_in(s, "node.kubeconfig");
 	int r = write_node_kubeconfig(s, kubeconfig, err);
 
@@ -136,15 +136,15 @@ static int start_node(struct server *s, struct err *err)
 	c->on_ready = on_node_ready;
 	c->on_refused = on_refused;
 	c->user_data = s;
-	add_arg(s, c, "sampan", NULL);
-	add_arg(s, c, "node", NULL);
-	add_arg(s, c, "--kubeconfig", kubeconfig);
-	add_arg(s, c, "--data-dir", path_in(s, "node"));
-	add_arg(s, c, "--run-dir", server_run_dir(s->flags->data_dir, &s->arena));
-	add_arg(s, c, "--node-name", s->flags->node_name);
-	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
-		if (passed_on[i].value)
-			add_arg(s, c, passed_on[i].flag, passed_on[i].value);
+	ARENA_PUSH(line.a, &line, "sampan");
+	ARENA_PUSH(line.a, &line, "node");
+	add_arg(&line, "--kubeconfig", kubeconfig);
+	add_arg(&line, "--data-dir", path_in(s, "node"));
+	add_arg(&line, "--run-dir", server_run_dir(s->flags->data_dir, &s->arena));
+	add_arg(&line, "--node-name", s->flags->node_name);
+	add_arg(&line, "--node-ip", s->flags->node_ip);
+	add_arg(&line, "--v", s->flags->verbosity);
+	c->args = with_given(&line, &s->flags->node_args);
 	return child_start(c, s->loop, err);
 }
 
@@ -168,34 +168,23 @@ static void on_control_ready(struct child *c)
 static int start_control(struct server *s, struct err *err)
 {
 	struct child *c = &s->control;
+	struct command line = {&s->arena};
 	struct str first, rest;
-	char port[16];
 
-	snprintf(port, sizeof(port), "%d", s->flags->secure_port);
 	c->name = "control";
 	c->log_path = path_in(s, "log/control.log");
 	c->on_ready = on_control_ready;
 	c->on_refused = on_refused;
 	c->user_data = s;
-	add_arg(s, c, "sampan", NULL);
-	add_arg(s, c, "control", NULL);
-	add_arg(s, c, "--data-dir", s->flags->data_dir);
-	add_arg(s, c, "--bind-address", s->flags->bind_address);
-	add_arg(s, c, "--secure-port", port);
+	ARENA_PUSH(line.a, &line, "sampan");
+	ARENA_PUSH(line.a, &line, "control");
+	add_arg(&line, "--data-dir", s->flags->data_dir);
 	if (s->flags->node_ip) { /* one of each family: the first is told */
 		str_cut(str_c(s->flags->node_ip), ',', &first, &rest);
-		add_arg(s, c, "--advertise-address", arena_cstr(&s->arena, first));
+		add_arg(&line, "--advertise-address", arena_cstr(&s->arena, first));
 	}
-	if (s->flags->service_cidr)
-		add_arg(s, c, "--service-cluster-ip-range", s->flags->service_cidr);
-	if (s->flags->cluster_cidr)
-		add_arg(s, c, "--cluster-cidr", s->flags->cluster_cidr);
-	if (s->flags->node_cidr_mask)
-		add_arg(s, c, "--node-cidr-mask-size", s->flags->node_cidr_mask);
-	if (s->flags->node_cidr_mask_ipv6)
-		add_arg(s, c, "--node-cidr-mask-size-ipv6", s->flags->node_cidr_mask_ipv6);
-	if (s->flags->verbosity)
-		add_arg(s, c, "--v", s->flags->verbosity);
+	add_arg(&line, "--v", s->flags->verbosity);
+	c->args = with_given(&line, &s->flags->control_args);
 	return child_start(c, s->loop, err);
 }
 
@@ -246,7 +235,7 @@ static void on_refused(struct child *c)
 	struct str why = last_line(s, c->log_path);
 
 	log_error("%s cannot start: " STR_FMT, c->name, STR_ARG(why));
-	s->failed = true;
+	s->exit_code = c->exit_code;
 	s->node.on_stopped = on_node_stopped;
 	if (s->node_started)
 		child_stop(&s->node);
@@ -266,20 +255,16 @@ static int make_dirs(struct server *s, struct err *err)
 
 int server_main(int argc, char **argv)
 {
-	struct server_flags f = server_flags_default();
-	struct flag flags[SERVER_FLAGS_MAX];
+	struct server_flags f;
 	struct server s = {.flags = &f, .node.user_data = &s};
 	struct err err CLEANUP(err_release) = {0};
 	uv_signal_t term, interrupt;
 	struct check_opts check;
 	int r, lock = -1;
 
-	server_flags_table(&f, flags);
-	r = flags_parse(flags, argv[0], argc, argv, NULL);
+	r = server_flags_parse(&f, argv[0], argc, argv, &s.arena);
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
-	if (server_flags_check(&f, argv[0]) < 0)
-		return 2;
 	server_flags_finish(&f, &s.arena);
 	server_flags_check_opts(&f, &check);
 	if (!lockfile_holder(path_in(&s, "server.lock")) && checks_run(&check, true))
@@ -305,5 +290,5 @@ int server_main(int argc, char **argv)
 	uv_signal_start(&interrupt, on_signal, SIGINT);
 	loop_run(s.loop);
 	close(lock);
-	return s.failed;
+	return s.exit_code;
 }

@@ -117,7 +117,8 @@ static void show_file(const char *path)
 
 static void explain(const struct server_flags *f)
 {
-	printf("\n  export KUBECONFIG=%s/admin.kubeconfig\n  kubectl get nodes\n\nOther machines join "
+	printf("\n  export KUBECONFIG=%s/admin.kubeconfig\n  kubectl get nodes\n\nOther machines "
+	       "join "
 	       "with what `sampan token create --print-join-command` prints.\nLogs: %s/log. "
 	       "Stop: sampan down%s%s\n",
 		f->data_dir, f->data_dir,
@@ -127,20 +128,17 @@ static void explain(const struct server_flags *f)
 
 int up_main(int argc, char **argv)
 {
-	struct server_flags f = server_flags_default();
-	struct flag flags[SERVER_FLAGS_MAX];
+	struct arena a CLEANUP(arena_release) = {0};
+	struct server_flags f;
 	char *lock CLEANUP(free_ptr) = NULL, *log CLEANUP(free_ptr) = NULL;
 	int64_t start = now_ms();
 	struct check_opts check;
 	int fd, r;
 	pid_t pid;
 
-	server_flags_table(&f, flags);
-	r = flags_parse(flags, "up", argc, argv, NULL);
+	r = server_flags_parse(&f, "up", argc, argv, &a);
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
-	if (server_flags_check(&f, "up") < 0)
-		return 2;
 	lock = xasprintf("%s/server.lock", f.data_dir);
 	log = xasprintf("%s/server.log", f.data_dir);
 	pid = lockfile_holder(lock);

@@ -48,7 +48,7 @@ machine_power() {
   in_switch ip link show "$tap" >/dev/null 2>&1 || in_switch ip tuntap add "$tap" mode tap
   in_switch ip link set "$tap" master switch up
   MACHINE_IP[$host]=$ip
-  nsenter --net="/run/netns/$E2E_SWITCH" -- nice -n 19 qemu-system-x86_64 -name "$host" -machine q35 -accel tcg -cpu max,la57=off -smp 1 -m "$MACHINE_MEMORY" \
+  nsenter --net="/run/netns/$E2E_SWITCH" -- nice -n "${MACHINE_NICE:-10}" qemu-system-x86_64 -name "$host" -machine q35 -accel tcg -cpu max,la57=off -smp 1 -m "$MACHINE_MEMORY" \
     -nodefaults -display none -serial "file:$dir/console.$(date +%s)" \
     -kernel "$MACHINE_BASE/vmlinuz" -initrd "$MACHINE_BASE/initrd.img" \
     -append "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.hostname=$host ip=$ip:::255.255.255.0::eth0:off" \

@@ -54,7 +54,7 @@ story_today() {
     wait_for 20 "the API" kc get --raw /readyz
   }
   minion_start() { start_unit "$1" sampan-node; }
-  on "$MASTER" sh -c 'echo "SAMPAN_ARGS=\"$0\"" > /etc/kubernetes/sampan' "--control-only --node-ip ${IP[$MASTER]}"
+  on "$MASTER" sh -c 'echo "SAMPAN_ARGS=\"$0\"" > /etc/kubernetes/sampan' "--control-only --node-ip ${IP[$MASTER]} --node-monitor-grace-period $E2E_GRACE"
   master_start
   line="$(on "$MASTER" sampan token create --print-join-command --kubeconfig $admin) --network-backend vxlan"
   for h in $MINIONS; do

@@ -77,15 +77,14 @@ static void add_all(struct arena *a, struct str_vec *to, const struct flag_list 
 static int parse(struct check_opts *o, struct arena *a, int argc, char **argv)
 {
 	struct server_flags f = server_flags_default();
-	struct flag server[SERVER_FLAGS_MAX];
-	struct flag_list etcd = {0}, certificates = {0};
+	struct server_flag_tables server;
+	struct flag_list certificates = {0};
 	const char *url = NULL;
 	bool node_only = false;
 	const struct flag flags[] = {
 		FLAGS_HEADING("As sampan server takes them"),
-		FLAGS_INCLUDE(server),
+		FLAGS_INCLUDE(server.own),
 		FLAGS_HEADING("More"),
-		{"etcd-servers", FLAG_LIST, &etcd, "URL,…", "can they be reached?"},
 		{"node-only", FLAG_BOOL, &node_only, NULL, "for sampan node"},
 		{"server", FLAG_STRING, &url, "URL", "the API server to join: can it be reached?"},
 		{"certificate", FLAG_LIST, &certificates, "FILE,…",
@@ -94,7 +93,7 @@ static int parse(struct check_opts *o, struct arena *a, int argc, char **argv)
 	};
 	int r;
 
-	server_flags_table(&f, server);
+	server_flags_table(&f, &server);
 	r = flags_parse(flags, "check", argc, argv, NULL);
 	if (r)
 		return r;
@@ -102,7 +101,7 @@ static int parse(struct check_opts *o, struct arena *a, int argc, char **argv)
 	server_flags_check_opts(&f, o);
 	o->control = !node_only;
 	o->server = url;
-	add_all(a, &o->etcd_servers, &etcd);
+	add_all(a, &o->etcd_servers, &f.control.etcd.servers);
 	add_all(a, &o->certificates, &certificates);
 	return 0;
 }

@@ -101,6 +101,7 @@ machine_boot() {
 machine_off() {
   local pid=${MACHINE_PID[$1]:-}
   [ -n "$pid" ] || return 0
+  machine_cut "$1" # first: a machine without power says nothing, and the kernel would end its connections
   kill -9 "$pid" 2>/dev/null
   wait "$(cat "$E2E_DIR/$1/unshare.pid")" 2>/dev/null || true
   unset "MACHINE_PID[$1]"

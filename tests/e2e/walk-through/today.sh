@@ -8,8 +8,7 @@ machines_begin today
 KUBECTL="$E2E_KUBECTL --kubeconfig /var/lib/sampan/admin.kubeconfig"
 kc() { on "$MASTER" $KUBECTL "$@"; }
 master_start() {
-  start "$MASTER" control "$SAMPAN" control --data-dir /var/lib/sampan --advertise-address "${IP[$MASTER]}" \
-    --node-monitor-grace-period 14s
+  start "$MASTER" server "$SAMPAN" server --control-only --node-ip "${IP[$MASTER]}" --node-monitor-grace-period 14s
   wait_for 20 "the API" kc get --raw /readyz
 }
 minion_start() {

@@ -113,6 +113,37 @@ static void refused_unless_harmless(void **state)
 	assert_int_equal(r, 0);
 }
 
+/* A program that runs two others hands each what is its. */
+static void picked_for_another_program(void **state)
+{
+	struct values own = {0}, first = {0}, second = {0};
+	const struct flag of_first[] = {{"port", FLAG_INT, &first.port},
+		{"on", FLAG_BOOL, &first.on}, {"old", FLAG_RETIRED}, {NULL}};
+	const struct flag of_second[] = {{"port", FLAG_INT, &second.port},
+		{"bind-address", FLAG_STRING, &second.bind}, {NULL}};
+	const struct flag flags[] = {{"on", FLAG_BOOL, &own.on}, FLAGS_INCLUDE(of_first),
+		FLAGS_INCLUDE(of_second), {NULL}};
+	char *argv[] = {"p", "--bind_address", "::", "-v", "4", "--on", "--old", "--port=1",
+		"--port", "2", NULL};
+	int argc = ARRAY_SIZE(argv) - 1;
+	struct str_vec got = {0};
+	struct arena a;
+
+	arena_init(&a);
+	assert_int_equal(flags_parse(flags, "p", argc, argv, NULL), 0);
+	flags_pick(flags, of_first, argc, argv, &a, &got);
+	assert_int_equal(got.n, 3);
+	assert_string_equal(got.v[0].p, "--old=true");
+	assert_string_equal(got.v[1].p, "--port=1");
+	assert_string_equal(got.v[2].p, "--port=2");
+	got.n = 0;
+	flags_pick(flags, of_second, argc, argv, &a, &got);
+	assert_int_equal(got.n, 1);
+	assert_string_equal(got.v[0].p, "--bind-address=::");
+	arena_release(&a);
+	log_level = LOG_INFO;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +151,7 @@ int main(void)
 		cmocka_unit_test(groups_are_searched),
 		cmocka_unit_test(unknown_names_the_nearest),
 		cmocka_unit_test(refused_unless_harmless),
+		cmocka_unit_test(picked_for_another_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
