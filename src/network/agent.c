@@ -1,11 +1,9 @@
 #include "network/agent.h"
 
-#include <nftables/libnftables.h>
 #include <stdlib.h>
 #include <uv.h>
 
 #include "network/netlink.h"
-#include "network/policy.h"
 #include "types.gen.h"
 
 enum {
@@ -14,12 +12,11 @@ enum {
 	LOOK_AGAIN_MS = 300000, /* whether Open vSwitch still has what it was given */
 	MTU_MIN = 576,
 	MTU_MIN_IPV6 = 1280,
-	NFT_MAX = 256 << 20,
 };
 
 struct network_agent {
 	struct loop *loop;
-	struct client *client, *policy_client, *pod_client;
+	struct client *client;
 	struct arena arena;
 	struct str node_name;
 	struct overlay_opts overlay_opts;
@@ -32,10 +29,7 @@ struct network_agent {
 	struct arena said_arena; /* of problems */
 	struct str_vec problems; /* that were logged */
 	uint64_t cluster_hash;
-	bool synced, policies_synced, pods_wanted, pods_synced, cni_said;
-	struct policies *policies;
-	struct nft_ctx *nft;
-	struct loop_timer policy_timer;
+	bool synced, cni_said;
 };
 
 static void soon(struct network_agent *n)
@@ -191,110 +185,6 @@ static void on_node(void *user_data, const struct store_event *ev)
 		soon(n);
 }
 
-/* --- network policies --- */
-
-static void sync_policies(struct loop_timer *t)
-{
-	struct network_agent *n = container_of(t, struct network_agent, policy_timer);
-	struct buf nft CLEANUP(buf_release) = {0};
-	int r = 0;
-
-	if (pod_network_is_cni(n->network)) /* it enforces them, or leaves it */
-		return;
-	buf_init(&nft, NFT_MAX);
-	policies_changes(n->policies, &nft);
-	if (!nft.n)
-		return;
-	nft_ctx_buffer_error(n->nft);
-	r = buf_failed(&nft) ? -E2BIG : nft_run_cmd_from_buffer(n->nft, nft.p);
-	if (r < 0) {
-		log_error("network policies: %.500s",
-			r == -E2BIG ? "too many" : nft_ctx_get_error_buffer(n->nft));
-		policies_forget(n->policies);
-		loop_timer_start(&n->policy_timer, RETRY_MS);
-	}
-	nft_ctx_unbuffer_error(n->nft);
-}
-
-static void policies_soon(struct network_agent *n)
-{
-	if (n->policies_synced && (n->pods_synced || !n->pods_wanted) &&
-		!loop_timer_armed(&n->policy_timer))
-		loop_timer_start(&n->policy_timer, COALESCE_MS);
-}
-
-static bool same_labels(const struct str_map *a, const struct str_map *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (!str_eq(a->v[i].key, b->v[i].key) || !str_eq(a->v[i].value, b->v[i].value))
-			return false;
-	return true;
-}
-
-/* Whether an event of a pod is about anything that policies look at. */
-static bool same_pod(const struct store_event *ev)
-{
-	struct arena a CLEANUP(arena_release) = {0};
-	const struct v1_pod *was, *is;
-
-	if (ev->type != STORE_MODIFIED || !ev->prev)
-		return false;
-	was = object_decode(ev->prev, &a);
-	is = object_decode(ev->object, &a);
-	return str_eq(was->metadata.uid, is->metadata.uid) &&
-	       str_eq(was->status.phase, is->status.phase) &&
-	       str_eq(was->status.pod_ip, is->status.pod_ip) &&
-	       was->status.pod_ips.n == is->status.pod_ips.n &&
-	       str_eq(was->spec.node_name, is->spec.node_name) &&
-	       same_labels(&was->metadata.labels, &is->metadata.labels);
-}
-
-static void on_pod(void *user_data, const struct store_event *ev)
-{
-	struct network_agent *n = user_data;
-	struct arena a CLEANUP(arena_release) = {0};
-
-	if (same_pod(ev))
-		return;
-	policies_pod(n->policies, object_decode(ev->object, &a), ev->type == STORE_DELETED);
-	policies_soon(n);
-}
-
-static void on_namespace(void *user_data, const struct store_event *ev)
-{
-	struct network_agent *n = user_data;
-
-	if (ev->type == STORE_MODIFIED && ev->prev &&
-		same_labels(&ev->prev->labels, &ev->object->labels))
-		return;
-	policies_namespace(
-		n->policies, ev->object->name, &ev->object->labels, ev->type == STORE_DELETED);
-	policies_soon(n);
-}
-
-static void on_pods_synced(void *user_data)
-{
-	struct network_agent *n = user_data;
-
-	n->pods_synced = true;
-	policies_soon(n);
-}
-
-static void on_policy(void *user_data, const struct store_event *ev)
-{
-	struct network_agent *n = user_data;
-	struct arena a CLEANUP(arena_release) = {0};
-
-	policies_policy(n->policies, object_decode(ev->object, &a), ev->type == STORE_DELETED);
-	if (!n->pods_wanted) {
-		n->pods_wanted = true;
-		client_start(n->pod_client, on_pods_synced, n);
-	}
-	policies_soon(n);
-}
-
 static void on_link_event(uv_poll_t *p, int status, int events)
 {
 	struct network_agent *n = p->data;
@@ -329,16 +219,7 @@ static void on_synced(void *user_data)
 	soon(n);
 }
 
-static void on_policies_synced(void *user_data)
-{
-	struct network_agent *n = user_data;
-
-	n->policies_synced = true;
-	policies_soon(n);
-}
-
-int network_agent_start(
-	const struct network_agent_opts *opts, struct network_agent **ret, struct err *err)
+int network_agent_start(const struct network_agent_opts *opts, struct err *err)
 {
 	struct network_agent *n = xcalloc(1, sizeof(*n));
 	int r = overlay_new(&opts->overlay, &n->overlay, err);
@@ -348,70 +229,23 @@ int network_agent_start(
 		if (r < 0)
 			err_errno(err, -r, "cannot open a netlink socket");
 	}
-	if (r == 0 && !(n->nft = nft_ctx_new(NFT_CTX_DEFAULT)))
-		r = err_errno(err, ENOMEM, "cannot open nftables");
-	n->client = opts->client;
-	n->policy_client = opts->policy_client;
-	n->pod_client = opts->pod_client;
 	if (r < 0) {
-		if (n->events)
-			netlink_close(n->events);
-		client_free(n->client);
-		client_free(n->policy_client);
-		client_free(n->pod_client);
+		client_free(opts->client);
 		overlay_free(n->overlay);
 		free(n);
 		return r;
 	}
+	n->client = opts->client;
 	n->loop = opts->loop;
 	n->node_name = arena_str(&n->arena, opts->node_name);
 	n->overlay_opts = opts->overlay;
 	n->network = opts->network;
 	watch_ovs(n);
-	n->policies = policies_new(n->node_name);
 	loop_timer_init(&n->timer, n->loop, on_timer);
-	loop_timer_init(&n->policy_timer, n->loop, sync_policies);
 	uv_poll_init(loop_uv(n->loop), &n->events_poll, netlink_fd(n->events));
 	n->events_poll.data = n;
 	uv_poll_start(&n->events_poll, UV_READABLE, on_link_event);
 	client_subscribe(n->client, &v1_node_resource, NULL, on_node, n);
 	client_start(n->client, on_synced, n);
-	client_subscribe(n->pod_client, &v1_pod_resource, NULL, on_pod, n);
-	client_subscribe(n->pod_client, &v1_namespace_resource, NULL, on_namespace, n);
-	client_subscribe(
-		n->policy_client, &networking_v1_network_policy_resource, NULL, on_policy, n);
-	client_start(n->policy_client, on_policies_synced, n);
-	*ret = n;
 	return 0;
-}
-
-static void poll_closed(uv_handle_t *h)
-{
-	struct network_agent *n = h->data;
-
-	netlink_close(n->events);
-	arena_release(&n->said_arena);
-	arena_release(&n->arena);
-	free(n);
-}
-
-static void fs_event_closed(uv_handle_t *h)
-{
-	struct network_agent *n = h->data;
-
-	uv_close((uv_handle_t *)&n->events_poll, poll_closed);
-}
-
-void network_agent_stop(struct network_agent *n)
-{
-	loop_timer_stop(&n->timer);
-	loop_timer_stop(&n->policy_timer);
-	client_free(n->client);
-	client_free(n->policy_client);
-	client_free(n->pod_client);
-	policies_free(n->policies);
-	nft_ctx_free(n->nft);
-	overlay_free(n->overlay);
-	uv_fs_event_stop(&n->ovs_events);
-	uv_close((uv_handle_t *)&n->ovs_events, fs_event_closed);
 }

@@ -1,6 +1,7 @@
 #include "network/pod_network.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,9 @@
 struct pod_network {
 	char *state_dir, *cni_conf_dir, *cni_bin_dir;
 	struct network *bridge;
+	pod_network_guard_fn *guard;
+	void *guard_data;
+	pthread_mutex_t lock; /* of the guard */
 };
 
 int pod_network_new(const struct pod_network_opts *o, struct pod_network **ret, struct err *err)
@@ -22,6 +26,7 @@ int pod_network_new(const struct pod_network_opts *o, struct pod_network **ret, 
 	const struct network_opts opts = {.state_dir = leases, .bridge = o->bridge, .mtu = o->mtu};
 	int r = fs_mkdirs(o->state_dir, 0700);
 
+	pthread_mutex_init(&n->lock, NULL);
 	n->state_dir = xstrdup(o->state_dir);
 	n->cni_conf_dir = xstrdup(o->cni_conf_dir ?: "/etc/cni/net.d");
 	n->cni_bin_dir = xstrdup(o->cni_bin_dir ?: "/opt/cni/bin:/usr/lib/cni");
@@ -45,6 +50,7 @@ void pod_network_free(struct pod_network *n)
 	free(n->state_dir);
 	free(n->cni_conf_dir);
 	free(n->cni_bin_dir);
+	pthread_mutex_destroy(&n->lock);
 	free(n);
 }
 
@@ -63,6 +69,27 @@ void pod_network_set_mtu(struct pod_network *n, int mtu)
 int pod_network_set_cluster(struct pod_network *n, const struct network_cluster *c, struct err *err)
 {
 	return network_set_cluster(n->bridge, c, err);
+}
+
+void pod_network_set_guard(struct pod_network *n, pod_network_guard_fn *fn, void *user_data)
+{
+	pthread_mutex_lock(&n->lock);
+	n->guard = fn;
+	n->guard_data = user_data;
+	pthread_mutex_unlock(&n->lock);
+}
+
+static int ask_guard(struct pod_network *n, const struct pod_network_request *rq,
+	const struct str_vec *ips, struct err *err)
+{
+	pod_network_guard_fn *fn;
+	void *user_data;
+
+	pthread_mutex_lock(&n->lock);
+	fn = n->guard;
+	user_data = n->guard_data;
+	pthread_mutex_unlock(&n->lock);
+	return fn ? fn(user_data, rq, ips, err) : 0;
 }
 
 bool pod_network_is_cni(struct pod_network *n)
@@ -120,6 +147,7 @@ static int add_to_bridge(struct pod_network *n, const struct pod_network_request
 	struct network_port *ports = ARENA_ARRAY(a, struct network_port, rq->n_ports);
 	struct network_pod pod = {
 		.id = rq->id, .netns_path = arena_cstr(a, rq->netns_path), .ports = ports};
+	int r;
 
 	for (size_t i = 0; i < rq->n_ports; i++) {
 		const struct pod_port *p = &rq->ports[i];
@@ -135,7 +163,13 @@ static int add_to_bridge(struct pod_network *n, const struct pod_network_request
 			.host_ip = p->host_ip,
 		};
 	}
-	return network_attach(n->bridge, &pod, a, ret_ips, err);
+	r = network_attach(n->bridge, &pod, a, ret_ips, err);
+	if (r < 0)
+		return r;
+	r = ask_guard(n, rq, ret_ips, err);
+	if (r < 0)
+		network_detach(n->bridge, rq->id, NULL);
+	return r;
 }
 
 int pod_network_add(struct pod_network *n, const struct pod_network_request *rq, struct arena *a,

@@ -34,6 +34,11 @@ struct pod_network_request {
 	size_t n_ports;
 };
 
+/* Asked before a pod that got these addresses may go on; on the thread of pod_network_add, may
+ * block. < 0 refuses it. Not asked with CNI. */
+typedef int pod_network_guard_fn(void *user_data, const struct pod_network_request *rq,
+	const struct str_vec *ips, struct err *err);
+
 int pod_network_new(const struct pod_network_opts *opts, struct pod_network **ret, struct err *err);
 void pod_network_free(struct pod_network *n);
 /* "10.244.1.0/24", or one of each family with a comma. Empty: none yet. Pods that run keep their
@@ -43,6 +48,7 @@ int pod_network_set_cidr(struct pod_network *n, struct str cidr, struct err *err
 void pod_network_set_mtu(struct pod_network *n, int mtu);
 int pod_network_set_cluster(
 	struct pod_network *n, const struct network_cluster *c, struct err *err);
+void pod_network_set_guard(struct pod_network *n, pod_network_guard_fn *fn, void *user_data);
 bool pod_network_is_cni(struct pod_network *n); /* a CNI configuration is installed */
 /* Whether pods can be connected; *ret_why (static text) says why not. Cheap. */
 bool pod_network_ready(struct pod_network *n, const char **ret_why);

@@ -18,7 +18,7 @@ struct pod {
 	struct str_map labels;
 	struct ip_addr ips[POD_IPS_MAX];
 	size_t n_ips;
-	bool local;
+	bool local, started; /* its addresses are what policies_starts said */
 	struct {
 		struct named_port *v;
 		size_t n;
@@ -392,31 +392,57 @@ static struct pod *new_pod(struct policies *p, const struct v1_pod *from)
 }
 
 /* One with an address of its own that it still uses. */
-static bool counts(const struct v1_pod *pod)
+static bool counts(const struct pod *pod, const struct v1_pod *from)
 {
-	return !pod->spec.host_network && (pod->status.pod_ip.n || pod->status.pod_ips.n) &&
-	       !str_eqc(pod->status.phase, "Succeeded") && !str_eqc(pod->status.phase, "Failed");
+	return !from->spec.host_network && pod->n_ips &&
+	       !str_eqc(from->status.phase, "Succeeded") && !str_eqc(from->status.phase, "Failed");
+}
+
+/* Puts `pod` (NULL: nothing) in the place of the one of that name: the old one is taken out as a
+ * whole first, since only differences reach the kernel. */
+static void replace_pod(struct policies *p, struct str key, struct pod *old, struct pod *pod)
+{
+	map_remove(&p->pods, key);
+	if (old) {
+		count_everywhere(p, old, -1);
+		change_ports(p, old, false);
+		set_pod_chains(p, old, false);
+		pod_free(old);
+	}
+	if (!pod)
+		return;
+	map_set(&p->pods, key, pod);
+	count_everywhere(p, pod, 1);
+	change_ports(p, pod, true);
+	set_pod_chains(p, pod, true);
 }
 
 void policies_pod(struct policies *p, const struct v1_pod *from, bool gone)
 {
 	struct arena a CLEANUP(arena_release) = {0};
 	struct str key = key_of(from->metadata.namespace, from->metadata.name, &a);
-	struct pod *old = map_remove(&p->pods, key), *pod;
+	struct pod *old = map_get(&p->pods, key), *pod = gone ? NULL : new_pod(p, from);
 
-	if (old) { /* taken out, and put in again below: only differences reach the kernel */
-		count_everywhere(p, old, -1);
-		change_ports(p, old, false);
-		set_pod_chains(p, old, false);
-		pod_free(old);
+	if (pod && old && old->started && str_eq(old->uid, pod->uid)) {
+		memcpy(pod->ips, old->ips, sizeof(pod->ips));
+		pod->n_ips = old->n_ips;
+		pod->started = true;
 	}
-	if (gone || !counts(from))
-		return;
-	pod = new_pod(p, from);
-	map_set(&p->pods, key, pod);
-	count_everywhere(p, pod, 1);
-	change_ports(p, pod, true);
-	set_pod_chains(p, pod, true);
+	if (pod && !counts(pod, from)) {
+		pod_free(pod);
+		pod = NULL;
+	}
+	replace_pod(p, key, old, pod);
+}
+
+void policies_starts(struct policies *p, const struct v1_pod *from)
+{
+	struct arena a CLEANUP(arena_release) = {0};
+	struct str key = key_of(from->metadata.namespace, from->metadata.name, &a);
+	struct pod *pod = new_pod(p, from);
+
+	pod->local = pod->started = true;
+	replace_pod(p, key, map_get(&p->pods, key), pod);
 }
 
 static void count_namespace(struct policies *p, struct str ns, int by)

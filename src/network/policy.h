@@ -29,6 +29,9 @@ void policies_free(struct policies *p);
 
 /* Each is copied. gone: it was deleted (only its names count). */
 void policies_pod(struct policies *p, const struct v1_pod *pod, bool gone);
+/* A pod of this node is about to start with the addresses in its status: those hold for it from now
+ * on, whatever later statuses say, until it is gone or starts with others. */
+void policies_starts(struct policies *p, const struct v1_pod *pod);
 void policies_namespace(
 	struct policies *p, struct str name, const struct str_map *labels, bool gone);
 void policies_policy(

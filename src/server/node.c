@@ -11,6 +11,7 @@
 #include "dns/dns.h"
 #include "loop/thread.h"
 #include "network/agent.h"
+#include "network/policy_agent.h"
 #include "node/kubelet.h"
 #include "proxy/proxy.h"
 #include "server/check/check.h"
@@ -109,23 +110,25 @@ static int start_network(struct kubelet *k, const struct kubelet_opts *opts, str
 	struct network_agent_opts o = {.node_name = kubelet_node_name(k),
 		.overlay = {opts->network_backend, opts->ovs_tunnel},
 		.network = kubelet_pod_network(k)};
-	struct network_agent *agent;
+	struct policy_agent_opts policies = {.node_name = o.node_name, .network = o.network};
 	int r;
 
 	if (!o.network) /* another runtime connects its pods itself */
 		return 0;
 	r = loop_thread_init(&thread, err);
+	o.loop = policies.loop = thread.loop;
 	if (r == 0)
 		r = new_client(thread.loop, opts, "sampan-network/" SAMPAN_VERSION, &o.client, err);
 	if (r == 0)
 		r = new_client(thread.loop, opts, "sampan-network-policy/" SAMPAN_VERSION,
-			&o.policy_client, err);
+			&policies.policy_client, err);
 	if (r == 0)
 		r = new_client(thread.loop, opts, "sampan-network-policy/" SAMPAN_VERSION,
-			&o.pod_client, err);
-	o.loop = thread.loop;
+			&policies.pod_client, err);
 	if (r == 0)
-		r = network_agent_start(&o, &agent, err);
+		r = network_agent_start(&o, err);
+	if (r == 0)
+		r = policy_agent_start(&policies, err);
 	return r < 0 ? r : loop_thread_start(&thread, "network", err);
 }
 

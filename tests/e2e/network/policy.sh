@@ -132,6 +132,28 @@ established || fail "the connection was cut"
 kill $conn 2>/dev/null || true
 none
 
+step "a pod that a policy selects is isolated before it starts"
+policy out x <<< '  {podSelector: {}, policyTypes: [Egress]}'
+only ya 8080 "ya yb"
+for j in 1 2 3; do
+  k -n x create -f - >/dev/null <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: early-$j}
+spec:
+  restartPolicy: Never
+  containers:
+  - {name: c, image: "test.local/busybox:1", imagePullPolicy: Never,
+     command: [sh, -c, "nc -w 2 ${IP[ya]} 8080 < /dev/null > /dev/null 2>&1 && echo got out || echo kept in"]}
+YAML
+done
+for j in 1 2 3; do
+  k -n x wait --for=jsonpath='{.status.phase}'=Succeeded pod/early-$j --timeout=30s >/dev/null || fail "early-$j does not end"
+  check_eq "$(k -n x logs early-$j)" "kept in" "early-$j"
+done
+k -n x delete pod early-1 early-2 early-3 --now >/dev/null
+none
+
 step "the node agent restarts: rules stay, and are right afterwards"
 policy deny x <<< '  {podSelector: {}}'
 only xb 8080 xb

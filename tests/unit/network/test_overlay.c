@@ -71,7 +71,12 @@ static void put_object(struct cluster *c, struct str doc)
 	if (str_find(doc, S("kind: Node\n")) >= 0) {
 		put_node(c, decode(c, &v1_node_schema, doc), gone);
 	} else if (str_find(doc, S("kind: Pod\n")) >= 0) {
-		policies_pod(c->policies, decode(c, &v1_pod_schema, doc), gone);
+		const struct v1_pod *pod = decode(c, &v1_pod_schema, doc);
+
+		if (str_find(doc, S("# starts\n")) >= 0)
+			policies_starts(c->policies, pod);
+		else
+			policies_pod(c->policies, pod, gone);
 	} else if (str_find(doc, S("kind: Namespace\n")) >= 0) {
 		const struct v1_namespace *ns = decode(c, &v1_namespace_schema, doc);
 
