@@ -36,7 +36,7 @@ struct server_metrics {
 	time_t started;
 };
 
-struct server_metrics *metrics_new(void)
+struct server_metrics *server_metrics_new(void)
 {
 	struct server_metrics *m = xcalloc(1, sizeof(*m));
 
@@ -52,7 +52,7 @@ static void free_values(struct map *map)
 	map_release(map);
 }
 
-void metrics_free(struct server_metrics *m)
+void server_metrics_free(struct server_metrics *m)
 {
 	if (!m)
 		return;

@@ -7,8 +7,8 @@
 struct request;
 struct server_metrics;
 
-struct server_metrics *metrics_new(void);
-void metrics_free(struct server_metrics *m);
+struct server_metrics *server_metrics_new(void);
+void server_metrics_free(struct server_metrics *m);
 /* Every request once each; code: of the answer, 0 when there was none. */
 void metrics_begin(struct server_metrics *m, const struct request *r);
 void metrics_end(struct server_metrics *m, const struct request *r, int code);

@@ -4,23 +4,7 @@
 #include "apiserver/negotiate.h"
 #include "apiserver/openapi_documents.h"
 #include "apiserver/server.h"
-
-#if defined(__x86_64__)
-#define SAMPAN_ARCH "amd64"
-#elif defined(__aarch64__)
-#define SAMPAN_ARCH "arm64"
-#elif defined(__arm__)
-#define SAMPAN_ARCH "arm"
-#elif defined(__riscv)
-#define SAMPAN_ARCH "riscv64"
-#else
-#define SAMPAN_ARCH "unknown"
-#endif
-#ifdef __clang__
-#define SAMPAN_COMPILER "clang"
-#else
-#define SAMPAN_COMPILER "gcc"
-#endif
+#include "base/version.h"
 
 static void respond_status(struct request *r, int code, const char *reason, const char *message)
 {

@@ -2,7 +2,6 @@
 
 #include <openssl/ssl.h>
 
-#include "apiserver/cluster_ips.h"
 #include "apiserver/discovery.h"
 #include "apiserver/masters.h"
 #include "apiserver/openapi_documents.h"
@@ -88,7 +87,7 @@ int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, str
 	copy_opts(s, opts);
 	pipeline_init(s);
 	s->retained = retained_new();
-	s->metrics = metrics_new();
+	s->metrics = server_metrics_new();
 	s->openapi = openapi_documents_new();
 	s->discovery = discovery_new(server_address(s).p);
 	r = open_auth(s, &opts->auth, err);
@@ -118,11 +117,10 @@ void apiserver_free(struct apiserver *s)
 	audit_sink_free(s->audit);
 	admission_free(s->admission);
 	masters_free(s->masters);
-	cluster_ips_free(s->cluster_ips);
 	discovery_free(s->discovery);
 	openapi_documents_free(s->openapi);
 	service_books_free(s->service_books);
-	metrics_free(s->metrics);
+	server_metrics_free(s->metrics);
 	retained_free(s->retained);
 	if (s->kubelet_ssl_ctx)
 		SSL_CTX_free(s->kubelet_ssl_ctx);

@@ -23,6 +23,7 @@
 #define SAMPAN_FLAGS_H
 
 #include "base/base.h"
+#include "base/version.h"
 
 enum flag_type {
 	FLAG_BOOL,     /* bool */
@@ -57,8 +58,6 @@ struct flag {
 		"", FLAG_GROUP, (void *)(table)                                                    \
 	}
 
-#define SAMPAN_KUBERNETES_VERSION "v1.36.2" /* whose behaviour this is */
-
 enum { FLAG_LIST_MAX = 64, FLAGS_HELP = 1 };
 struct flag_list {
 	struct str v[FLAG_LIST_MAX];
@@ -77,9 +76,6 @@ extern const struct flag flags_logging[];
 extern const struct flag flags_component[];
 /* … of components that are clients of the API: how fast and in which form they ask. */
 extern const struct flag flags_client[];
-/* … of the controller manager and the scheduler, which serve nothing: ports, certificates, who may
- * ask. */
-extern const struct flag flags_delegated[];
 
 /* argv[0] is the program's or subcommand's name and skipped. `rest` NULL: an argument that is not a
  * flag is an error.
@@ -94,9 +90,14 @@ const char *flags_peek(int argc, char **argv, const char *name);
  * `of`. A name that it has twice is the first one's. */
 void flags_pick(const struct flag *flags, const struct flag *of, int argc, char **argv,
 	struct arena *a, struct str_vec *ret);
+/* "name: value" of each flag that does something here, sorted, a line each; after flags_parse.
+ * (flags_values.c) */
+void flags_values(const struct flag *flags, struct buf *out);
+struct str flags_text(const struct flag *flags, struct arena *a);
 /* The values of a list as a comma-separated string in `a`. */
 const char *flag_list_join(const struct flag_list *l, struct arena *a);
 
+void duration_format(int64_t ms, struct buf *out); /* as Go: "1h0m0s", "300ms", "0s" */
 /* "1h2m3s", "300ms", "1.5h" as Go's ParseDuration -> milliseconds; 0 or -EINVAL. */
 int duration_parse(struct str s, int64_t *ret_ms);
 

@@ -2,8 +2,7 @@
 #include "base/flags.h"
 
 #define TO_STDERR "the log goes to standard error"
-#define METRICS "there are few metrics, all of them shown"
-#define NOT_SERVED "nothing is served"
+#define METRICS "all metrics that there are are shown, with all their labels"
 #define PACE "the server's limits and watches set the pace"
 
 const struct flag flags_logging[] = {
@@ -48,39 +47,5 @@ const struct flag flags_client[] = {
 	{"kube-api-qps", FLAG_UNUSED, NULL, NULL, PACE},
 	{"kube-api-burst", FLAG_UNUSED, NULL, NULL, PACE},
 	{"kube-api-content-type", FLAG_UNUSED, NULL, NULL, "objects travel as JSON"},
-	{NULL},
-};
-
-const struct flag flags_delegated[] = {
-	{"bind-address", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"secure-port", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"cert-dir", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"disable-http2-serving", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"http2-max-streams-per-connection", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"permit-address-sharing", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"permit-port-sharing", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"tls-cert-file", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"tls-private-key-file", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"tls-cipher-suites", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"tls-curve-preferences", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"tls-min-version", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"tls-sni-cert-key", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"client-ca-file", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"authentication-kubeconfig", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"authentication-skip-lookup", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"authentication-token-webhook-cache-ttl", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"authentication-tolerate-lookup-failure", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"requestheader-allowed-names", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"requestheader-client-ca-file", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"requestheader-extra-headers-prefix", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"requestheader-group-headers", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"requestheader-uid-headers", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"requestheader-username-headers", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"authorization-always-allow-paths", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"authorization-kubeconfig", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"authorization-webhook-cache-authorized-ttl", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"authorization-webhook-cache-unauthorized-ttl", FLAG_UNUSED, NULL, NULL, NOT_SERVED},
-	{"address", FLAG_RETIRED, NULL, NULL, NOT_SERVED},
-	{"port", FLAG_RETIRED, NULL, NULL, NOT_SERVED},
 	{NULL},
 };

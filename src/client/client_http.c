@@ -5,6 +5,7 @@
 #include "client/client_int.h"
 #include "client/informer.h"
 #include "client/kubeconfig.h"
+#include "client/rest_meter.h"
 #include "http/server.h"
 
 enum { INFORMERS_MAX = 256 };
@@ -12,6 +13,7 @@ enum { INFORMERS_MAX = 256 };
 struct http_transport {
 	struct client base;
 	struct http_client *http;
+	struct rest_meter *meter;
 	char *user_agent;
 	struct http_header
 		headers[3]; /* User-Agent, Accept, Content-Type: the last for bodies only */
@@ -53,6 +55,7 @@ static struct informer *add_informer(
 	struct informer_opts opts = {
 		.loop = t->base.loop,
 		.http = t->http,
+		.meter = t->meter,
 		.headers = t->headers,
 		.n_headers = 2,
 		.resource = res,
@@ -148,6 +151,7 @@ struct pending {
 	struct http_transport *t;
 	struct client_call *call;
 	struct http_call *http_call;
+	int64_t sent_ns;
 };
 
 static void pending_free(struct pending *p)
@@ -166,6 +170,7 @@ static void on_answer(void *user_data, const struct http_response *r, struct err
 	struct pending *p = user_data;
 	struct client_call *call = p->call;
 
+	rest_meter_count(p->t->meter, client_call_method(call), r ? r->status : 0, p->sent_ns);
 	pending_free(p);
 	if (r)
 		client_call_answer(call, r->status, r->body);
@@ -198,6 +203,7 @@ static void http_do(struct client *c, struct client_call *call)
 	}
 	p->t = t;
 	p->call = call;
+	p->sent_ns = metric_now_ns();
 	p->next = t->pending;
 	if (p->next)
 		p->next->prev = p;
@@ -226,6 +232,7 @@ static void http_free(struct client *c)
 	loop_timer_stop(&t->start_timer);
 	if (t->http)
 		http_client_free(t->http);
+	rest_meter_free(t->meter);
 	free(t->user_agent);
 	free(t);
 }
@@ -302,6 +309,7 @@ int client_http_new(struct loop *loop, const struct client_http_opts *opts, stru
 	r = settings(opts, &k, err);
 	if (r == 0)
 		r = connect_with(t, &k, err);
+	t->meter = rest_meter_new(opts->metrics, k.server);
 	if (r < 0) {
 		http_free(&t->base);
 		return r;

@@ -1,5 +1,7 @@
 #include "client/informer.h"
 
+#include "client/rest_meter.h"
+
 #include "json/reader.h"
 
 enum {
@@ -13,6 +15,7 @@ enum {
 
 struct informer {
 	struct informer_opts o;
+	int64_t sent_ns; /* the page under way was asked for then */
 	char *selector;
 	struct subscription *subs, **subs_tail;
 	struct snapshot *copy;     /* what subscribers know */
@@ -202,6 +205,7 @@ static void on_page(void *user_data, const struct http_response *r, struct err *
 	struct err why CLEANUP(err_release) = {0};
 	uint64_t revision;
 
+	rest_meter_count(in->o.meter, "GET", r ? r->status : 0, in->sent_ns);
 	in->call = NULL;
 	if (!r)
 		err_fmt(&why, 503, "", "%s", err_text(err));
@@ -236,6 +240,7 @@ static void start_list(struct informer *in)
 	add_selector(in, &path);
 	rq = request(in, &path);
 	rq.on_response = on_page;
+	in->sent_ns = metric_now_ns();
 	in->call = http_client_do(in->o.http, &rq);
 	buf_release(&path);
 }
@@ -356,6 +361,7 @@ static void on_head(void *user_data, const struct http_response *r, struct err *
 {
 	struct informer *in = user_data;
 
+	rest_meter_count(in->o.meter, "GET", r ? r->status : 0, 0);
 	if (r) {
 		in->watch_status = r->status;
 		return;

@@ -16,6 +16,7 @@ struct informer_opts {
 	struct http_client *http;
 	const struct http_header *headers; /* with each request; live as long as the informer */
 	size_t n_headers;
+	struct rest_meter *meter; /* borrowed; may be NULL */
 	const struct schema_resource *resource;
 	const char *field_selector; /* may be empty */
 	void (*on_synced)(

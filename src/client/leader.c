@@ -5,7 +5,7 @@
 #include "client/recorder.h"
 #include "types.gen.h"
 
-enum { RELEASE_MAX_MS = 2000, HOST_MAX = 64 };
+enum { RELEASE_MAX_MS = 2000, HOST_MAX = 64, HEALTHY_SLACK_MS = 20 * 1000 };
 
 struct leader {
 	struct leader_opts opts; /* strings in `arena` */
@@ -335,6 +335,12 @@ struct leader *leader_new(const struct leader_opts *opts)
 bool leader_leads(const struct leader *l)
 {
 	return l->leads;
+}
+
+bool leader_healthy(const struct leader *l)
+{
+	return !l->leads ||
+	       loop_now_ms(l->loop) - l->unchanged_since_ms <= l->opts.lease_ms + HEALTHY_SLACK_MS;
 }
 
 static void given_back(struct client_call *call)

@@ -5,6 +5,8 @@
 
 #include "controllers/cidr.h"
 #include "controllers/executor.h"
+#include "controllers/metrics.h"
+#include "types.gen.h"
 
 enum { CLIENTS_MAX = 64 };
 
@@ -110,8 +112,8 @@ static void copy_opts(struct controllers *c, const struct controllers_opts *opts
 	o->controllers = arena_cstr(&c->arena, str_c(opts->controllers ? opts->controllers : "*"));
 	o->cluster_cidr = arena_cstr(
 		&c->arena, str_c(opts->cluster_cidr ? opts->cluster_cidr : "10.244.0.0/16"));
-	o->service_cidr = opts->service_cidr ? arena_cstr(&c->arena, str_c(opts->service_cidr))
-					     : NULL;
+	o->service_cidr =
+		opts->service_cidr ? arena_cstr(&c->arena, str_c(opts->service_cidr)) : NULL;
 	o->root_ca_pem = arena_str(&c->arena, opts->root_ca_pem);
 	for (int i = 0; i < SIGNERS; i++) {
 		o->signing[i].cert_pem = arena_str(&c->arena, opts->signing[i].cert_pem);
@@ -185,6 +187,23 @@ int controllers_start(
 	start_planners(c);
 	*ret = c;
 	return 0;
+}
+
+const char *controllers_running(const struct controllers *c, size_t i)
+{
+	return executor_planner(c->executor, i);
+}
+
+void controllers_write_metrics(struct controllers *c, struct buf *out)
+{
+	struct snapshot *nodes;
+
+	if (!c->synced)
+		return;
+	executor_write_metrics(c->executor, out);
+	nodes = client_snapshot(c->clients[0], &v1_node_resource);
+	node_zones_write(nodes, out);
+	snapshot_unref(nodes);
 }
 
 bool controllers_synced(const struct controllers *c)

@@ -11,10 +11,12 @@
 
 #include "client/client.h"
 
+struct buf;
 struct controllers;
+struct metrics;
 
-/* Who signs CertificateSigningRequests: kubernetes.io/kube-apiserver-client, …/kube-apiserver-client-kubelet,
- * …/kubelet-serving, …/legacy-unknown. */
+/* Who signs CertificateSigningRequests: kubernetes.io/kube-apiserver-client,
+ * …/kube-apiserver-client-kubelet, …/kubelet-serving, …/legacy-unknown. */
 enum signer {
 	SIGNER_OF_CLIENTS,
 	SIGNER_OF_KUBELET_CLIENTS,
@@ -35,7 +37,8 @@ struct controllers_opts {
 	const char *controllers; /* as --controllers: "*", "foo", "-foo" with commas; NULL = "*" */
 	/* What root-ca-certificate-publisher publishes; empty: it does not run. */
 	struct str root_ca_pem;
-	/* The CA of each signer, and for how long it signs at most (0 = a year); empty: it does not. */
+	/* The CA of each signer, and for how long it signs at most (0 = a year); empty: it does
+	 * not. */
 	struct {
 		struct str cert_pem, key_pem;
 	} signing[SIGNERS];
@@ -48,6 +51,7 @@ struct controllers_opts {
 	int64_t node_startup_grace_ms;                /* 0 = 60 s */
 	int terminated_pod_gc_threshold;              /* 0 = 12500, negative: none */
 	size_t writes_in_flight_max;                  /* 0 = 500 */
+	struct metrics *metrics; /* counts what they do; outlives them; NULL: nothing does */
 };
 
 /* Whether controllers_start would find `controllers` or `cluster_cidr` wrong. */
@@ -56,6 +60,11 @@ int controllers_check(const struct controllers_opts *opts, struct err *err);
 int controllers_start(
 	const struct controllers_opts *opts, struct controllers **ret, struct err *err);
 bool controllers_synced(const struct controllers *c);
+/* The i-th of the controllers that run, by its name; NULL: there are no more. */
+const char *controllers_running(const struct controllers *c, size_t i);
+/* Metrics that are not counted but told when asked for: how much waits in the queues, zones of
+ * nodes. */
+void controllers_write_metrics(struct controllers *c, struct buf *out);
 /* Frees its clients, too; no call of theirs comes back afterwards. */
 void controllers_stop(struct controllers *c);
 

@@ -210,6 +210,10 @@ void executor_wake(struct executor *x)
 
 static void item_push(struct executor *x, struct item *item)
 {
+	if (item->state != ITEM_PARKED) {
+		item->since_ns = metric_now_ns();
+		metric_add(item->worker->meter.adds, 1);
+	}
 	item->state = ITEM_QUEUED;
 	item->next = NULL;
 	if (x->ready.tail)
@@ -272,7 +276,9 @@ void item_finished(struct executor *x, struct item *item, bool failed, int64_t r
 {
 	item->state = ITEM_IDLE;
 	item->carry = NULL;
+	metric_observe_since(item->worker->meter.worked, item->since_ns);
 	if (failed) {
+		metric_add(item->worker->meter.retries, 1);
 		unsigned shift = MIN(item->failures, 18U);
 
 		item->failures++;
@@ -338,6 +344,8 @@ static void item_run(struct executor *x, struct item *item)
 	struct err err CLEANUP(err_release) = {0};
 
 	loop_timer_stop(&item->timer);
+	metric_observe_since(w->meter.waited, item->since_ns);
+	item->since_ns = metric_now_ns();
 	item->state = ITEM_RUNNING;
 	item->dirty = false;
 	arena_init(&c->arena);
@@ -453,6 +461,7 @@ void executor_add(struct executor *x, const struct planner *p, struct client *wr
 
 	*w = (struct worker){.executor = x, .planner = p, .client = writer};
 	w->recorder = recorder_new(writer, p->source ? p->source : p->name, NULL);
+	w->meter = queue_meter_new(x->opts->metrics, p->name);
 	w->state = p->init ? p->init(x->opts) : NULL;
 	while (*at)
 		at = &(*at)->next;
@@ -476,6 +485,45 @@ void executor_run(struct executor *x)
 {
 	x->running = true;
 	executor_wake(x);
+}
+
+const char *executor_planner(const struct executor *x, size_t i)
+{
+	const struct worker *w = x->workers;
+
+	while (w && i--)
+		w = w->next;
+	return w ? w->planner->name : NULL;
+}
+
+static void add_item(struct queue_state *s, const struct item *item, int64_t now_ns)
+{
+	double age_s = (double)(now_ns - item->since_ns) / 1e9;
+
+	if (item->state == ITEM_QUEUED || item->state == ITEM_PARKED) {
+		s->depth++;
+	} else if (item->state == ITEM_RUNNING) {
+		s->unfinished_s += age_s;
+		s->longest_s = MAX(s->longest_s, age_s);
+	}
+}
+
+void executor_write_metrics(struct executor *x, struct buf *out)
+{
+	struct queue_state *states;
+	int64_t now_ns = metric_now_ns();
+	size_t n = 0;
+
+	for (struct worker *w = x->workers; w; w = w->next)
+		w->at = n++;
+	states = xcalloc(n + 1, sizeof(*states));
+	for (struct worker *w = x->workers; w; w = w->next)
+		states[w->at].planner = w->planner->name;
+	for (size_t i = 0; i < x->n_slots; i++)
+		for (const struct item *item = x->slots[i]; item; item = item->hash_next)
+			add_item(&states[item->worker->at], item, now_ns);
+	queue_states_write(states, n, out);
+	free(states);
 }
 
 void executor_free(struct executor *x)

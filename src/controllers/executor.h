@@ -23,6 +23,10 @@ struct executor *executor_new(struct client *reader, const struct controllers_op
 void executor_add(struct executor *x, const struct planner *p, struct client *writer);
 /* From here on keys are planned: when the reader has synced. */
 void executor_run(struct executor *x);
+/* The i-th planner's name; NULL: there are no more. */
+const char *executor_planner(const struct executor *x, size_t i);
+/* How much waits and is being worked on, of each planner. */
+void executor_write_metrics(struct executor *x, struct buf *out);
 /* After the clients were freed: nothing is in flight any more. */
 void executor_free(struct executor *x);
 

@@ -4,6 +4,7 @@
 
 #include "client/recorder.h"
 #include "controllers/executor.h"
+#include "controllers/metrics.h"
 
 struct worker { /* a planner that runs */
 	struct executor *executor;
@@ -11,6 +12,8 @@ struct worker { /* a planner that runs */
 	struct client *client;
 	struct recorder *recorder;
 	void *state;
+	struct queue_meter meter;
+	size_t at; /* its place among them, while numbers are told */
 	struct worker *next;
 };
 
@@ -29,11 +32,12 @@ struct item { /* a key of a planner, from its first event until nothing is left 
 	enum { ITEM_IDLE, ITEM_QUEUED, ITEM_RUNNING, ITEM_PARKED } state;
 	bool dirty; /* changed while it ran */
 	unsigned failures;
+	int64_t since_ns;    /* queued, parked: since it was queued; running: since it began */
 	struct carry *carry; /* while it runs */
 	struct loop_timer timer;
 	struct wait waits[WAITS_MAX];
 	size_t n_waits;
-	struct str answer; /* to a write of the last round that wanted it; malloc'd */
+	struct str answer;           /* to a write of the last round that wanted it; malloc'd */
 	struct plan_failure failure; /* .code != 0: of the last round; owns its strings */
 	char bytes[];
 };
@@ -75,7 +79,7 @@ void carry_start(struct executor *x, struct carry *c); /* takes c over */
 void item_finished(struct executor *x, struct item *item, bool failed, int64_t requeue_ms);
 void item_wait_for(struct executor *x, struct item *item, const struct schema_resource *res,
 	uint64_t revision);
-void executor_wake(struct executor *x); /* there is something ready */
+void executor_wake(struct executor *x);                     /* there is something ready */
 void item_set_answer(struct item *item, struct str answer); /* copied */
 void item_set_failure(
 	struct item *item, const struct plan_write *w, const struct client_call *call);

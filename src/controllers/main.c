@@ -4,9 +4,10 @@
 #include "base/file.h"
 #include "client/account_client.h"
 #include "client/client.h"
-#include "client/program.h"
+#include "serving/program.h"
 #include "controllers/controllers.h"
 #include "controllers/flags.h"
+#include "controllers/metrics.h"
 #include "controllers/root_ca_source.h"
 
 enum { CA_FILE_MAX = 1 << 20 };
@@ -16,8 +17,8 @@ struct manager {
 	struct client *client; /* until the controllers have taken it */
 	struct client *master; /* the same, theirs */
 	struct client_program *program;
-	bool credentials; /* --use-service-account-credentials */
-	struct controllers *controllers;
+	bool credentials;             /* --use-service-account-credentials */
+	struct controllers_face face; /* .controllers: those that run */
 };
 
 /* The first one is for the manager itself. The others write as it does, too, or each controller as
@@ -47,7 +48,7 @@ static struct client *client_for(void *user_data, const char *user)
 static int start_controllers(struct manager *m, struct err *err)
 {
 	struct client *client = m->client;
-	int r = controllers_start(&m->opts, &m->controllers, err);
+	int r = controllers_start(&m->opts, &m->face.controllers, err);
 
 	if (r < 0 && m->client)
 		client_free(client);
@@ -90,8 +91,8 @@ static void stop(struct client_program *p)
 	if (m->client) /* still asking for the CA */
 		client_free(m->client);
 	m->client = NULL;
-	controllers_stop(m->controllers);
-	m->controllers = NULL;
+	controllers_stop(m->face.controllers);
+	m->face.controllers = NULL;
 }
 
 struct settings {
@@ -100,11 +101,12 @@ struct settings {
 	bool allocate_cidrs, credentials;
 };
 
-static int parse(struct client_program *p, struct controllers_opts *o, struct settings *s, int argc,
-	char **argv)
+static int parse(struct client_program *p, struct controllers_opts *o, struct settings *s,
+	struct arena *a, int argc, char **argv)
 {
 	struct flag election[LEADER_FLAGS_MAX], signing[SIGNING_FLAGS_MAX];
-	struct flag controllers[CONTROLLERS_FLAGS_MAX];
+	struct flag controllers[CONTROLLERS_FLAGS_MAX], serving[SERVING_FLAGS_MAX];
+	int r;
 	const struct flag flags[] = {
 		FLAGS_HEADING("API server"),
 		{"kubeconfig", FLAG_STRING, &p->kubeconfig, "FILE", "how to reach the API server"},
@@ -124,10 +126,10 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 		{"service-cluster-ip-range", FLAG_STRING, &o->service_cidr, "CIDR",
 			"accepted: nodes' parts lie outside"},
 		FLAGS_INCLUDE(election),
+		FLAGS_INCLUDE(serving),
 		FLAGS_HEADING("Log"),
 		FLAGS_INCLUDE(flags_logging),
 		FLAGS_INCLUDE(upstream_flags_controller_manager),
-		FLAGS_INCLUDE(flags_delegated),
 		FLAGS_INCLUDE(flags_client),
 		FLAGS_INCLUDE(flags_component),
 		{NULL},
@@ -136,7 +138,25 @@ static int parse(struct client_program *p, struct controllers_opts *o, struct se
 	leader_flags_table(&p->leader, election);
 	signing_flags_table(&s->signing, o, signing);
 	controllers_flags_table(o, controllers);
-	return flags_parse(flags, p->name, argc, argv, NULL);
+	serving_flags_table(&p->serving, serving);
+	r = flags_parse(flags, p->name, argc, argv, NULL);
+	if (r == 0)
+		p->component->flags = flags_text(flags, a);
+	return r;
+}
+
+/* What the port shows: from what the command line came to. */
+static void show(struct manager *m, const struct client_program *p)
+{
+	struct controllers_face *f = &m->face;
+
+	controllers_face_init(f);
+	f->opts = &m->opts;
+	f->election = &p->leader;
+	f->kubeconfig = p->kubeconfig;
+	f->bind_address = p->serving.bind_address;
+	f->port = p->serving.port;
+	m->opts.metrics = f->component.metrics;
 }
 
 int kube_controller_manager_main(int argc, char **argv)
@@ -144,18 +164,21 @@ int kube_controller_manager_main(int argc, char **argv)
 	struct manager m = {0};
 	struct client_program p = {.name = "kube-controller-manager",
 		.leader = leader_flags_default("kube-controller-manager"),
+		.serving = serving_flags_default(10257),
+		.component = &m.face.component,
+		.elected = &m.face.leader,
 		.start = start,
 		.stop = stop,
 		.user_data = &m};
 	struct controllers_opts *o = &m.opts;
 	struct settings s = {.allocate_cidrs = true, .credentials = true};
-	struct arena arena;
+	struct arena arena = {0};
 	struct err err CLEANUP(err_release) = {0};
-	int r = parse(&p, o, &s, argc, argv);
+	int r = parse(&p, o, &s, &arena, argc, argv);
 
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
-	arena_init(&arena);
+	show(&m, &p);
 	p.master = client_program_url(p.master, &arena);
 	if (s.root_ca_file &&
 		file_read(s.root_ca_file, CA_FILE_MAX, &arena, &o->root_ca_pem, &err) < 0) {

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #include "base/map.h"
+#include "controllers/metrics.h"
 #include "controllers/util.h"
 
 #define TAINT_NOT_READY "node.kubernetes.io/not-ready"
@@ -299,6 +300,8 @@ static void plan_taints(
 		if (!all[k].on || has_taint(n, all[k].key, all[k].execute))
 			continue;
 		ARENA_PUSH(v->arena, &taints, t);
+		if (all[k].execute)
+			count_node_eviction(v->opts->metrics, o);
 		changed = true;
 	}
 	if (!changed)

@@ -4,6 +4,7 @@
  * that is taken away cancels it.
  */
 #include "base/map.h"
+#include "controllers/metrics.h"
 #include "controllers/util.h"
 
 struct eviction {
@@ -141,6 +142,7 @@ static int reconcile(struct view *v, struct plan_key key, struct plan *p, struct
 		return 0;
 	}
 	map_remove(&s->waiting, o->uid);
+	count_pod_eviction(v->opts->metrics, due_ms ? now_ms - due_ms : 0);
 	plan_eviction(v, p, o);
 	return 0;
 }

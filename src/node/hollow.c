@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/flags.h"
-#include "client/program.h"
+#include "serving/program.h"
 #include "schema/time.h"
 
 struct client_call *hollow_call(struct hollow *h, const char *verb,

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "client/program.h"
+#include "serving/program.h"
 #include "node/flags.h"
 #include "schema/quantity.h"
 

@@ -39,6 +39,10 @@ int x509_sign(const struct x509_ca *ca, struct str request_pem, const struct str
 	int64_t not_before_s, int64_t not_after_s, struct arena *a, struct str *ret_pem,
 	struct err *err);
 bool x509_usage_known(struct str usage);
+/* A serving certificate with a key of its own that no CA has signed: common name, DNS names,
+ * addresses. */
+int x509_self_sign(const struct x509_names *names, int64_t not_before_s, int64_t not_after_s,
+	struct arena *a, struct str *ret_cert_pem, struct str *ret_key_pem, struct err *err);
 
 struct x509_info {
 	struct x509_names names;

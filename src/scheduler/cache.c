@@ -542,6 +542,20 @@ const struct nodes *cache_nodes(const struct cache *c)
 	return &c->nodes;
 }
 
+void cache_count_pods(const struct cache *c, size_t *ret_all, size_t *ret_assumed)
+{
+	size_t all = 0, assumed = 0;
+
+	for (size_t i = 0; i < c->by_uid.cap; i++) {
+		const struct pod_info *p = c->by_uid.v[i].p;
+
+		all += p != NULL;
+		assumed += p && p->assumed;
+	}
+	*ret_all = all;
+	*ret_assumed = assumed;
+}
+
 struct resource_names *cache_names(struct cache *c)
 {
 	return &c->names;

@@ -13,6 +13,8 @@ struct cache;
 struct cache *cache_new(void);
 void cache_free(struct cache *c);
 const struct nodes *cache_nodes(const struct cache *c); /* those that exist, in order of arrival */
+/* All pods that have a node, and of them those that are assumed. */
+void cache_count_pods(const struct cache *c, size_t *ret_all, size_t *ret_assumed);
 struct resource_names *cache_names(struct cache *c);
 
 /* Each returns what of the cluster changed, as enum cluster_event. */

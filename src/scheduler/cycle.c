@@ -160,6 +160,7 @@ static struct feasible find_feasible(struct attempt *at, struct verdict *v, stru
 	const struct nodes *nodes = at->c.nodes;
 	size_t want = wanted_nodes(at), start = *at->opts->start % nodes->n, i;
 	struct feasible f = {ARENA_ARRAY(at->c.arena, struct node_info *, want), 0};
+	int64_t began_ns = metric_now_ns();
 
 	for (i = 0; i < nodes->n && f.n < want; i++) {
 		struct node_info *n = nodes->v[(start + i) % nodes->n];
@@ -180,11 +181,15 @@ static struct feasible find_feasible(struct attempt *at, struct verdict *v, stru
 	*at->opts->start = start + i;
 	v->evaluated = i;
 	v->feasible = f.n;
+	meter_point(
+		at->opts->meter, POINT_FILTER, f.n ? POINT_SUCCESS : POINT_UNSCHEDULABLE, began_ns);
 	return f;
 }
 
 static bool pre_filter(struct attempt *at, struct verdict *v, struct buf *message)
 {
+	int64_t began_ns = metric_now_ns();
+
 	for (size_t i = 0; plugins[i]; i++) {
 		at->skip_filter[i] = !plugins[i]->filter;
 		if (!plugins[i]->pre_filter)
@@ -198,14 +203,18 @@ static bool pre_filter(struct attempt *at, struct verdict *v, struct buf *messag
 			continue;
 		buf_fmt(message, " %s.", at->c.message ? at->c.message : plugins[i]->name);
 		v->events |= plugins[i]->events;
+		meter_point(at->opts->meter, POINT_PRE_FILTER,
+			fit == FIT_UNRESOLVABLE ? POINT_UNRESOLVABLE : POINT_UNSCHEDULABLE,
+			began_ns);
 		return false;
 	}
+	meter_point(at->opts->meter, POINT_PRE_FILTER, POINT_SUCCESS, began_ns);
 	return true;
 }
 
 static void add_scores(struct attempt *at, const struct feasible *f, int64_t *total)
 {
-	int64_t *scores = ARENA_ARRAY(at->c.arena, int64_t, f->n);
+	int64_t *scores = ARENA_ARRAY(at->c.arena, int64_t, f->n), began_ns = metric_now_ns();
 
 	for (size_t i = 0; plugins[i]; i++) {
 		const struct plugin *p = plugins[i];
@@ -222,6 +231,7 @@ static void add_scores(struct attempt *at, const struct feasible *f, int64_t *to
 		for (size_t k = 0; k < f->n; k++)
 			total[k] += scores[k] * p->weight;
 	}
+	meter_point(at->opts->meter, POINT_SCORE, POINT_SUCCESS, began_ns);
 }
 
 /* One of the best, by chance. */
@@ -254,6 +264,7 @@ struct verdict cycle_run(const struct cycle_opts *opts, const struct pod_info *p
 	struct verdict v = {0};
 	struct histogram h = {.n = 0};
 	struct buf message;
+	int64_t began_ns;
 
 	at.c = (struct cycle){
 		.arena = a,
@@ -283,7 +294,11 @@ struct verdict cycle_run(const struct cycle_opts *opts, const struct pod_info *p
 		buf_add_char(&message, ' ');
 		write_histogram(&h, a, &message);
 		buf_add_char(&message, '.');
+		began_ns = metric_now_ns();
 		attempt_preempt(&at, &v, &message);
+		meter_point(opts->meter, POINT_POST_FILTER,
+			v.nominated ? POINT_SUCCESS : POINT_UNSCHEDULABLE, began_ns);
+		meter_preemption(opts->meter, v.victims.n);
 	}
 	v.message = arena_fmt(
 		a, "0/%zu nodes are available:" STR_FMT, at.c.nodes->n, STR_ARG(buf_str(&message)));

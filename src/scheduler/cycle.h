@@ -16,6 +16,7 @@ struct cycle_opts {
 	int percentage_of_nodes; /* 0: adaptive */
 	size_t *start;           /* where to begin looking; moved on */
 	uint64_t random;
+	struct scheduler_meter *meter; /* NULL: nothing is counted */
 	const struct str_map *(*namespace_labels)(void *user_data, struct str ns);
 	void *user_data;
 };

@@ -1,12 +1,13 @@
 /* main.c: the program kube-scheduler. */
 #include <stdio.h>
 
-#include "client/program.h"
+#include "serving/program.h"
 #include "scheduler/config.h"
+#include "scheduler/meter.h"
 
 struct running {
 	struct scheduler_config config;
-	struct scheduler *scheduler;
+	struct scheduler_face face; /* .scheduler: the one that runs */
 };
 
 static int start(
@@ -17,15 +18,16 @@ static int start(
 
 	opts.loop = loop;
 	opts.client = client;
-	return scheduler_start(&opts, &r->scheduler, err);
+	opts.metrics = r->face.component.metrics;
+	return scheduler_start(&opts, &r->face.scheduler, err);
 }
 
 static void stop(struct client_program *p)
 {
 	struct running *r = p->user_data;
 
-	scheduler_stop(r->scheduler);
-	r->scheduler = NULL;
+	scheduler_stop(r->face.scheduler);
+	r->face.scheduler = NULL;
 }
 
 /* flags_upstream: what means nothing here or what we cannot honour. */
@@ -47,8 +49,9 @@ static const struct flag upstream_flags[] = {
 
 static int parse(struct client_program *p, struct scheduler_config *c, int argc, char **argv)
 {
-	struct flag election[LEADER_FLAGS_MAX];
-	const char *config;
+	struct flag election[LEADER_FLAGS_MAX], serving[SERVING_FLAGS_MAX];
+	int r;
+	const char *config = NULL;
 	const struct flag flags[] = {
 		FLAGS_HEADING("API server"),
 		{"kubeconfig", FLAG_STRING, &p->kubeconfig, "FILE", "how to reach the API server"},
@@ -61,16 +64,20 @@ static int parse(struct client_program *p, struct scheduler_config *c, int argc,
 		{"scheduler-name", FLAG_STRING, &c->scheduler_name, "NAME",
 			"profiles[].schedulerName of --config", .retired = true},
 		FLAGS_INCLUDE(election),
+		FLAGS_INCLUDE(serving),
 		FLAGS_HEADING("Log"),
 		FLAGS_INCLUDE(flags_logging),
 		FLAGS_INCLUDE(upstream_flags),
-		FLAGS_INCLUDE(flags_delegated),
 		FLAGS_INCLUDE(flags_client),
 		FLAGS_INCLUDE(flags_component),
 		{NULL},
 	};
 	leader_flags_table(&p->leader, election);
-	return flags_parse(flags, p->name, argc, argv, NULL);
+	serving_flags_table(&p->serving, serving);
+	r = flags_parse(flags, p->name, argc, argv, NULL);
+	if (r == 0)
+		p->component->flags = flags_text(flags, &c->arena);
+	return r;
 }
 
 /* Before the command line, which goes over it. */
@@ -88,11 +95,26 @@ static int read_config(struct client_program *p, struct scheduler_config *c, con
 	return 0;
 }
 
+/* What the port shows: from what command line and configuration came to. */
+static void show(struct running *r, const struct client_program *p)
+{
+	struct scheduler_face *f = &r->face;
+
+	scheduler_face_init(f);
+	f->election = &p->leader;
+	f->kubeconfig = p->kubeconfig;
+	f->scheduler_name = r->config.scheduler_name;
+	f->percentage_of_nodes_to_score = r->config.percentage_of_nodes_to_score;
+}
+
 int kube_scheduler_main(int argc, char **argv)
 {
 	struct running running = {0};
 	struct client_program p = {.name = "kube-scheduler",
 		.leader = leader_flags_default("kube-scheduler"),
+		.serving = serving_flags_default(10259),
+		.component = &running.face.component,
+		.elected = &running.face.leader,
 		.start = start,
 		.stop = stop,
 		.user_data = &running};
@@ -104,6 +126,7 @@ int kube_scheduler_main(int argc, char **argv)
 	r = parse(&p, &running.config, argc, argv);
 	if (r)
 		return r == FLAGS_HELP ? 0 : 2;
+	show(&running, &p);
 	p.master = client_program_url(p.master, &running.config.arena);
 	r = client_program_run(&p);
 	arena_release(&running.config.arena);

@@ -20,6 +20,7 @@ struct queue {
 		struct queued **v;
 		size_t n, cap;
 	} nominated;
+	struct scheduler_meter *meter; /* or NULL */
 };
 
 /* --- heaps --- */
@@ -130,6 +131,28 @@ void queue_free(struct queue *q)
 	free(q);
 }
 
+void queue_set_meter(struct queue *q, struct scheduler_meter *meter)
+{
+	q->meter = meter;
+}
+
+static size_t list_length(const struct queued *head)
+{
+	size_t n = 0;
+
+	for (const struct queued *p = head->next; p != head; p = p->next)
+		n++;
+	return n;
+}
+
+void queue_numbers(const struct queue *q, struct scheduler_numbers *ret)
+{
+	ret->active = q->active.n;
+	ret->backoff = q->backoff.n;
+	ret->unschedulable = list_length(&q->unschedulable);
+	ret->gated = list_length(&q->gated);
+}
+
 size_t queue_active(const struct queue *q)
 {
 	return q->active.n;
@@ -151,9 +174,17 @@ static void leave(struct queue *q, struct queued *p)
 	p->state = QUEUED_NONE;
 }
 
-static void enter(struct queue *q, struct queued *p, enum queued_state state)
+static void enter(struct queue *q, struct queued *p, enum queued_state state, enum meter_event why)
 {
+	static const enum meter_queue names[] = {[QUEUED_ACTIVE] = QUEUE_ACTIVE,
+		[QUEUED_BACKOFF] = QUEUE_BACKOFF,
+		[QUEUED_UNSCHEDULABLE] = QUEUE_UNSCHEDULABLE,
+		[QUEUED_GATED] = QUEUE_UNSCHEDULABLE};
+
 	leave(q, p);
+	meter_incoming(q->meter, why, names[state]);
+	if (state == QUEUED_ACTIVE && !p->queued_ns)
+		p->queued_ns = metric_now_ns();
 	p->state = state;
 	if (state == QUEUED_ACTIVE)
 		heap_push(&q->active, p);
@@ -166,6 +197,7 @@ static void enter(struct queue *q, struct queued *p, enum queued_state state)
 struct queued *queue_put(struct queue *q, struct pod_info *info, bool gated)
 {
 	struct queued *p = queue_find(q, info->object->uid);
+	enum meter_event why = p ? INCOMING_CHANGED : INCOMING_NEW;
 
 	if (!p) {
 		struct str uid = info->object->uid;
@@ -180,7 +212,7 @@ struct queued *queue_put(struct queue *q, struct pod_info *info, bool gated)
 	pod_info_free(p->info);
 	p->info = info;
 	p->attempts = 0;
-	enter(q, p, gated ? QUEUED_GATED : QUEUED_ACTIVE);
+	enter(q, p, gated ? QUEUED_GATED : QUEUED_ACTIVE, why);
 	return p;
 }
 
@@ -217,12 +249,13 @@ void queue_failed(struct queue *q, struct queued *p, uint32_t events, int64_t no
 	p->events = events;
 	p->since_ms = now_ms;
 	p->due_ms = now_ms + backoff_ms(p);
-	enter(q, p, events ? QUEUED_UNSCHEDULABLE : QUEUED_BACKOFF);
+	enter(q, p, events ? QUEUED_UNSCHEDULABLE : QUEUED_BACKOFF, INCOMING_FAILED);
 }
 
-void queue_activate(struct queue *q, struct queued *p, int64_t now_ms)
+void queue_activate(struct queue *q, struct queued *p, uint32_t events, int64_t now_ms)
 {
-	enter(q, p, p->due_ms > now_ms ? QUEUED_BACKOFF : QUEUED_ACTIVE);
+	enter(q, p, p->due_ms > now_ms ? QUEUED_BACKOFF : QUEUED_ACTIVE,
+		(enum meter_event)__builtin_ctz(events & EVENT_ALL));
 }
 
 void queue_event(struct queue *q, uint32_t events, int64_t now_ms)
@@ -230,7 +263,7 @@ void queue_event(struct queue *q, uint32_t events, int64_t now_ms)
 	for (struct queued *p = q->unschedulable.next, *next; p != &q->unschedulable; p = next) {
 		next = p->next;
 		if (p->events & events)
-			queue_activate(q, p, now_ms);
+			queue_activate(q, p, p->events & events, now_ms);
 	}
 }
 
@@ -239,11 +272,11 @@ int64_t queue_tick(struct queue *q, int64_t now_ms)
 	int64_t next_ms = -1;
 
 	while (q->backoff.n && q->backoff.v[1]->due_ms <= now_ms)
-		enter(q, q->backoff.v[1], QUEUED_ACTIVE);
+		enter(q, q->backoff.v[1], QUEUED_ACTIVE, INCOMING_BACKOFF_OVER);
 	/* In order of since_ms, as they came. */
 	while (q->unschedulable.next != &q->unschedulable &&
 		q->unschedulable.next->since_ms + UNSCHEDULABLE_MAX_MS <= now_ms)
-		enter(q, q->unschedulable.next, QUEUED_ACTIVE);
+		enter(q, q->unschedulable.next, QUEUED_ACTIVE, INCOMING_WAITED);
 	if (q->backoff.n)
 		next_ms = q->backoff.v[1]->due_ms - now_ms;
 	if (q->unschedulable.next != &q->unschedulable) {

@@ -8,7 +8,7 @@
 #ifndef SAMPAN_SCHEDULER_QUEUE_H
 #define SAMPAN_SCHEDULER_QUEUE_H
 
-#include "scheduler/framework.h"
+#include "scheduler/meter.h"
 
 enum queued_state {
 	QUEUED_NONE,
@@ -19,6 +19,7 @@ enum queued_state {
 };
 
 struct queued {
+	int64_t queued_ns;     /* metric_now_ns when it first became active; 0: not yet */
 	struct pod_info *info; /* NULL while it is assumed on a node */
 	struct str uid;
 	enum queued_state state;
@@ -37,6 +38,10 @@ struct queue;
 
 struct queue *queue_new(void);
 void queue_free(struct queue *q);
+/* Counts what comes in; borrowed, may be NULL. */
+void queue_set_meter(struct queue *q, struct scheduler_meter *meter);
+/* active, backoff, unschedulable, gated */
+void queue_numbers(const struct queue *q, struct scheduler_numbers *ret);
 size_t queue_active(const struct queue *q);
 struct queued *queue_find(const struct queue *q, struct str uid);
 /* A new pod, or one whose spec has changed: the info is taken over, attempts start anew. */
@@ -46,8 +51,9 @@ struct queued *queue_pop(struct queue *q); /* the next active one, then in no st
 /* Back after a failed attempt. events 0: an error, tried again after the back-off whatever happens.
  */
 void queue_failed(struct queue *q, struct queued *p, uint32_t events, int64_t now_ms);
+/* active, or backoff until that ends; because of these events */
 void queue_activate(
-	struct queue *q, struct queued *p, int64_t now_ms); /* active, or backoff until that ends */
+	struct queue *q, struct queued *p, uint32_t events, int64_t now_ms);
 /* Something happened: those that it may help are tried again. */
 void queue_event(struct queue *q, uint32_t events, int64_t now_ms);
 /* Moves what is due; when to be called next, or -1: not needed. */

@@ -50,7 +50,9 @@ static const struct str_map *namespace_labels(void *user_data, struct str ns)
 static void attempt(struct scheduler *s, struct queued *q)
 {
 	struct arena a;
+	int64_t began_ns = metric_now_ns();
 	const struct cycle_opts opts = {
+		.meter = s->meter,
 		.cache = s->cache,
 		.queue = s->queue,
 		.percentage_of_nodes = s->percentage_of_nodes,
@@ -62,10 +64,11 @@ static void attempt(struct scheduler *s, struct queued *q)
 
 	arena_init(&a);
 	struct verdict v = cycle_run(&opts, q->info, q, &a);
+	meter_algorithm(s->meter, began_ns);
 	if (v.node)
-		scheduler_bind(s, q, v.node);
+		scheduler_bind(s, q, v.node, began_ns);
 	else
-		scheduler_failed(s, q, &v, &a);
+		scheduler_failed(s, q, &v, &a, began_ns);
 	arena_release(&a);
 }
 
@@ -122,7 +125,10 @@ static void pending_changed(struct scheduler *s, const struct object *o)
 	if (q && !q->info)
 		return; /* being bound: its own event will tell */
 	struct pod_info *info = pod_info_new(s->cache, o);
+	int64_t began_ns = metric_now_ns();
 	bool gated = cycle_pre_enqueue(info) != NULL;
+	meter_point(
+		s->meter, POINT_PRE_ENQUEUE, gated ? POINT_UNRESOLVABLE : POINT_SUCCESS, began_ns);
 	if (q && same_spec(q->info->object, o) && gated == (q->state == QUEUED_GATED)) {
 		pod_info_free(q->info); /* the queue's order does not depend on what has changed */
 		q->info = info;
@@ -187,6 +193,8 @@ int scheduler_start(const struct scheduler_opts *opts, struct scheduler **ret, s
 	s->in_flight_max = opts->binds_in_flight_max ? opts->binds_in_flight_max : IN_FLIGHT_MAX;
 	s->cache = cache_new();
 	s->queue = queue_new();
+	s->meter = scheduler_meter_new(opts->metrics, s->name);
+	queue_set_meter(s->queue, s->meter);
 	s->recorder = recorder_new(s->client, s->name, NULL);
 	loop_timer_init(&s->work, s->loop, work);
 	loop_timer_init(&s->ticker, s->loop, on_tick);
@@ -196,6 +204,15 @@ int scheduler_start(const struct scheduler_opts *opts, struct scheduler **ret, s
 	client_start(s->client, synced, s);
 	*ret = s;
 	return 0;
+}
+
+void scheduler_write_metrics(const struct scheduler *s, struct buf *out)
+{
+	struct scheduler_numbers n = {.nodes = cache_nodes(s->cache)->n};
+
+	queue_numbers(s->queue, &n);
+	cache_count_pods(s->cache, &n.pods, &n.assumed);
+	scheduler_numbers_write(&n, out);
 }
 
 bool scheduler_synced(const struct scheduler *s)
@@ -212,6 +229,7 @@ void scheduler_stop(struct scheduler *s)
 	client_free(s->client);
 	recorder_free(s->recorder);
 	queue_free(s->queue);
+	scheduler_meter_free(s->meter);
 	cache_free(s->cache);
 	for (struct map_entry *e = map_first(&s->namespaces); e; e = map_next(&s->namespaces, e))
 		object_unref(e->value);

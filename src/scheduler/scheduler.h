@@ -10,6 +10,8 @@
 
 #include "client/client.h"
 
+struct buf;
+struct metrics;
 struct scheduler;
 
 struct scheduler_opts {
@@ -18,10 +20,13 @@ struct scheduler_opts {
 	const char *name;      /* spec.schedulerName it serves; NULL = "default-scheduler" */
 	int percentage_of_nodes_to_score; /* 0 = adaptive, as upstream */
 	size_t binds_in_flight_max;       /* 0 = 500 */
+	struct metrics *metrics;          /* counts what it does; outlives it; NULL: nothing does */
 };
 
 int scheduler_start(const struct scheduler_opts *opts, struct scheduler **ret, struct err *err);
 bool scheduler_synced(const struct scheduler *s);
+/* Metrics that are told when asked for: pods that wait, what the cache holds. */
+void scheduler_write_metrics(const struct scheduler *s, struct buf *out);
 void scheduler_stop(struct scheduler *s); /* frees the client, too */
 
 /* The program of that name; returns its exit code. */

@@ -13,7 +13,8 @@ struct scheduler {
 	char *name;
 	struct cache *cache;
 	struct queue *queue;
-	struct map namespaces; /* name -> object */
+	struct scheduler_meter *meter; /* or NULL */
+	struct map namespaces;         /* name -> object */
 	int percentage_of_nodes;
 	size_t start; /* the node where the next search begins */
 	size_t in_flight, in_flight_max;
@@ -25,9 +26,10 @@ struct scheduler {
 void scheduler_changed(struct scheduler *s, uint32_t events); /* also 0: something may be ready */
 
 /* writes.c */
-void scheduler_bind(struct scheduler *s, struct queued *q, struct node_info *n);
-void scheduler_failed(
-	struct scheduler *s, struct queued *q, const struct verdict *v, struct arena *a);
+/* began_ns: the attempt, as metric_now_ns. */
+void scheduler_bind(struct scheduler *s, struct queued *q, struct node_info *n, int64_t began_ns);
+void scheduler_failed(struct scheduler *s, struct queued *q, const struct verdict *v,
+	struct arena *a, int64_t began_ns);
 void scheduler_gated(struct scheduler *s, struct queued *q);
 
 #endif

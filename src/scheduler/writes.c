@@ -10,6 +10,8 @@ struct bound { /* in the call's arena */
 	struct scheduler *s;
 	struct str ns, name, uid, node;
 	uint64_t revision;
+	int64_t began_ns, bind_ns, queued_ns; /* the attempt, the call, the pod's first coming */
+	unsigned attempts;
 };
 
 static struct event_about about(const struct bound *b)
@@ -51,6 +53,11 @@ static void bind_done(struct client_call *call)
 	uint32_t events = 0;
 
 	s->in_flight--;
+	meter_point(
+		s->meter, POINT_BIND, call->result < 0 ? POINT_ERROR : POINT_SUCCESS, b->bind_ns);
+	meter_attempt(s->meter, call->result < 0 ? ATTEMPT_ERROR : ATTEMPT_SCHEDULED, b->began_ns);
+	if (call->result >= 0)
+		meter_scheduled(s->meter, b->attempts, b->queued_ns);
 	if (call->result < 0) {
 		bind_failed(s, b, call);
 		events = EVENT_POD_DELETE; /* what was held for it is free */
@@ -64,7 +71,7 @@ static void bind_done(struct client_call *call)
 	scheduler_changed(s, events);
 }
 
-void scheduler_bind(struct scheduler *s, struct queued *q, struct node_info *n)
+void scheduler_bind(struct scheduler *s, struct queued *q, struct node_info *n, int64_t began_ns)
 {
 	struct pod_info *info = q->info;
 	struct client_call *call = client_call_new(s->client);
@@ -79,6 +86,10 @@ void scheduler_bind(struct scheduler *s, struct queued *q, struct node_info *n)
 		.uid = arena_str(a, info->object->uid),
 		.node = arena_str(a, n->name),
 		.revision = info->object->revision,
+		.began_ns = began_ns,
+		.bind_ns = metric_now_ns(),
+		.queued_ns = q->queued_ns,
+		.attempts = q->attempts,
 	};
 	q->info = NULL;
 	queue_nominate(s->queue, q, S(""));
@@ -220,8 +231,8 @@ static void evict(struct scheduler *s, const struct pod_info *by, const struct p
 	arena_release(&a);
 }
 
-void scheduler_failed(
-	struct scheduler *s, struct queued *q, const struct verdict *v, struct arena *a)
+void scheduler_failed(struct scheduler *s, struct queued *q, const struct verdict *v,
+	struct arena *a, int64_t began_ns)
 {
 	const struct pod_info *info = q->info;
 	struct str none = S("");
@@ -236,6 +247,7 @@ void scheduler_failed(
 		queue_nominate(s->queue, q, S(""));
 		nominated = &none;
 	}
+	meter_attempt(s->meter, ATTEMPT_UNSCHEDULABLE, began_ns);
 	recorder_event_object(s->recorder, info->object, "Warning", "FailedScheduling", v->message);
 	say_unscheduled(s, info, "Unschedulable", v->message, nominated);
 	queue_failed(s->queue, q, v->events, loop_now_ms(s->loop));

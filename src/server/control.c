@@ -20,10 +20,12 @@
 #include "base/file.h"
 #include "base/notify.h"
 #include "client/client.h"
-#include "controllers/controllers.h"
+#include "controllers/metrics.h"
 #include "http/server.h"
 #include "scheduler/config.h"
+#include "scheduler/meter.h"
 #include "server/addresses.h"
+#include "server/components.h"
 #include "server/control_flags.h"
 #include "server/pki.h"
 #include "server/worker.h"
@@ -48,16 +50,18 @@ struct control {
 	struct auth_opts auth;
 	struct str tls_ca_pem; /* whose certificates a client may show */
 	struct pki_pair serving, kubelet_client;
-	SSL_CTX *ssl;
+	SSL_CTX *ssl, *components_ssl;
 	struct store *store;
 	struct apiserver *api;
 	struct loop *main_loop;
 	struct io_thread io[IO_THREADS_MAX];
 	int n_io;
 	struct worker controllers_worker, scheduler_worker;
-	struct controllers *controllers;
+	struct controllers_opts controllers_opts;
+	struct controllers_face controllers_face; /* .controllers: those that run */
 	struct scheduler_config scheduler_config;
-	struct scheduler *scheduler;
+	struct scheduler_face scheduler_face; /* .scheduler: the one that runs */
+	struct leader_flags controllers_election, scheduler_election;
 };
 
 static int read_flag_file(struct control *c, const char *path, struct str *ret, struct err *err)
@@ -394,7 +398,6 @@ static struct controllers_opts controllers_settings(struct control *c)
 {
 	struct controllers_opts opts = c->flags->controllers;
 
-	opts.loop = c->controllers_worker.thread.loop;
 	opts.client_for = controllers_client;
 	opts.user_data = c;
 	opts.root_ca_pem = c->ca_pem;
@@ -409,17 +412,16 @@ static struct controllers_opts controllers_settings(struct control *c)
 static int start_controllers(struct worker *w, struct err *err)
 {
 	struct control *c = w->user_data;
-	const struct controllers_opts opts = controllers_settings(c);
-
-	return controllers_start(&opts, &c->controllers, err);
+	c->controllers_opts.loop = w->thread.loop;
+	return controllers_start(&c->controllers_opts, &c->controllers_face.controllers, err);
 }
 
 static void stop_controllers(struct worker *w)
 {
 	struct control *c = w->user_data;
 
-	controllers_stop(c->controllers);
-	c->controllers = NULL;
+	controllers_stop(c->controllers_face.controllers);
+	c->controllers_face.controllers = NULL;
 }
 
 static int start_scheduler(struct worker *w, struct err *err)
@@ -429,51 +431,109 @@ static int start_scheduler(struct worker *w, struct err *err)
 
 	opts.loop = w->thread.loop;
 	opts.client = local_client(c, w->thread.loop, "system:kube-scheduler");
-	return scheduler_start(&opts, &c->scheduler, err);
+	opts.metrics = c->scheduler_face.component.metrics;
+	return scheduler_start(&opts, &c->scheduler_face.scheduler, err);
 }
 
 static void stop_scheduler(struct worker *w)
 {
 	struct control *c = w->user_data;
 
-	scheduler_stop(c->scheduler);
-	c->scheduler = NULL;
+	scheduler_stop(c->scheduler_face.scheduler);
+	c->scheduler_face.scheduler = NULL;
 }
 
 /* `user` is the name of the program that does the same alone, and that of its Lease. */
-static int start_worker(
-	struct control *c, struct worker *w, const char *thread, const char *name, struct err *err)
+static int start_worker(struct control *c, struct worker *w, const char *thread,
+	struct component *component, const struct leader_flags *election, struct err *err)
 {
-	char *user CLEANUP(free_ptr) = xasprintf("system:%s", name);
-	struct leader_flags flags = c->flags->leader;
+	char *user CLEANUP(free_ptr) = xasprintf("system:%s", component->name);
+	bool schedules = w == &c->scheduler_worker;
+	struct component_port port = {
+		.bind_address = c->flags->components_bind_address,
+		.port = schedules ? c->flags->scheduler_port : c->flags->controllers_port,
+		.usual_port = schedules ? 10259 : 10257,
+		.flag = schedules ? "scheduler-secure-port" : "controllers-secure-port",
+		.ssl_ctx = c->components_ssl,
+	};
 	struct client *lease = NULL;
 	int r = worker_init(w, err);
 
 	if (r < 0)
 		return r;
 	w->user_data = c;
-	flags.name = name;
-	if (control_shares_store(c->flags) && flags.elect)
-		lease = local_client(c, w->thread.loop, user);
-	return worker_start(w, thread, lease, &flags, err);
+	port.loop = w->thread.loop;
+	port.reviews = local_client(c, port.loop, user);
+	component->flags = c->flags->text;
+	r = component_listen(&port, component, &w->serving, err);
+	if (r == 0 && election->elect)
+		lease = local_client(c, port.loop, user);
+	return r < 0 ? r : worker_start(w, thread, lease, election, err);
+}
+
+static void show_controllers(struct control *c)
+{
+	struct controllers_face *f = &c->controllers_face;
+
+	controllers_face_init(f);
+	c->controllers_opts = controllers_settings(c);
+	c->controllers_opts.metrics = f->component.metrics;
+	f->opts = &c->controllers_opts;
+	f->election = &c->controllers_election;
+	f->bind_address = c->flags->components_bind_address;
+	f->port = c->flags->controllers_port < 0 ? 10257 : c->flags->controllers_port;
+	c->controllers_worker.elected = &f->leader;
+}
+
+static void show_scheduler(struct control *c)
+{
+	struct scheduler_face *f = &c->scheduler_face;
+
+	scheduler_face_init(f);
+	f->election = &c->scheduler_election;
+	f->scheduler_name = c->scheduler_config.scheduler_name;
+	f->percentage_of_nodes_to_score = c->scheduler_config.percentage_of_nodes_to_score;
+	c->scheduler_worker.elected = &f->leader;
+}
+
+/* The API server's certificate; but not the CA of proxies: what it signs is nobody here. */
+static int share_context(struct control *c, struct err *err)
+{
+	struct tls_server_opts tls = {c->serving.cert_pem, c->serving.key_pem, c->client_ca_pem};
+
+	if (c->auth.request_header.ca_pem.n)
+		return tls_server_ctx(&tls, (void **)&c->components_ssl, err);
+	c->components_ssl = c->ssl;
+	return 0;
 }
 
 static int start_workers(struct control *c, struct err *err)
 {
-	const struct controllers_opts controllers = controllers_settings(c);
-	int r = controllers_check(&controllers, err);
+	struct leader_flags election = c->flags->leader;
+	int r;
 
+	election.elect = election.elect && control_shares_store(c->flags);
+	c->controllers_election = c->scheduler_election = election;
+	c->controllers_election.name = "kube-controller-manager";
+	c->scheduler_election.name = "kube-scheduler";
+	show_controllers(c);
+	r = controllers_check(&c->controllers_opts, err);
 	if (r == 0 && c->flags->scheduler_config)
 		r = scheduler_config_read(c->flags->scheduler_config, &c->scheduler_config, err);
+	if (r < 0)
+		return r;
+	show_scheduler(c);
 	c->controllers_worker.start = start_controllers;
 	c->controllers_worker.stop = stop_controllers;
 	c->scheduler_worker.start = start_scheduler;
 	c->scheduler_worker.stop = stop_scheduler;
+	r = share_context(c, err);
 	if (r == 0)
-		r = start_worker(
-			c, &c->controllers_worker, "controllers", "kube-controller-manager", err);
+		r = start_worker(c, &c->controllers_worker, "controllers",
+			&c->controllers_face.component, &c->controllers_election, err);
 	if (r == 0)
-		r = start_worker(c, &c->scheduler_worker, "scheduler", "kube-scheduler", err);
+		r = start_worker(c, &c->scheduler_worker, "scheduler", &c->scheduler_face.component,
+			&c->scheduler_election, err);
 	return r;
 }
 

@@ -69,6 +69,13 @@ static int check(const struct control_flags *f, bool with_controllers, const cha
 		fprintf(stderr, "%s: --insecure-port is 1 to 65535, or 0 for none\n", program);
 		return -EINVAL;
 	}
+	if (f->controllers_port > 65535 || f->scheduler_port > 65535) {
+		fprintf(stderr,
+			"%s: --controllers-secure-port and --scheduler-secure-port are 1 to "
+			"65535, or 0 for none\n",
+			program);
+		return -EINVAL;
+	}
 	if (f->insecure_port)
 		fprintf(stderr,
 			"%s: warning: plain HTTP on %s port %d: whoever reaches it is "
@@ -114,6 +121,9 @@ struct control_flags control_flags_default(bool with_controllers)
 		.bind_address = "0.0.0.0",
 		.secure_port = 6443,
 		.insecure_bind_address = "127.0.0.1",
+		.components_bind_address = "127.0.0.1",
+		.controllers_port = -1,
+		.scheduler_port = -1,
 		.service_cidr = "10.254.0.0/16",
 		.node_port_range = "30000-32767",
 		.kubelet_port = 10250,
@@ -145,6 +155,13 @@ void control_flags_table(
 			"what --config is to kube-scheduler; how it reaches the API server does "
 			"not count"},
 		FLAGS_INCLUDE(t->election),
+		FLAGS_HEADING("Metrics and health of controllers and scheduler"),
+		{"components-bind-address", FLAG_STRING, &f->components_bind_address, "IP",
+			"where they are shown; default: 127.0.0.1"},
+		{"controllers-secure-port", FLAG_INT, &f->controllers_port, "PORT",
+			"of the controllers; 0: none; default: 10257, if it is free"},
+		{"scheduler-secure-port", FLAG_INT, &f->scheduler_port, "PORT",
+			"of the scheduler; 0: none; default: 10259, if it is free"},
 		{NULL},
 	};
 	const struct flag flags[] = {
@@ -250,6 +267,8 @@ int control_flags_parse(
 	*f = control_flags_default(with_controllers);
 	control_flags_table(f, with_controllers, &tables);
 	r = flags_parse(tables.all, program, argc, argv, NULL);
+	if (r == 0)
+		f->text = flags_text(tables.all, &f->arena);
 	if (r == 0)
 		r = check(f, with_controllers, program);
 	return r ? r : check_audit(f, program);

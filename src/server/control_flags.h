@@ -16,7 +16,10 @@ struct control_flags {
 	const char *data_dir, *bind_address, *advertise_address;
 	int secure_port;
 	const char *insecure_bind_address;
-	int insecure_port; /* plain HTTP without authentication; 0: none */
+	const char *components_bind_address; /* where controllers and scheduler show themselves */
+	int controllers_port,
+		scheduler_port; /* 0: nowhere; negative: the usual one, if it is free */
+	int insecure_port;      /* plain HTTP without authentication; 0: none */
 	const char *service_cidr, *node_port_range;
 	const char *token_auth_file, *tls_cert_file, *tls_key_file, *client_ca_file;
 	const char *sa_signing_key_file;
@@ -32,6 +35,8 @@ struct control_flags {
 	struct controllers_opts controllers; /* what flags say of them */
 	const char *scheduler_config;
 	bool allow_privileged;
+	struct str text;    /* "name: value" lines of all of them */
+	struct arena arena; /* of `text` */
 	int io_threads;
 	struct etcd_flags etcd;
 	struct leader_flags leader; /* of `control`; counts where several may share a store */
@@ -41,7 +46,7 @@ struct control_flags {
 enum { CONTROL_FLAGS_MAX = 80 };
 struct control_flag_tables {
 	struct flag all[CONTROL_FLAGS_MAX]; /* includes the others */
-	struct flag alone[12];              /* not in kube-apiserver */
+	struct flag alone[16];              /* not in kube-apiserver */
 	struct flag election[LEADER_FLAGS_MAX], auth[AUTH_FLAGS_MAX],
 		controllers[CONTROLLERS_FLAGS_MAX];
 };

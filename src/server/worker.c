@@ -41,6 +41,8 @@ int worker_start(struct worker *w, const char *name, struct client *lease,
 		w->leader = leader_new(&opts);
 	else
 		r = w->start(w, err);
+	if (w->elected)
+		*w->elected = w->leader;
 	return r < 0 ? r : loop_thread_start(&w->thread, name, err);
 }
 

@@ -15,7 +15,7 @@ holder() { k get lease -n kube-system "$1" -o jsonpath='{.spec.holderIdentity}';
 took_over() { local h; h=$(holder "$1"); [ -n "$h" ] && [ "$h" != "$2" ]; }
 theirs=$(holder kube-controller-manager)
 run kcm2 "$SAMPAN" kube-controller-manager --kubeconfig "$PKI/kcm.kubeconfig" --root-ca-file "$PKI/ca.crt" --cluster-cidr=10.88.0.0/16 \
-  --use-service-account-credentials=true
+  --use-service-account-credentials=true --secure-port=20257
 stop kcm
 wait_for 30 "our controller manager does not take over" took_over kube-controller-manager "$theirs"
 step "upstream's scheduler takes over from ours, and our service proxy from upstream's"

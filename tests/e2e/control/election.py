@@ -34,7 +34,7 @@ with Control("kube-apiserver") as c:
     def start(program, n):
         short = {"kube-controller-manager": "controller-manager", "kube-scheduler": "scheduler"}[program]
         log = open(f"{c.dir}/{program}-{n}.log", "wb")
-        p = subprocess.Popen([SAMPAN, program, "--kubeconfig", f"{c.dir}/data/{short}.kubeconfig"], stdout=log, stderr=log)
+        p = subprocess.Popen([SAMPAN, program, "--kubeconfig", f"{c.dir}/data/{short}.kubeconfig", "--secure-port=0"], stdout=log, stderr=log)
         processes.append(p)
         return p, log.name
 
