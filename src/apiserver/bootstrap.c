@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 #include "apiserver/auth/policy.h"
+#include "apiserver/cluster_ips.h"
 #include "apiserver/masters.h"
 #include "client/client.h"
 #include "json/write.h"
@@ -223,6 +224,8 @@ static void fill(struct bootstrap *b)
 	want_priority(b, "system-cluster-critical", 2000000000,
 		"Used for system critical pods that must run in the cluster, but can be moved to "
 		"another node if necessary.");
+	want(b, &networking_v1_service_cidr_resource, S(""), S("kubernetes"),
+		cluster_ips_default(&b->arena, b->s));
 	want_service(b);
 	want_dns_service(b);
 	if (!address || !b->s->opts.advertise_port)
@@ -241,6 +244,7 @@ static void finish(struct bootstrap *b)
 
 	if (store_is_shared(b->s->store) && b->s->opts.advertise_address)
 		b->s->masters = masters_start(b->s, b->loop);
+	b->s->cluster_ips = cluster_ips_start(b->s, b->loop);
 	atomic_store(&b->s->bootstrapped, true);
 	client_free(b->client);
 	arena_release(&b->arena);

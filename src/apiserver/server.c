@@ -2,6 +2,7 @@
 
 #include <openssl/ssl.h>
 
+#include "apiserver/cluster_ips.h"
 #include "apiserver/discovery.h"
 #include "apiserver/masters.h"
 #include "apiserver/openapi_documents.h"
@@ -117,6 +118,7 @@ void apiserver_free(struct apiserver *s)
 	audit_sink_free(s->audit);
 	admission_free(s->admission);
 	masters_free(s->masters);
+	cluster_ips_free(s->cluster_ips);
 	discovery_free(s->discovery);
 	openapi_documents_free(s->openapi);
 	service_books_free(s->service_books);

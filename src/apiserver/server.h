@@ -37,6 +37,7 @@ struct apiserver {
 	struct admission *admission;
 	struct discovery *discovery;
 	struct masters *masters; /* or NULL */
+	struct cluster_ips *cluster_ips; /* from the end of the bootstrap on */
 	struct openapi_documents *openapi;
 	struct retained *retained; /* snapshots behind continue tokens */
 	struct server_metrics *metrics;

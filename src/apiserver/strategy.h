@@ -68,8 +68,8 @@ struct strategy {
 	void (*release)(struct strategy_ctx *ctx, const void *obj, const void *old);
 	/* After a commit: obj NULL = deleted. For allocators' books. */
 	void (*committed)(struct strategy_ctx *ctx, const void *obj, const void *old);
-	/* Where several API servers share a store: what the change from old (NULL: created) to obj (NULL: deleted) brings
-	 * along and claims (store.h), appended in ctx->arena. A claim that is contested is allocated anew. */
+	/* What the change from old (NULL: created) to obj (NULL: deleted) brings along and claims (store.h), appended in
+	 * ctx->arena. A claim that is contested is allocated anew. */
 	void (*along)(struct strategy_ctx *ctx, const void *obj, const void *old, struct write_along *ret);
 	/* Graceful deletion: sets *grace_s (in: what the client asked for, -1 = nothing) to what shall be; 0 = at once.
 	 * May mark the object (pod: deletionTimestamp is the engine's). NULL = always at once. */

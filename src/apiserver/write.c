@@ -208,7 +208,7 @@ void write_along(struct strategy_ctx *ctx, const void *obj, const void *old, str
 	const struct strategy *st = strategy_find(ctx->resource);
 	struct write_along along = {0};
 
-	if (!st || !st->along || !store_is_shared(ctx->store))
+	if (!st || !st->along)
 		return;
 	st->along(ctx, obj, old, &along);
 	sw->along = along.v;

@@ -57,7 +57,7 @@ int write_authorize_create(struct request *r, struct err *err);
 int write_store_error(
 	struct request *r, struct str name, const struct store_write *sw, struct err *err);
 
-/* What the change brings along, where several API servers share a store. */
+/* What the change brings along (store.h). */
 void write_along(
 	struct strategy_ctx *ctx, const void *obj, const void *old, struct store_write *sw);
 

@@ -8,7 +8,8 @@ extern const struct planner cluster_role_aggregation_planner, daemonset_planner,
 	nodelifecycle_planner, podgc_planner, pv_protection_planner, pvc_protection_planner,
 	replicaset_planner, replicationcontroller_planner, resourcequota_planner, rootca_planner,
 	serviceaccount_planner, statefulset_planner, taint_eviction_planner;
-extern const struct planner endpointslicemirroring_planner;
+extern const struct planner endpointslicemirroring_planner, servicecidrs_planner,
+	vac_protection_planner;
 
 const struct planner *const planners[] = {
 	&bootstrap_signer_planner,
@@ -33,8 +34,10 @@ const struct planner *const planners[] = {
 	&resourcequota_planner,
 	&rootca_planner,
 	&serviceaccount_planner,
+	&servicecidrs_planner,
 	&statefulset_planner,
 	&taint_eviction_planner,
 	&token_cleaner_planner,
+	&vac_protection_planner,
 	NULL,
 };

@@ -1,12 +1,14 @@
 /*
- * storage_protection.c: persistentvolumeclaim-protection-controller and
- * persistentvolume-protection-controller: a claim that pods on nodes use, and a volume that is
- * bound, keep a finalizer, so that their deletion waits.
+ * storage_protection.c: persistentvolumeclaim-protection-controller,
+ * persistentvolume-protection-controller and volumeattributesclass-protection-controller: a claim
+ * that pods on nodes use, a volume that is bound, and a class that claims or volumes have keep a
+ * finalizer, so that their deletion waits.
  */
 #include "controllers/util.h"
 
 #define CLAIM_FINALIZER "kubernetes.io/pvc-protection"
 #define VOLUME_FINALIZER "kubernetes.io/pv-protection"
+#define CLASS_FINALIZER "kubernetes.io/vac-protection"
 
 /* Writes the object with or without the finalizer. */
 static void plan_finalizer(struct view *v, struct plan *p, const struct object *o,
@@ -133,4 +135,84 @@ const struct planner pv_protection_planner = {
 	.user = "pv-protection-controller",
 	.watches = volume_watches,
 	.reconcile = reconcile_volume,
+};
+
+/* --- classes of attributes --- */
+
+static bool claim_has(const struct object *o, struct arena *a, struct str class)
+{
+	const struct v1_persistent_volume_claim *c = object_decode(o, a);
+	const struct v1_modify_volume_status *modify = c->status.modify_volume_status;
+
+	return str_eq(c->spec.volume_attributes_class_name, class) ||
+	       str_eq(c->status.current_volume_attributes_class_name, class) ||
+	       (modify && str_eq(modify->target_volume_attributes_class_name, class));
+}
+
+static bool volume_has(const struct object *o, struct arena *a, struct str class)
+{
+	const struct v1_persistent_volume *volume = object_decode(o, a);
+
+	return str_eq(volume->spec.volume_attributes_class_name, class);
+}
+
+static bool some_has(struct view *v, const struct schema_resource *res, struct str class,
+	bool (*has)(const struct object *o, struct arena *a, struct str class))
+{
+	struct snapshot_iter it;
+	const struct object *o;
+	bool found = false;
+
+	snapshot_iter_init(&it, view_snapshot(v, res), S(""), S(""), S(""));
+	while (!found && (o = snapshot_next(&it))) {
+		struct arena scratch = {0};
+
+		found = has(o, &scratch, class);
+		arena_release(&scratch);
+	}
+	return found;
+}
+
+static int reconcile_class(struct view *v, struct plan_key key, struct plan *p, struct err *err)
+{
+	const struct object *o =
+		view_get(v, &storage_v1_volume_attributes_class_resource, S(""), key.name);
+	struct storage_v1_volume_attributes_class *class;
+
+	if (!o)
+		return 0;
+	class = object_decode(o, v->arena);
+	plan_finalizer(v, p, o, &class->metadata, class, S(CLASS_FINALIZER),
+		!o->deletion_ms ||
+			some_has(v, &v1_persistent_volume_claim_resource, o->name, claim_has) ||
+			some_has(v, &v1_persistent_volume_resource, o->name, volume_has));
+	return 0;
+}
+
+/* Claims and volumes matter to classes that wait for their end. */
+static void classes_waiting(
+	struct view *v, const struct store_event *ev, plan_enqueue_fn *enqueue, void *user_data)
+{
+	struct snapshot_iter it;
+	const struct object *o;
+
+	snapshot_iter_init(&it, view_snapshot(v, &storage_v1_volume_attributes_class_resource),
+		S(""), S(""), S(""));
+	while ((o = snapshot_next(&it)))
+		if (o->deletion_ms)
+			enqueue(user_data, S(""), o->name);
+}
+
+static const struct plan_watch class_watches[] = {
+	{.resource = &storage_v1_volume_attributes_class_resource},
+	{.resource = &v1_persistent_volume_claim_resource, .keys = classes_waiting},
+	{.resource = &v1_persistent_volume_resource, .keys = classes_waiting},
+	{0},
+};
+
+const struct planner vac_protection_planner = {
+	.name = "volumeattributesclass-protection-controller",
+	.user = "volumeattributesclass-protection-controller",
+	.watches = class_watches,
+	.reconcile = reconcile_class,
 };

@@ -9,10 +9,12 @@
  */
 #include "store/store_int.h"
 
+enum { CHANGES_MAX = COMMIT_BATCH_MAX * (1 + STORE_ALONG_MAX) };
+
 struct commit_batch {
 	struct changes changes;
-	struct store_write *writers[COMMIT_BATCH_MAX]; /* of each change */
-	struct backend_write durable[COMMIT_BATCH_MAX];
+	struct store_write *writers[CHANGES_MAX]; /* of each change; NULL: of what came along */
+	struct backend_write durable[CHANGES_MAX];
 	size_t n_durable;
 };
 
@@ -54,10 +56,10 @@ static int reserve(struct store *s, uint64_t revision)
 }
 
 static struct object *committed(
-	struct store *s, struct store_write *w, const struct object *current)
+	struct store *s, const struct object *draft, const struct object *current)
 {
 	uint64_t revision = ++s->next_revision;
-	struct object *o = object_commit(w->draft ? w->draft : current, revision);
+	struct object *o = object_commit(draft ? draft : current, revision);
 
 	o->created = current ? current->created : revision;
 	return o;
@@ -69,15 +71,58 @@ static const enum store_event_type event_types[] = {
 	[STORE_DELETE] = STORE_DELETED,
 };
 
+static void change(struct store *s, struct commit_batch *b, struct store_resource *rs,
+	enum store_op op, const struct object *draft, const struct object *current)
+{
+	struct change *c = changes_add(
+		&b->changes, rs, event_types[op], committed(s, draft, current), current);
+
+	if (!rs->resource->lazy)
+		b->durable[b->n_durable++] = (struct backend_write){
+			.resource = rs->resource,
+			.created = c->object->created,
+			.revision = c->object->revision,
+			.object = op == STORE_DELETE ? NULL : c->object,
+		};
+}
+
+/* Whether somebody else has what the write wants to bring along. */
+static bool is_claimed(struct store *s, struct commit_batch *b, const struct store_write *w)
+{
+	assert(w->n_along <= STORE_ALONG_MAX);
+	for (size_t i = 0; i < w->n_along; i++) {
+		const struct store_along *along = &w->along[i];
+		struct store_resource *rs = store_resource(s, along->resource);
+
+		changes_touch(&b->changes, rs);
+		if (along->draft && tree_get(&rs->work, along->ns, along->name))
+			return true;
+	}
+	return false;
+}
+
+static void apply_along(struct store *s, struct commit_batch *b, const struct store_along *along)
+{
+	struct store_resource *rs = store_resource(s, along->resource);
+	const struct object *current = tree_get(&rs->work, along->ns, along->name);
+
+	assert(!rs->resource->lazy);
+	if (!along->draft && !current)
+		return;
+	b->writers[b->changes.n] = NULL;
+	change(s, b, rs, along->draft ? STORE_CREATE : STORE_DELETE, along->draft, current);
+}
+
 static void apply(struct store *s, struct commit_batch *b, struct store_write *w)
 {
 	struct store_resource *rs = store_resource(s, w->resource);
 	const struct object *current;
-	struct change *c;
 
 	changes_touch(&b->changes, rs);
 	current = tree_get(&rs->work, w->ns, w->name);
 	w->result = compare(w, current);
+	if (w->result == 0 && is_claimed(s, b, w))
+		w->result = -EADDRINUSE;
 	if (w->result == 0 && rs->resource->lazy)
 		w->result = lazy_full(rs) ? -ENOSPC : reserve(s, s->next_revision + 1);
 	if (w->result < 0) {
@@ -86,14 +131,9 @@ static void apply(struct store *s, struct commit_batch *b, struct store_write *w
 		return;
 	}
 	b->writers[b->changes.n] = w;
-	c = changes_add(&b->changes, rs, event_types[w->op], committed(s, w, current), current);
-	if (!rs->resource->lazy)
-		b->durable[b->n_durable++] = (struct backend_write){
-			.resource = rs->resource,
-			.created = c->object->created,
-			.revision = c->object->revision,
-			.object = w->op == STORE_DELETE ? NULL : c->object,
-		};
+	change(s, b, rs, w->op, w->draft, current);
+	for (size_t i = 0; i < w->n_along; i++)
+		apply_along(s, b, &w->along[i]);
 }
 
 static int make_durable(struct store *s, struct commit_batch *b)
@@ -143,7 +183,7 @@ static void note_lazy(struct commit_batch *b)
 	for (size_t i = 0; i < b->changes.n; i++) {
 		struct change *c = &b->changes.v[i];
 
-		if (c->object && c->rs->resource->lazy)
+		if (c->object && c->rs->resource->lazy) /* none comes along */
 			lazy_note(c->rs, b->writers[i]->op, c->object);
 	}
 }
@@ -154,7 +194,7 @@ static void finish(struct commit_batch *b, struct store_write *list)
 	for (size_t i = 0; i < b->changes.n; i++) {
 		struct change *c = &b->changes.v[i];
 
-		if (c->object)
+		if (c->object && b->writers[i])
 			b->writers[i]->object = object_ref(c->object);
 	}
 	for (struct store_write *w = list, *next; w; w = next) {

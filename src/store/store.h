@@ -60,13 +60,13 @@ bool store_healthy(struct store *s);      /* any thread: etcd answers */
 
 enum store_op { STORE_CREATE, STORE_UPDATE, STORE_DELETE };
 
-/* With etcd, an object that comes or goes with the write, in the same transaction. */
+/* An object that comes or goes with the write, or not at all. Not of a lazy resource. */
 struct store_along {
 	const struct schema_resource *resource;
 	struct str ns, name;
 	const struct object *draft; /* created: it must not be there; NULL: deleted, there or not */
 };
-enum { STORE_CLAIMS = 64 };
+enum { STORE_CLAIMS = 64, STORE_ALONG_MAX = 4 };
 
 struct store_write {
 	enum store_op op;
@@ -77,12 +77,13 @@ struct store_write {
 			   last state to publish with the event (else the stored one) */
 	uint64_t expect_revision; /* UPDATE and DELETE: the object must still be at it; 0 = whatever
 				     it is, but there */
-	/* Only where others may write to the store: what must be unique in it. Each bit of `claims`
-	 * stands for some of the things that writes claim: the write fails with -EADDRINUSE when
-	 * another has claimed one of the same bits, or created what it brings along, after the
-	 * revision `claims_seen`. Borrowed until done. */
+	/* What must be unique in the store: the write fails with -EADDRINUSE when what it brings
+	 * along is there. Borrowed until done. */
 	const struct store_along *along;
-	size_t n_along;
+	size_t n_along; /* at most STORE_ALONG_MAX */
+	/* The same where others may write to the store, without objects: each bit of `claims`
+	 * stands for some of the things that writes claim, and must not have been claimed by another
+	 * after the revision `claims_seen`. Alone, we know what we gave away. */
 	uint64_t claims, claims_seen;
 	struct loop *loop; /* where done runs */
 	void (*done)(struct store_write *w);

@@ -1,5 +1,6 @@
-/* print_network.c: the cells of services and endpoints. */
+/* print_network.c: the cells of services, endpoints, IP addresses and their ranges. */
 #include "apiserver/resources/printers.h"
+#include "apiserver/validation/names.h"
 #include "types.gen.h"
 
 enum { SHOWN_MAX = 3 };
@@ -140,4 +141,32 @@ void print_endpoint_slice(struct arena *a, const void *obj, int64_t now_ns, stru
 	row_str(&r, shown_text(&ports, "<unset>"));
 	row_str(&r, shown_text(&addresses, "<unset>"));
 	row_age(&r, &es->metadata.creation_timestamp);
+}
+
+/* Upstream's rows have an age, its columns do not. */
+void print_ip_address(struct arena *a, const void *obj, int64_t now_ns, struct buf *cells)
+{
+	const struct networking_v1_ip_address *ip = obj;
+	const struct networking_v1_parent_reference *ref = ip->spec.parent_ref;
+	struct row r = ROW(a, cells, now_ns);
+	struct str parent = S("<none>");
+
+	if (ref)
+		parent = arena_fmt(a, STR_FMT "%s" STR_FMT "%s" STR_FMT "/" STR_FMT,
+			STR_ARG(str_lower(a, ref->resource)), ref->group.n ? "." : "",
+			STR_ARG(str_lower(a, ref->group)), ref->namespace.n ? "/" : "",
+			STR_ARG(ref->namespace), STR_ARG(ref->name));
+	row_str(&r, ip->metadata.name);
+	row_str(&r, parent);
+	row_age(&r, &ip->metadata.creation_timestamp);
+}
+
+void print_service_cidr(struct arena *a, const void *obj, int64_t now_ns, struct buf *cells)
+{
+	const struct networking_v1_service_cidr *c = obj;
+	struct row r = ROW(a, cells, now_ns);
+
+	row_str(&r, c->metadata.name);
+	row_str(&r, c->spec.cidrs.n ? join_list(a, &c->spec.cidrs, ",") : S(""));
+	row_age(&r, &c->metadata.creation_timestamp);
 }

@@ -17,7 +17,7 @@ table_row_fn print_config_map, print_priority_class, print_runtime_class, print_
 	print_lease, print_namespace, print_node, print_pod, print_pod_template, print_replica_set,
 	print_replication_controller, print_resource_quota, print_secret, print_service,
 	print_service_account, print_role, print_cluster_role, print_role_binding,
-	print_cluster_role_binding;
+	print_cluster_role_binding, print_ip_address, print_service_cidr;
 
 /* One cell after another. */
 struct row {

@@ -47,7 +47,8 @@ extern const struct strategy certificate_signing_request_strategy, config_map_st
 	validating_webhook_configuration_strategy, namespace_strategy, node_strategy,
 	pod_strategy, pod_template_strategy, replica_set_strategy, replication_controller_strategy,
 	resource_quota_strategy, secret_strategy, service_account_strategy, service_strategy,
-	role_strategy, cluster_role_strategy, role_binding_strategy, cluster_role_binding_strategy;
+	role_strategy, cluster_role_strategy, role_binding_strategy, cluster_role_binding_strategy,
+	ip_address_strategy, service_cidr_strategy;
 
 /* metrics.c: only how rows look */
 extern const struct strategy node_metrics_strategy, pod_metrics_strategy;

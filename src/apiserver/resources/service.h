@@ -27,6 +27,9 @@ void validate_load_balancer_status(
 int service_allocate(struct strategy_ctx *ctx, void *obj, const void *old,
 	struct field_errors *errs, struct err *err);
 void service_release(struct strategy_ctx *ctx, const void *obj, const void *old);
+/* The IPAddress by which s has an address (in its canonical text); in the arena. */
+struct networking_v1_ip_address *service_ip_address(
+	struct arena *a, const struct v1_service *s, struct str ip);
 /* Of NULL: no. */
 bool service_uses_ip(const struct v1_service *s, struct str ip);
 bool service_uses_port(const struct v1_service *s, int port); /* as a node port */

@@ -1,13 +1,32 @@
-/* service_along.c: what a Service claims where other API servers share the store. */
+/* service_along.c: what a Service claims: its addresses and ports, with it or not at all. */
 #include "apiserver/resources/service.h"
 #include "apiserver/validation/ip.h"
+
+struct networking_v1_ip_address *service_ip_address(
+	struct arena *a, const struct v1_service *s, struct str ip)
+{
+	struct networking_v1_ip_address *o = ARENA_NEW(a, struct networking_v1_ip_address);
+
+	o->metadata.name = arena_str(a, ip);
+	ARENA_PUSH(a, &o->metadata.labels,
+		((struct str_pair){S("ipaddress.kubernetes.io/ip-family"),
+			ip_is_v6_text(ip) ? S("IPv6") : S("IPv4")}));
+	ARENA_PUSH(a, &o->metadata.labels,
+		((struct str_pair){
+			S("ipaddress.kubernetes.io/managed-by"), S("ipallocator.k8s.io")}));
+	o->spec.parent_ref = ARENA_NEW(a, struct networking_v1_parent_reference);
+	o->spec.parent_ref->resource = S("services");
+	o->spec.parent_ref->namespace = arena_str(a, s->metadata.namespace);
+	o->spec.parent_ref->name = arena_str(a, s->metadata.name);
+	return o;
+}
 
 static void bring(struct strategy_ctx *ctx, struct write_along *w, struct str ip, bool created,
 	const struct v1_service *s)
 {
 	struct arena *a = ctx->arena;
-	struct store_along along = {.resource = &networking_v1_ip_address_resource, .name = ip};
-	struct networking_v1_ip_address *o = ARENA_NEW(a, struct networking_v1_ip_address);
+	struct store_along along = {.resource = &networking_v1_ip_address_resource};
+	struct networking_v1_ip_address *o;
 	struct object *draft;
 	struct ip_addr parsed;
 
@@ -15,19 +34,9 @@ static void bring(struct strategy_ctx *ctx, struct write_along *w, struct str ip
 		return;
 	along.name = ip_text(a, &parsed);
 	if (created) {
-		o->metadata.name = along.name;
+		o = service_ip_address(a, s, along.name);
 		o->metadata.uid = uuid_new(a, ctx->server->opts.clock);
 		o->metadata.creation_timestamp = time_from_ns(ctx->now_ns);
-		ARENA_PUSH(a, &o->metadata.labels,
-			((struct str_pair){S("ipaddress.kubernetes.io/ip-family"),
-				parsed.v4 ? S("IPv4") : S("IPv6")}));
-		ARENA_PUSH(a, &o->metadata.labels,
-			((struct str_pair){
-				S("ipaddress.kubernetes.io/managed-by"), S("ipallocator.k8s.io")}));
-		o->spec.parent_ref = ARENA_NEW(a, struct networking_v1_parent_reference);
-		o->spec.parent_ref->resource = S("services");
-		o->spec.parent_ref->namespace = s->metadata.namespace;
-		o->spec.parent_ref->name = s->metadata.name;
 		if (object_draft(along.resource, o, &draft, NULL) < 0)
 			return;
 		along.draft = object_ref_in(a, draft);

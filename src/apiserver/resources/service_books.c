@@ -2,6 +2,7 @@
  * (pkg/registry/core/service/ipallocator, portallocator). */
 #include <pthread.h>
 
+#include "apiserver/resources/ip_book.h"
 #include "apiserver/resources/service_books.h"
 #include "types.gen.h"
 
@@ -9,99 +10,53 @@ enum {
 	PORT_BAND_MAX = 128, /* the low part of the port range that dynamic allocation spares */
 	PORT_BAND_MIN = 16,
 	PORT_BAND_DIVISOR = 32,
-	IP_BAND_MAX = 256,
-	IP_BAND_MIN = 16,
-	IP_BAND_DIVISOR = 16,
-	HOST_BITS_MAX = 20, /* of an IPv6 range, as upstream: more are not used */
-	SLOTS_MIN = 64,
-};
-
-/* Offsets into a range, in an open hash table; 0 marks a free slot, so that offset + 1 is stored.
- */
-struct offsets {
-	uint64_t *slots;
-	size_t cap, n;
-};
-
-struct ip_book {
-	bool present;
-	struct ip_net net;
-	uint64_t size; /* usable addresses: offsets 1 … size */
-	struct offsets taken;
-	struct offsets named; /* by IPAddress objects; only where the store is shared */
 };
 
 struct service_books {
 	pthread_mutex_t lock;
 	bool loaded;
-	struct snapshot *services, *addresses; /* as last seen; only where the store is shared */
+	/* As last seen; services only where the store is shared. */
+	struct snapshot *services, *addresses, *ranges;
 	int primary;
-	struct ip_book ips[FAMILIES];
+	bool has[FAMILIES];
+	struct ip_net own[FAMILIES];
+	struct {
+		struct ip_book *v;
+		size_t n;
+	} books; /* the server's own ranges first */
 	int port_min, port_max;
 	uint8_t *ports; /* a byte per port */
 };
 
-/* --- a set of offsets --- */
-
-static size_t slot_of(const struct offsets *o, uint64_t v)
-{
-	size_t at = (size_t)(v * 0x9e3779b97f4a7c15u) & (o->cap - 1);
-
-	while (o->slots[at] && o->slots[at] != v)
-		at = (at + 1) & (o->cap - 1);
-	return at;
-}
-
-static bool offsets_has(const struct offsets *o, uint64_t v)
-{
-	return o->cap && o->slots[slot_of(o, v)] == v;
-}
-
-static void offsets_add(struct offsets *o, uint64_t v)
-{
-	if (2 * (o->n + 1) > o->cap) {
-		struct offsets bigger = {.cap = o->cap ? 2 * o->cap : SLOTS_MIN};
-
-		bigger.slots = xcalloc(bigger.cap, sizeof(*bigger.slots));
-		for (size_t i = 0; i < o->cap; i++)
-			if (o->slots[i])
-				bigger.slots[slot_of(&bigger, o->slots[i])] = o->slots[i];
-		bigger.n = o->n;
-		free(o->slots);
-		*o = bigger;
-	}
-	o->slots[slot_of(o, v)] = v;
-	o->n++;
-}
-
-static void offsets_remove(struct offsets *o, uint64_t v)
-{
-	size_t at;
-
-	if (!offsets_has(o, v))
-		return;
-	at = slot_of(o, v);
-	o->slots[at] = 0;
-	o->n--;
-	/* What lies behind in the same run is put in anew, so that no search ends too early. */
-	for (size_t i = (at + 1) & (o->cap - 1); o->slots[i]; i = (i + 1) & (o->cap - 1)) {
-		uint64_t moved = o->slots[i];
-
-		o->slots[i] = 0;
-		o->slots[slot_of(o, moved)] = moved;
-	}
-}
-
 /* --- opening --- */
 
-static void ip_book_init(struct ip_book *book, const struct ip_net *net)
+static struct ip_book *add_book(struct service_books *b, const struct ip_net *net)
 {
-	int host_bits = MIN((net->ip.v4 ? 32 : 128) - net->bits, net->ip.v4 ? 31 : HOST_BITS_MAX);
+	b->books.v = xrealloc(b->books.v, (b->books.n + 1) * sizeof(*b->books.v));
+	ip_book_init(&b->books.v[b->books.n], net);
+	return &b->books.v[b->books.n++];
+}
 
-	book->present = true;
-	book->net = *net;
-	/* Neither the network's own address nor, of IPv4, that of all hosts */
-	book->size = (1ULL << host_bits) - (net->ip.v4 ? 2 : 1);
+static int family_of(const struct ip_book *book)
+{
+	return book->net.ip.v4 ? FAMILY_V4 : FAMILY_V6;
+}
+
+static bool add_range(struct service_books *b, struct str range)
+{
+	struct ip_book *book;
+	struct ip_net net;
+
+	if (!ip_net_parse(str_trim(range), &net) || b->has[net.ip.v4 ? FAMILY_V4 : FAMILY_V6] ||
+		(net.ip.v4 ? 32 : 128) - net.bits < 2)
+		return false;
+	book = add_book(b, &net);
+	book->own = book->ready = true;
+	if (b->books.n == 1)
+		b->primary = family_of(book);
+	b->has[family_of(book)] = true;
+	b->own[family_of(book)] = net;
+	return true;
 }
 
 int service_books_new(
@@ -109,27 +64,19 @@ int service_books_new(
 {
 	struct service_books *b = xcalloc(1, sizeof(*b));
 	struct str range, rest = str_c(ranges ? ranges : "10.0.0.0/24");
-	bool first = true;
 
 	pthread_mutex_init(&b->lock, NULL);
 	b->port_min = port_min;
 	b->port_max = port_max;
 	b->ports = xcalloc((size_t)(port_max - port_min + 1), 1);
-	for (bool more = true; more; first = false) {
-		struct ip_net net;
-
+	for (bool more = true; more;) {
 		more = str_cut(rest, ',', &range, &rest);
-		if (!ip_net_parse(str_trim(range), &net) ||
-			b->ips[net.ip.v4 ? FAMILY_V4 : FAMILY_V6].present ||
-			(net.ip.v4 ? 32 : 128) - net.bits < 2) {
+		if (!add_range(b, range)) {
 			service_books_free(b);
 			return err_bad_request(err,
 				"service cluster IP range: \"" STR_FMT "\" is no range",
 				STR_ARG(range));
 		}
-		ip_book_init(&b->ips[net.ip.v4 ? FAMILY_V4 : FAMILY_V6], &net);
-		if (first)
-			b->primary = net.ip.v4 ? FAMILY_V4 : FAMILY_V6;
 	}
 	*ret = b;
 	return 0;
@@ -139,17 +86,18 @@ void service_books_free(struct service_books *b)
 {
 	if (!b)
 		return;
-	for (int i = 0; i < FAMILIES; i++) {
-		free(b->ips[i].taken.slots);
-		free(b->ips[i].named.slots);
-	}
+	for (size_t i = 0; i < b->books.n; i++)
+		ip_book_release(&b->books.v[i]);
+	free(b->books.v);
 	snapshot_unref(b->services);
 	snapshot_unref(b->addresses);
+	snapshot_unref(b->ranges);
 	pthread_mutex_destroy(&b->lock);
 	free(b->ports);
 	free(b);
 }
 
+/* Own ranges never change: these need no lock. */
 int service_books_primary(const struct service_books *b)
 {
 	return b->primary;
@@ -157,12 +105,12 @@ int service_books_primary(const struct service_books *b)
 
 bool service_books_has(const struct service_books *b, int family)
 {
-	return b->ips[family].present;
+	return b->has[family];
 }
 
 void service_books_range(const struct service_books *b, int family, struct ip_net *ret)
 {
-	*ret = b->ips[family].net;
+	*ret = b->own[family];
 }
 
 void service_books_port_range(const struct service_books *b, int *min, int *max)
@@ -173,105 +121,76 @@ void service_books_port_range(const struct service_books *b, int *min, int *max)
 
 /* --- addresses --- */
 
-/* The low 64 bits are enough: a range has at most HOST_BITS_MAX or 31 bits of hosts. */
-static uint64_t low_bits(const struct ip_addr *ip)
+static void mark_taken(struct service_books *b, const struct ip_addr *ip, bool taken)
 {
-	uint64_t v = 0;
+	for (size_t i = 0; i < b->books.n; i++) {
+		struct ip_book *book = &b->books.v[i];
+		uint64_t offset = ip_book_offset(book, ip);
 
-	for (int i = ip->v4 ? 0 : 8; i < (ip->v4 ? 4 : 16); i++)
-		v = v << 8 | ip->b[i];
-	return v;
-}
-
-/* 0: not a usable address of the range. */
-static uint64_t offset_of(const struct ip_book *book, const struct ip_addr *ip)
-{
-	uint64_t offset;
-
-	if (!book->present || !ip_net_contains(&book->net, ip))
-		return 0;
-	offset = low_bits(ip) - low_bits(&book->net.network);
-	return offset <= book->size ? offset : 0;
-}
-
-static struct ip_addr address_at(const struct ip_book *book, uint64_t offset)
-{
-	struct ip_addr ip = book->net.network;
-
-	for (int i = ip.v4 ? 3 : 15; offset; i--) {
-		uint64_t sum = ip.b[i] + (offset & 0xff);
-
-		ip.b[i] = (uint8_t)sum;
-		offset = (offset >> 8) + (sum >> 8);
+		if (offset && taken)
+			offset_set_add(&book->taken, offset);
+		else if (offset)
+			offset_set_remove(&book->taken, offset);
 	}
-	return ip;
 }
 
-static bool is_taken(const struct ip_book *book, uint64_t offset)
+static void mark_named(struct service_books *b, const struct ip_addr *ip, bool named)
 {
-	return offsets_has(&book->taken, offset) || offsets_has(&book->named, offset);
+	for (size_t i = 0; i < b->books.n; i++) {
+		struct ip_book *book = &b->books.v[i];
+		uint64_t offset = ip_book_offset(book, ip);
+
+		if (offset && named)
+			offset_set_add(&book->named, offset);
+		else if (offset)
+			offset_set_remove(&book->named, offset);
+	}
 }
 
 enum book_result service_books_take_ip(struct service_books *b, const struct ip_addr *ip, bool look)
 {
-	struct ip_book *book = &b->ips[ip->v4 ? FAMILY_V4 : FAMILY_V6];
-	uint64_t offset = offset_of(book, ip);
-	enum book_result r = BOOK_OK;
+	enum book_result r = BOOK_OUT_OF_RANGE;
 
-	if (!offset)
-		return BOOK_OUT_OF_RANGE;
 	pthread_mutex_lock(&b->lock);
-	if (is_taken(book, offset))
-		r = BOOK_TAKEN;
-	else if (!look)
-		offsets_add(&book->taken, offset);
+	for (size_t i = 0; i < b->books.n && r == BOOK_OUT_OF_RANGE; i++) {
+		const struct ip_book *book = &b->books.v[i];
+		uint64_t offset = book->ready ? ip_book_offset(book, ip) : 0;
+
+		if (offset)
+			r = ip_book_is_taken(book, offset) ? BOOK_TAKEN : BOOK_OK;
+	}
+	if (r == BOOK_OK && !look)
+		mark_taken(b, ip, true);
 	pthread_mutex_unlock(&b->lock);
 	return r;
-}
-
-/* A free offset of from … to, the first at or behind a random one; 0: none. */
-static uint64_t free_offset(const struct ip_book *book, uint64_t from, uint64_t to, uint64_t seed)
-{
-	uint64_t n = to >= from ? to - from + 1 : 0;
-
-	for (uint64_t i = 0; i < n; i++) {
-		uint64_t offset = from + (seed % n + i) % n;
-		if (!is_taken(book, offset))
-			return offset;
-	}
-	return 0;
 }
 
 enum book_result service_books_next_ip(
 	struct service_books *b, int family, uint64_t seed, struct ip_addr *ret)
 {
-	struct ip_book *book = &b->ips[family];
-	uint64_t all = book->size + 2, offset;
-	uint64_t band = MIN(MAX(IP_BAND_MIN, all / IP_BAND_DIVISOR), IP_BAND_MAX);
+	enum book_result r = BOOK_FULL;
 
-	if (all <= IP_BAND_MIN)
-		band = 0; /* too small to spare any */
 	pthread_mutex_lock(&b->lock);
-	offset = free_offset(book, band + 1, book->size, seed);
-	if (!offset)
-		offset = free_offset(book, 1, band, seed);
-	if (offset)
-		offsets_add(&book->taken, offset);
+	for (size_t i = 0; i < b->books.n && r == BOOK_FULL; i++) {
+		const struct ip_book *book = &b->books.v[i];
+		uint64_t offset = 0;
+
+		if (book->ready && family_of(book) == family)
+			offset = ip_book_any(book, seed);
+		if (!offset)
+			continue;
+		*ret = ip_book_address(book, offset);
+		mark_taken(b, ret, true);
+		r = BOOK_OK;
+	}
 	pthread_mutex_unlock(&b->lock);
-	if (!offset)
-		return BOOK_FULL;
-	*ret = address_at(book, offset);
-	return BOOK_OK;
+	return r;
 }
 
 void service_books_release_ip(struct service_books *b, const struct ip_addr *ip)
 {
-	struct ip_book *book = &b->ips[ip->v4 ? FAMILY_V4 : FAMILY_V6];
-	uint64_t offset = offset_of(book, ip);
-
 	pthread_mutex_lock(&b->lock);
-	if (offset)
-		offsets_remove(&book->taken, offset);
+	mark_taken(b, ip, false);
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -333,27 +252,13 @@ void service_books_release_port(struct service_books *b, int port)
 
 /* --- what is stored already --- */
 
-static void mark_address(
-	struct offsets *o, const struct ip_book *book, const struct ip_addr *ip, bool taken)
-{
-	uint64_t offset = offset_of(book, ip);
-
-	if (offset && taken && !offsets_has(o, offset))
-		offsets_add(o, offset);
-	else if (offset && !taken)
-		offsets_remove(o, offset);
-}
-
 static void mark_service(struct service_books *b, const struct v1_service *s, bool taken)
 {
 	for (size_t i = 0; i < s->spec.cluster_ips.n; i++) {
 		struct ip_addr ip;
 
-		if (ip_parse(s->spec.cluster_ips.v[i], &ip)) {
-			struct ip_book *book = &b->ips[ip.v4 ? FAMILY_V4 : FAMILY_V6];
-
-			mark_address(&book->taken, book, &ip, taken);
-		}
+		if (ip_parse(s->spec.cluster_ips.v[i], &ip))
+			mark_taken(b, &ip, taken);
 	}
 	for (size_t i = 0; i <= s->spec.ports.n; i++) {
 		int port = i < s->spec.ports.n ? s->spec.ports.v[i].node_port
@@ -371,9 +276,7 @@ static void mark_object(struct service_books *b, const struct object *o, bool ta
 	if (o->resource == &v1_service_resource) {
 		mark_service(b, object_decode(o, &a), taken);
 	} else if (ip_parse(o->name, &ip)) {
-		struct ip_book *book = &b->ips[ip.v4 ? FAMILY_V4 : FAMILY_V6];
-
-		mark_address(&book->named, book, &ip, taken);
+		mark_named(b, &ip, taken);
 	}
 	arena_release(&a);
 }
@@ -416,15 +319,157 @@ static void load_once(struct service_books *b, struct store *store)
 	snapshot_unref(s);
 }
 
+/* --- ServiceCIDRs --- */
+
+struct wanted_range {
+	struct ip_net net;
+	bool ready;  /* some ServiceCIDR says so */
+	bool closed; /* some ServiceCIDR says that it is not */
+};
+
+struct wanted_ranges {
+	struct arena arena;
+	struct wanted_range *v;
+	size_t n;
+};
+
+static bool same_net(const struct ip_net *a, const struct ip_net *b)
+{
+	return a->ip.v4 == b->ip.v4 && a->bits == b->bits &&
+	       memcmp(a->network.b, b->network.b, a->ip.v4 ? 4 : 16) == 0;
+}
+
+static struct wanted_range *want_range(struct wanted_ranges *w, const struct ip_net *net)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (same_net(&w->v[i].net, net))
+			return &w->v[i];
+	ARENA_PUSH(&w->arena, w, ((struct wanted_range){.net = *net}));
+	return &w->v[w->n - 1];
+}
+
+static void read_range(struct wanted_ranges *w, const struct object *o)
+{
+	const struct networking_v1_service_cidr *cidr = object_decode(o, &w->arena);
+	bool ready = false, closed = o->deletion_ms;
+
+	for (size_t i = 0; i < cidr->status.conditions.n; i++) {
+		const struct meta_v1_condition *c = &cidr->status.conditions.v[i];
+
+		if (!str_eqc(c->type, "Ready"))
+			continue;
+		ready = !closed && str_eqc(c->status, "True");
+		closed = closed || str_eqc(c->status, "False");
+	}
+	for (size_t i = 0; i < cidr->spec.cidrs.n; i++) {
+		struct ip_net net;
+		struct wanted_range *want;
+
+		if (!ip_net_parse(cidr->spec.cidrs.v[i], &net) ||
+			(net.ip.v4 ? 32 : 128) - net.bits < 2)
+			continue;
+		want = want_range(w, &net);
+		want->ready = want->ready || ready;
+		want->closed = want->closed || closed;
+	}
+}
+
+static void drop_unwanted(struct service_books *b, struct wanted_ranges *w)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < b->books.n; i++) {
+		bool wanted = b->books.v[i].own;
+
+		for (size_t k = 0; k < w->n; k++)
+			wanted = wanted || same_net(&w->v[k].net, &b->books.v[i].net);
+		if (wanted)
+			b->books.v[kept++] = b->books.v[i];
+		else
+			ip_book_release(&b->books.v[i]);
+	}
+	b->books.n = kept;
+}
+
+/* What is taken in a range that is new to us. */
+static void fill_book(struct service_books *b, struct store *store)
+{
+	const struct schema_resource *both[] = {
+		&v1_service_resource, &networking_v1_ip_address_resource};
+
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+		struct snapshot *s = store_snapshot(store, both[i]);
+		struct snapshot_iter it;
+		const struct object *o;
+
+		snapshot_iter_init(&it, s, S(""), S(""), S(""));
+		while ((o = snapshot_next(&it)))
+			mark_object(b, o, true);
+		snapshot_unref(s);
+	}
+}
+
+/* Own ranges are open unless their ServiceCIDR is being closed: who starts a cluster has none yet.
+ */
+static void apply_ranges(struct service_books *b, struct wanted_ranges *w, struct store *store)
+{
+	bool added = false;
+
+	drop_unwanted(b, w);
+	for (size_t i = 0; i < b->books.n; i++)
+		b->books.v[i].ready = b->books.v[i].own;
+	for (size_t i = 0; i < w->n; i++) {
+		struct ip_book *book = NULL;
+
+		for (size_t k = 0; k < b->books.n; k++)
+			if (same_net(&b->books.v[k].net, &w->v[i].net))
+				book = &b->books.v[k];
+		if (!book) {
+			book = add_book(b, &w->v[i].net);
+			added = true;
+		}
+		book->ready = w->v[i].ready || (book->own && !w->v[i].closed);
+	}
+	if (added)
+		fill_book(b, store);
+}
+
+static void note_change(void *user_data, const struct store_event *ev)
+{
+	*(bool *)user_data = true;
+}
+
+static void follow_ranges(struct service_books *b, struct store *store)
+{
+	struct snapshot *now = store_snapshot(store, &networking_v1_service_cidr_resource);
+	struct wanted_ranges w = {0};
+	struct snapshot_iter it;
+	const struct object *o;
+	bool changed = false;
+
+	if (!b->ranges)
+		b->ranges = snapshot_new(&networking_v1_service_cidr_resource);
+	snapshot_diff(b->ranges, now, note_change, &changed);
+	snapshot_unref(b->ranges);
+	b->ranges = now;
+	if (!changed)
+		return;
+	snapshot_iter_init(&it, now, S(""), S(""), S(""));
+	while ((o = snapshot_next(&it)))
+		read_range(&w, o);
+	apply_ranges(b, &w, store);
+	arena_release(&w.arena);
+}
+
 void service_books_load(struct service_books *b, struct store *store)
 {
 	pthread_mutex_lock(&b->lock);
-	if (store_is_shared(store)) {
+	follow_ranges(b, store);
+	if (store_is_shared(store))
 		follow(b, &b->services, store, &v1_service_resource);
-		follow(b, &b->addresses, store, &networking_v1_ip_address_resource);
-	} else if (!b->loaded) {
+	else if (!b->loaded)
 		load_once(b, store);
-	}
+	follow(b, &b->addresses, store, &networking_v1_ip_address_resource);
 	b->loaded = true;
 	pthread_mutex_unlock(&b->lock);
 }

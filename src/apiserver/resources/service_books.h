@@ -1,6 +1,7 @@
 /*
  * service_books.h: which cluster IPs and node ports are taken: in memory, made from the stored
- * services when first asked.
+ * services when first asked, and kept up with IPAddress objects. Cluster IPs come from the server's
+ * own ranges and from those of ServiceCIDRs that are ready.
  *
  * Thread-safe. What a commit did not need after all must be given back (…_release); dry runs only
  * look.
@@ -21,13 +22,13 @@ int service_books_new(const char *ranges, int port_min, int port_max, struct ser
 	struct err *err);
 void service_books_free(struct service_books *b);
 
-/* The family of the first range, and whether there is a range of a family. */
+/* Of the server's own ranges: the family of the first, and whether there is one of a family. */
 int service_books_primary(const struct service_books *b);
 bool service_books_has(const struct service_books *b, int family);
 void service_books_range(const struct service_books *b, int family, struct ip_net *ret);
 
-/* Reads all services once; before the first of the following. Where other API servers share the
- * store: what has changed since the last time, and the IPAddresses that they claim. */
+/* Before each allocation: what has changed since the last time, ServiceCIDRs, IPAddresses and,
+ * where other API servers share the store, Services. */
 void service_books_load(struct service_books *b, struct store *store);
 
 enum book_result { BOOK_OK, BOOK_TAKEN, BOOK_OUT_OF_RANGE, BOOK_FULL };

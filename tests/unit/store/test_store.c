@@ -261,6 +261,61 @@ static void test_same_batch(void **state)
 	assert_value(f, CONFIG_MAPS, "a", "4", store_revision(f->store));
 }
 
+static int write_along(struct fixture *f, enum store_op op, const char *name, const char *other)
+{
+	struct test_write t =
+		test_write(op, CONFIG_MAPS, "default", name, op == STORE_DELETE ? NULL : "1", 0);
+	struct object *draft =
+		op == STORE_DELETE ? NULL : make_draft(CONFIG_MAPS, "default", other, name);
+	struct store_along along = {
+		.resource = CONFIG_MAPS, .ns = S("default"), .name = str_c(other), .draft = draft};
+
+	t.w.along = &along;
+	t.w.n_along = 1;
+	t.w.claims_seen = store_revision(f->store);
+	submit(f, &t);
+	run(f);
+	assert_true(t.done);
+	object_unref(t.w.object);
+	object_unref(draft);
+	return t.w.result;
+}
+
+static void assert_both(struct fixture *f, const char *name, const char *other)
+{
+	const struct object *o = store_get(f->store, CONFIG_MAPS, S("default"), str_c(name));
+	const struct object *with = store_get(f->store, CONFIG_MAPS, S("default"), str_c(other));
+
+	assert_non_null(o);
+	assert_non_null(with);
+	assert_true(has_value(with, name)); /* it was this one that brought it */
+	object_unref(o);
+	object_unref(with);
+}
+
+/* What a write brings along comes and goes with it, and belongs to one write alone. */
+static void test_along(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(write_along(f, STORE_CREATE, "a", "address"), 0);
+	assert_both(f, "a", "address");
+	assert_int_equal(write_along(f, STORE_CREATE, "b", "address"), -EADDRINUSE);
+	assert_gone(f, CONFIG_MAPS, "b");
+	assert_int_equal(write_along(f, STORE_CREATE, "a", "another"), -EEXIST);
+	assert_gone(f, CONFIG_MAPS, "another");
+	crash(f);
+	assert_both(f, "a", "address");
+	assert_int_equal(write_along(f, STORE_DELETE, "a", "address"), 0);
+	assert_gone(f, CONFIG_MAPS, "a");
+	assert_gone(f, CONFIG_MAPS, "address");
+	assert_int_equal(write_along(f, STORE_DELETE, "a", "address"), -ENOENT);
+	assert_int_equal(write_along(f, STORE_CREATE, "b", "address"), 0);
+	crash(f);
+	assert_both(f, "b", "address");
+	assert_gone(f, CONFIG_MAPS, "a");
+}
+
 static void test_queue_limit(void **state)
 {
 	struct fixture *f = *state;
@@ -687,6 +742,7 @@ static int run_on_etcd(size_t i)
 		ON_ETCD(test_reopen, i),
 		ON_ETCD(test_crash, i),
 		ON_ETCD(test_many, i),
+		ON_ETCD(test_along, i),
 		ON_ETCD(test_snapshot, i),
 		ON_ETCD(test_watch, i),
 		ON_ETCD(test_slow_watcher, i),
@@ -719,6 +775,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		EVERY_BACKEND(test_crud),
 		EVERY_BACKEND(test_same_batch),
+		EVERY_BACKEND(test_along),
 		EVERY_BACKEND(test_queue_limit),
 		EVERY_BACKEND(test_reopen),
 		EVERY_BACKEND(test_crash),
