@@ -256,18 +256,28 @@ static bool bring_up(struct stateful *s, bool in_order)
 	return wait;
 }
 
-/* Removes what is beyond the end, the highest first. True: wait. */
+static bool is_well(const struct member *m)
+{
+	return m->available && !m->object->deletion_ms;
+}
+
+/* Removes what is beyond the end, the highest first; in order, one that is not well only when all
+ * below it are: the lowest of those must be seen to first. True: wait. */
 static bool bring_down(struct stateful *s, bool in_order)
 {
+	const struct member *first_ill = NULL;
 	bool wait = false;
 
+	for (size_t k = 0; k < s->members.n && !first_ill; k++)
+		if (!is_well(&s->members.v[k]))
+			first_ill = &s->members.v[k];
 	for (size_t k = s->members.n; k-- > 0;) {
 		const struct member *m = &s->members.v[k];
 
 		if (m->ordinal >= s->start && m->ordinal < s->end)
 			continue;
 		wait = true;
-		if (!m->object->deletion_ms)
+		if (!m->object->deletion_ms && (!in_order || is_well(m) || m == first_ill))
 			plan_delete_pod(s, m);
 		if (in_order)
 			return true;
