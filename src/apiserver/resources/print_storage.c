@@ -171,6 +171,25 @@ static struct str hosts_text(struct arena *a, const struct networking_v1_ingress
 		rules->n - SHOWN_MAX);
 }
 
+void print_ingress_class(struct arena *a, const void *obj, int64_t now_ns, struct buf *cells)
+{
+	const struct networking_v1_ingress_class *c = obj;
+	const struct networking_v1_ingress_class_parameters_reference *ref = c->spec.parameters;
+	const struct str *is_default = str_map_get(
+		&c->metadata.annotations, S("ingressclass.kubernetes.io/is-default-class"));
+	struct row r = ROW(a, cells, now_ns);
+
+	row_fmt(&r, STR_FMT "%s", STR_ARG(c->metadata.name),
+		is_default && str_eqc(*is_default, "true") ? " (default)" : "");
+	row_str(&r, c->spec.controller);
+	if (ref)
+		row_fmt(&r, STR_FMT "%s" STR_FMT "/" STR_FMT, STR_ARG(ref->kind),
+			ref->api_group.p ? "." : "", STR_ARG(ref->api_group), STR_ARG(ref->name));
+	else
+		row_strc(&r, "<none>");
+	row_age(&r, &c->metadata.creation_timestamp);
+}
+
 void print_ingress(struct arena *a, const void *obj, int64_t now_ns, struct buf *cells)
 {
 	const struct networking_v1_ingress *in = obj;

@@ -11,13 +11,13 @@
 typedef void table_row_fn(struct arena *a, const void *obj, int64_t now_ns, struct buf *cells);
 
 table_row_fn print_config_map, print_priority_class, print_runtime_class, print_storage_class,
-	print_ingress, print_network_policy, print_persistent_volume, print_persistent_volume_claim,
-	print_pod_disruption_budget, print_cron_job, print_daemon_set, print_job,
-	print_stateful_set, print_deployment, print_endpoint_slice, print_endpoints, print_event,
-	print_lease, print_namespace, print_node, print_pod, print_pod_template, print_replica_set,
-	print_replication_controller, print_resource_quota, print_secret, print_service,
-	print_service_account, print_role, print_cluster_role, print_role_binding,
-	print_cluster_role_binding, print_ip_address, print_service_cidr;
+	print_ingress, print_ingress_class, print_network_policy, print_persistent_volume,
+	print_persistent_volume_claim, print_pod_disruption_budget, print_cron_job,
+	print_daemon_set, print_job, print_stateful_set, print_deployment, print_endpoint_slice,
+	print_endpoints, print_event, print_lease, print_namespace, print_node, print_pod,
+	print_pod_template, print_replica_set, print_replication_controller, print_resource_quota,
+	print_secret, print_service, print_service_account, print_role, print_cluster_role,
+	print_role_binding, print_cluster_role_binding, print_ip_address, print_service_cidr;
 
 /* One cell after another. */
 struct row {

@@ -12,6 +12,7 @@ const struct strategy *const strategies[] = {
 	&endpoint_slice_strategy,
 	&endpoints_strategy,
 	&event_strategy,
+	&ingress_class_strategy,
 	&ingress_strategy,
 	&ip_address_strategy,
 	&job_strategy,
