@@ -4,6 +4,7 @@
  * verbs' files.
  */
 #include "apiserver/server.h"
+#include "http/websocket_exchange.h"
 
 static bool is_write(struct str method)
 {
@@ -134,9 +135,28 @@ static int admit_user(struct request *r, struct err *err)
 	return authorize_audited(r, err);
 }
 
-static void handle(struct http_handler *h, struct http_exchange *x)
+/* A watch or a log may be read over WebSocket; what else asks for an upgrade is relayed to others. */
+static struct http_exchange *over_websocket(struct http_exchange *x)
+{
+	struct request_info info;
+	struct query query;
+
+	if (!websocket_wanted(x))
+		return x;
+	query_parse(&x->arena, x->query, &query);
+	if (request_info_parse(&x->arena, x->method, x->path, &query, &info, NULL) < 0)
+		return x;
+	if (str_eqc(info.verb, "watch"))
+		return websocket_exchange_new(x, WEBSOCKET_EVENTS);
+	if (str_eqc(info.verb, "get") && str_eqc(info.subresource, "log"))
+		return websocket_exchange_new(x, WEBSOCKET_BYTES);
+	return x;
+}
+
+static void handle(struct http_handler *h, struct http_exchange *real)
 {
 	struct apiserver *s = container_of(h, struct apiserver, handler);
+	struct http_exchange *x = over_websocket(real);
 	struct request *r = request_new(s, x);
 	struct err err CLEANUP(err_release) = {0};
 
