@@ -4,9 +4,11 @@
 # a machine off kills its QEMU: what its kernel had not written yet is lost, as when the plug is pulled.
 #
 #   machines_begin NAME BASE        BASE: what build.sh printed
-#   machine_boot HOST IP, machine_off HOST, machine_cut HOST, machine_join HOST, on HOST CMD …, put HOST FILE PATH
+#   machine_boot HOST IP, machine_off HOST, machine_reboot HOST, machine_cut HOST, machine_join HOST, on HOST CMD …, put HOST FILE PATH
 #   start_unit HOST UNIT            systemctl restart, and enable: after machine_off the machine starts it by itself
 #   stop_program HOST UNIT
+
+. "$ROOT/tests/e2e/lib/switch.sh"
 
 MACHINE_MEMORY=${MACHINE_MEMORY:-1024} # MB
 MACHINE_SSH="-F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
@@ -19,13 +21,11 @@ machines_begin() {
   E2E_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sampan-$1.XXXXXX")
   export KUBECACHEDIR=$E2E_DIR/kubectl-cache
   E2E_SWITCH=sampan-vms-$$
-  ip netns add "$E2E_SWITCH"
+  switch_make "$E2E_SWITCH"
   trap machines_end EXIT
   trap 'exit 1' INT TERM
   in_switch ip link set lo up
-  in_switch ip link add switch type bridge
   in_switch ip addr add 192.168.50.1/24 dev switch
-  in_switch ip link set switch up
 }
 
 machines_end() {
@@ -48,7 +48,8 @@ machine_power() {
   in_switch ip link show "$tap" >/dev/null 2>&1 || in_switch ip tuntap add "$tap" mode tap
   in_switch ip link set "$tap" master switch up
   MACHINE_IP[$host]=$ip
-  nsenter --net="/run/netns/$E2E_SWITCH" -- nice -n "${MACHINE_NICE:-10}" qemu-system-x86_64 -name "$host" -machine q35 -accel tcg -cpu max,la57=off -smp 1 -m "$MACHINE_MEMORY" \
+  nsenter --net="/run/netns/$E2E_SWITCH" -- \
+    setpriv --pdeathsig KILL nice -n "${MACHINE_NICE:-10}" qemu-system-x86_64 -name "$host" -machine q35 -accel tcg -cpu max,la57=off -smp 1 -m "$MACHINE_MEMORY" \
     -nodefaults -display none -serial "file:$dir/console.$(date +%s)" \
     -kernel "$MACHINE_BASE/vmlinuz" -initrd "$MACHINE_BASE/initrd.img" \
     -append "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.hostname=$host ip=$ip:::255.255.255.0::eth0:off" \
@@ -64,7 +65,8 @@ machine_reach() {
   kill -0 "${MACHINE_PID[$host]}" 2>/dev/null || fail "QEMU of $host ended: $(tail -3 "$E2E_DIR/$host/qemu.log")"
   machine_unreach "$host"
   # shellcheck disable=SC2086 # options
-  nsenter --net="/run/netns/$E2E_SWITCH" -- ssh $MACHINE_SSH -i "$MACHINE_BASE/key" -M -S "$mux" -N "root@${MACHINE_IP[$host]}" < /dev/null > "$E2E_DIR/$host/ssh.log" 2>&1 &
+  nsenter --net="/run/netns/$E2E_SWITCH" -- setpriv --pdeathsig KILL \
+    ssh $MACHINE_SSH -i "$MACHINE_BASE/key" -M -S "$mux" -N "root@${MACHINE_IP[$host]}" < /dev/null > "$E2E_DIR/$host/ssh.log" 2>&1 &
   MACHINE_MUX[$host]=$!
   local until=$((SECONDS + 40))
   until ssh -F none -S "$mux" -O check machine >/dev/null 2>&1; do
@@ -100,6 +102,16 @@ machine_off() {
   unset "MACHINE_PID[$1]"
   machine_unreach "$1"
   return 0
+}
+
+# As its administrator does it; the same QEMU goes on.
+machine_reboot() {
+  local before; before=$(on "$1" cat /proc/sys/kernel/random/boot_id)
+  on "$1" systemctl reboot || true
+  machine_unreach "$1"
+  rebooted() { machine_reach "$1" && [ "$(on "$1" cat /proc/sys/kernel/random/boot_id)" != "$before" ]; }
+  wait_for 60 "$1 does not reboot" rebooted "$1"
+  machine_boot "$1" "${MACHINE_IP[$1]}"
 }
 
 machine_cut() { in_switch ip link set "p-${1##*-}" down; }

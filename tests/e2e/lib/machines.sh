@@ -12,6 +12,8 @@
 #   put HOST FILE PATH              copies a file into it
 #   file HOST PATH                  where a path below /etc/kubernetes, /var/lib, /var/log of the machine is on this one
 
+. "$ROOT/tests/e2e/lib/switch.sh"
+
 MACHINE_DIRS="etc/kubernetes etc/cni etc/openvswitch var/lib/sampan var/lib/kubelet var/lib/etcd var/lib/openvswitch var/log"
 
 machines_begin() {
@@ -19,11 +21,9 @@ machines_begin() {
   E2E_PIDS=(); declare -gA MACHINE_PID=() MACHINE_IP=()
   E2E_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sampan-e2e-$1.XXXXXX")
   E2E_SWITCH=sampan-switch-$$
-  ip netns add "$E2E_SWITCH"
+  switch_make "$E2E_SWITCH"
   trap machines_end EXIT
   trap 'exit 1' INT TERM
-  ip -n "$E2E_SWITCH" link add switch type bridge
-  ip -n "$E2E_SWITCH" link set switch up
 }
 
 machines_end() {
@@ -35,25 +35,6 @@ machines_end() {
   [ -n "${E2E_KEEP:-}" ] || rm -rf "$E2E_DIR"
 }
 
-# The controllers of this machine that a machine's subtree is made in.
-cgroup_mounts() { awk '($3 == "cgroup" || $3 == "cgroup2") {print $2}' /proc/self/mounts; }
-cgroup_make() {
-  local m
-  for m in $(cgroup_mounts); do
-    mkdir -p "$m/$1"
-    case $m in
-      */cpuset) cat "$m/cpuset.cpus" > "$m/$1/cpuset.cpus"; cat "$m/cpuset.mems" > "$m/$1/cpuset.mems" ;;
-      */memory) { echo 1 > "$m/$1/memory.use_hierarchy"; } 2>/dev/null || true ;;
-    esac
-  done
-}
-cgroup_remove() {
-  local m
-  for m in $(cgroup_mounts); do
-    [ -d "$m/$1" ] && find "$m/$1" -depth -type d -exec rmdir {} + 2>/dev/null
-  done
-  return 0
-}
 # A shell in the machine's cgroups that goes on as the rest of the command line.
 cgroup_enter='for m in $(awk "(\$3 == \"cgroup\" || \$3 == \"cgroup2\") {print \$2}" /proc/self/mounts); do echo $$ > "$m/$CG/cgroup.procs"; done; exec "$@"'
 
@@ -89,9 +70,7 @@ machine_boot() {
   wait_for 10 "$host does not boot: $(cat "$disk/log/boot")" test -f "$disk/booted"
   MACHINE_PID[$host]=$(pgrep -P "$pid")
   echo "$pid" > "$disk/unshare.pid"
-  ip -n "$E2E_SWITCH" link del "$port" 2>/dev/null || true
-  ip -n "$E2E_SWITCH" link add "$port" type veth peer name eth0 netns "${MACHINE_PID[$host]}"
-  ip -n "$E2E_SWITCH" link set "$port" master switch up
+  switch_plug "$E2E_SWITCH" "$port" "${MACHINE_PID[$host]}"
   # shellcheck disable=SC2046 # a machine keeps its hardware address
   on "$host" ip link set eth0 address $(printf "02:00:%02x:%02x:%02x:%02x" ${ip//./ })
   on "$host" ip addr add "$ip/24" dev eth0

@@ -8,6 +8,8 @@
 #   pods_ready NAME …                      until they are Ready
 #   pod_ip NAME / pod_exec NAME CMD
 
+. "$ROOT/tests/e2e/lib/switch.sh"
+
 SWITCH= ; MACHINES=0; NODE_FLAGS=()
 
 m_ns() { echo "$E2E_NS-m$1"; }
@@ -21,21 +23,12 @@ machine_new() {
   local ns; ns=$(m_ns "$1")
   ip netns add "$ns"
   ip -n "$ns" link set lo up
-  ip -n "$ns" link add eth0 type veth peer name "p$1" netns "$SWITCH"
-  ip -n "$SWITCH" link set "p$1" master sw up
+  switch_plug "$SWITCH" "p$1" "$ns"
   ip -n "$ns" addr add "$(m_ip "$1")/24" dev eth0
   ip -n "$ns" addr add "$(m_ip6 "$1")/64" dev eth0 nodad
   ip -n "$ns" link set eth0 up
   MACHINES=$(($1 > MACHINES ? $1 : MACHINES))
-  # its part of the machine's cgroups
-  local c f
-  for c in /sys/fs/cgroup/*/ /sys/fs/cgroup/; do
-    [ -f "$c/cgroup.procs" ] || continue
-    mkdir -p "$c/$ns"
-    for f in cpuset.cpus cpuset.mems; do
-      [ ! -f "$c/cgroup.clone_children" ] || [ ! -f "$c/$f" ] || cat "$c/$f" > "$c/$ns/$f"
-    done
-  done
+  cgroup_make "$ns"
 }
 
 machine_env() { echo "SAMPAN_MACHINE=$1"; } # VAR=VALUE for what runs on it
@@ -71,7 +64,7 @@ machines_end() {
   for ((i = 1; i <= MACHINES; i++)); do
     ns=$(m_ns "$i")
     ip netns del "$ns" 2>/dev/null
-    find /sys/fs/cgroup -depth -type d -path "*/$ns*" -exec rmdir {} + 2>/dev/null
+    cgroup_remove "$ns"
   done
   ip netns del "$SWITCH" 2>/dev/null
   machines_clean
@@ -94,9 +87,7 @@ machines_begin() {
   trap machines_end EXIT
   SAMPAN_DOWN=$E2E_DIR/down
   SWITCH=$E2E_NS-sw
-  ip netns add "$SWITCH"
-  ip -n "$SWITCH" link add sw type bridge
-  ip -n "$SWITCH" link set sw up
+  switch_make "$SWITCH"
   for ((i = 1; i <= n; i++)); do machine_new "$i"; done
   machines_prepare
   printf '#!/bin/sh\nexec nsenter --net=/run/netns/%s -- %s down --data-dir %s/data\n' "$(m_ns 1)" "$SAMPAN" "$E2E_DIR" > "$SAMPAN_DOWN"

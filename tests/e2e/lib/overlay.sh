@@ -54,7 +54,7 @@ overlay_test() { # MTU
   wait_for 20 "8 MB from pod-2 to pod-1" big pod-1 "$(pod_ip pod-2)" "${sum%% *}  -"
 
   step "a machine's link changes its MTU"
-  ip -n "$SWITCH" link set sw mtu 1400
+  ip -n "$SWITCH" link set switch mtu 1400
   for i in 1 2 3; do ip -n "$(m_ns $i)" link set eth0 mtu 1400; ip -n "$SWITCH" link set "p$i" mtu 1400; done
   has_mtu() { [ "$(pod_mtu "$1")" = "$2" ]; }
   for i in 1 2 3; do wait_for 10 "MTU of pod-$i follows" has_mtu "pod-$i" $((mtu - 100)); done

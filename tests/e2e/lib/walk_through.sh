@@ -20,13 +20,15 @@ machines_boot() {
   for h in $MASTER $MINIONS; do machine_boot "$h" "${IP[$h]}"; done
 }
 
+image_import() { # image_import HOST DATA-DIR NAME [mkimage.py's options …]
+  local host=$1 dir=$2; shift 2
+  "$ROOT/tests/e2e/lib/mkimage.py" "$E2E_DIR/image.tar" "$@" >/dev/null
+  put "$host" "$E2E_DIR/image.tar" var/log/image.tar
+  on "$host" "$SAMPAN" image import --data-dir "$dir" /var/log/image.tar >/dev/null || fail "image import on $host"
+}
 images_import() {
   local h
-  for h in $MINIONS; do
-    "$ROOT/tests/e2e/lib/mkimage.py" "$E2E_DIR/image.tar" docker.io/library/web:1 >/dev/null
-    put "$h" "$E2E_DIR/image.tar" var/log/image.tar
-    on "$h" "$SAMPAN" image import --data-dir /var/lib/sampan /var/log/image.tar >/dev/null || fail "image import on $h"
-  done
+  for h in $MINIONS; do image_import "$h" /var/lib/sampan docker.io/library/web:1; done
 }
 
 # What the story's reader changes in the files that the package installs.
