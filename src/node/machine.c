@@ -131,6 +131,24 @@ int machine_cpus(void)
 	return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+bool machine_processes(uint64_t *ret_max, uint64_t *ret_now)
+{
+	FILE *max = fopen("/proc/sys/kernel/pid_max", "re"), *load = fopen("/proc/loadavg", "re");
+	unsigned long long m = 0, n = 0;
+	bool ok = max && load && fscanf(max, "%llu", &m) == 1 &&
+		  fscanf(load, "%*s %*s %*s %*u/%llu", &n) == 1;
+
+	if (max)
+		fclose(max);
+	if (load)
+		fclose(load);
+	if (ok) {
+		*ret_max = m;
+		*ret_now = n;
+	}
+	return ok;
+}
+
 static uint64_t meminfo(const char *key)
 {
 	FILE *f = fopen("/proc/meminfo", "re");

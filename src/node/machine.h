@@ -8,10 +8,12 @@
 /* The default route's interface's address, else the first that is not loopback; v4 before v6.
  * -ENOENT: there is none. */
 int machine_address(struct arena *a, struct str *ret);
-/* The interface that has the machine's main address: of the default route, else of the first that is
- * not loopback; "" when there is none. */
+/* The interface that has the machine's main address: of the default route, else of the first that
+ * is not loopback; "" when there is none. */
 void machine_main_interface(char out[16]);
 int machine_cpus(void);
+/* How many processes and threads there may be, and are; false: /proc does not say. */
+bool machine_processes(uint64_t *ret_max, uint64_t *ret_now);
 uint64_t machine_memory(void); /* bytes */
 uint64_t machine_memory_available(void);
 uint64_t machine_disk(

@@ -273,13 +273,37 @@ static void write_pod(const struct stats_request *q, const struct node_stats *st
 	buf_add_char(b, '}');
 }
 
+static void write_system_containers(const struct node_stats *st, int64_t boot_ns, struct buf *b)
+{
+	buf_add_c(b, "\"systemContainers\":[{\"name\":\"pods\",");
+	write_time(b, "startTime", boot_ns);
+	buf_add_char(b, ',');
+	write_usage(b, st->time_ns, &st->pods_use, &st->pods_rate, 0);
+	buf_add_c(b, "}],");
+}
+
+static void write_rlimit(int64_t now_ns, struct buf *b)
+{
+	uint64_t max, now;
+
+	if (!machine_processes(&max, &now))
+		return;
+	buf_add_c(b, ",\"rlimit\":{");
+	write_time(b, "time", now_ns);
+	write_u64(b, "maxpid", max);
+	write_u64(b, "curproc", now);
+	buf_add_char(b, '}');
+}
+
 static void write_summary(const struct stats_request *q, const struct node_stats *st, struct buf *b)
 {
 	struct kubelet *k = q->k;
+	int64_t boot_ns = st->time_ns - (int64_t)loop_now_ms(k->loop) * 1000000;
 	uint64_t memory = machine_memory();
 
 	buf_fmt(b, "{\"node\":{\"nodeName\":\"" STR_FMT "\",", STR_ARG(k->node_name));
-	write_time(b, "startTime", st->time_ns - (int64_t)loop_now_ms(k->loop) * 1000000);
+	write_system_containers(st, boot_ns, b);
+	write_time(b, "startTime", boot_ns);
 	buf_add_char(b, ',');
 	write_usage(b, st->time_ns, &st->use, &st->rate,
 		memory - MIN(memory, st->use.memory_working_set));
@@ -292,6 +316,7 @@ static void write_summary(const struct stats_request *q, const struct node_stats
 		buf_add_char(b, ',');
 		write_fs_key(b, "containerFs", k->opts.data_dir, st->time_ns, NULL);
 		buf_add_char(b, '}');
+		write_rlimit(st->time_ns, b);
 	}
 	buf_add_c(b, "},\"pods\":[");
 	for (size_t i = 0; i < st->n_pods; i++) {

@@ -295,6 +295,9 @@ static void look_at_node(struct look *l, struct node_stats *ret)
 	usage_begin(&l->s->history);
 	cgroup_machine_usage(&k->cgroups, &st.use);
 	st.rate = usage_note(&l->s->history, S("node"), st.time_ns, st.use.cpu_ns);
+	cgroup_usage(
+		&k->cgroups, arena_fmt(l->arena, "%s/kubepods", k->cgroups.root).p, &st.pods_use);
+	st.pods_rate = usage_note(&l->s->history, S("pods"), st.time_ns, st.pods_use.cpu_ns);
 	if (l->networks)
 		st.network = node_network_stats(l->arena);
 	for (struct pod *p = k->pods; p; p = p->next)

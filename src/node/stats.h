@@ -56,8 +56,8 @@ struct pod_stats {
 
 struct node_stats {
 	int64_t time_ns;
-	struct cgroup_usage use;
-	struct usage_rate rate;
+	struct cgroup_usage use, pods_use; /* the machine's; the group of all pods */
+	struct usage_rate rate, pods_rate;
 	struct network_stats network;
 	struct pod_stats *pods;
 	size_t n_pods;

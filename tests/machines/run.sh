@@ -112,7 +112,7 @@ machines_install() {
   for h in "$@"; do
     machine_boot "$h" "${IP[$h]}"
     put "$h" "$DEB" tmp/sampan.deb
-    on "$h" apt-get -qq install /tmp/sampan.deb >/dev/null || fail "the package on $h"
+    on "$h" env DEBIAN_FRONTEND=noninteractive apt-get -qq install /tmp/sampan.deb >/dev/null 2>&1 || fail "the package on $h"
   done
   put "$MASTER" "$(readlink -f "$(command -v "$E2E_KUBECTL")")" usr/local/bin/kubectl
   on "$MASTER" chmod 755 /usr/local/bin/kubectl

@@ -74,6 +74,9 @@ get $node/stats/summary > "$E2E_DIR/summary"
 [ "$(pod store "['network']['rxBytes']")" -gt "$before" ] || fail "the pod's network does not count"
 value "d['node']['nodeName'], d['node']['fs']['capacityBytes'] > 0, d['node']['runtime']['imageFs']['inodes'] > 0, d['node']['network']['name']" < "$E2E_DIR/summary" |
   grep -qx "('node-1', True, True, 'e2e0')" || fail "the node"
+value "[(c['name'], c['cpu']['usageCoreNanoSeconds'] > 0, c['memory']['usageBytes'] > 0) for c in d['node']['systemContainers']]" < "$E2E_DIR/summary" |
+  grep -qx "\[('pods', True, True)\]" || fail "the group of all pods"
+value "d['node']['rlimit']['maxpid'] > d['node']['rlimit']['curproc'] > 1" < "$E2E_DIR/summary" | grep -qx True || fail "processes"
 get "$node/stats/summary?only_cpu_and_memory=true" | value "'fs' in d['node'], 'network' in d['pods'][0], d['node']['cpu']['usageNanoCores'] > 0" |
   grep -qx "(False, False, True)" || fail "only_cpu_and_memory"
 
