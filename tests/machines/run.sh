@@ -13,6 +13,11 @@ WORK=${TMPDIR:-/tmp}/sampan-machines
 [ "${1:-}" != --work ] || { WORK=$2; shift 2; }
 [ $# -gt 0 ] || set -- one today 2016
 
+nothing_stands() { # nothing_stands HOST FLAGS …: sampan check finds nothing wrong and nothing doubtful
+  local host=$1; shift
+  check_eq "$(on "$host" sampan check "$@" 2>&1)" "Nothing stands in the way." "sampan check $* on $host"
+}
+
 # The story of 2016: what was typed on each machine.
 story_2016() {
   KUBECTL="kubectl -s http://$MASTER:8080"
@@ -30,6 +35,12 @@ story_2016() {
   on "$MASTER" sh -c 'printf "%s\n" ETCD_NAME=default ETCD_DATA_DIR=/var/lib/etcd/default.etcd \
     ETCD_LISTEN_CLIENT_URLS=http://0.0.0.0:2379 "ETCD_ADVERTISE_CLIENT_URLS=http://$0:2379" > /etc/default/etcd' "$MASTER"
   story_files
+  etcd_start
+  nothing_stands "$MASTER" --control-only --etcd-servers "http://$MASTER:2379" --insecure-port 8080
+  for h in $MINIONS; do
+    on "$h" systemctl start openvswitch-switch
+    nothing_stands "$h" --node-only --network-backend ovs --proxy-mode iptables
+  done
   master_start
   for h in $MINIONS; do minion_start "$h"; done
   step_nodes
@@ -60,6 +71,7 @@ story_today() {
   master_start
   line="$(on "$MASTER" sampan token create --print-join-command --kubeconfig $admin) --network-backend vxlan"
   for h in $MINIONS; do
+    nothing_stands "$h" --node-only --server "https://$MASTER:6443"
     on "$h" sh -c 'echo "SAMPAN_NODE_ARGS=\"$0\"" > /etc/kubernetes/node' "${line#sampan node }"
     minion_start "$h"
   done
