@@ -1,8 +1,6 @@
 #include "apiserver/convert.h"
 
-#include "types.gen.h"
-
-typedef void convert_fn(const void *from, void *to, struct arena *a);
+#include "apiserver/convert_int.h"
 
 static void event_to_core(const void *from, void *to, struct arena *a)
 {
@@ -62,6 +60,10 @@ static const struct {
 } conversions[] = {
 	{&events_v1_event_resource, &v1_event_resource, event_to_core},
 	{&v1_event_resource, &events_v1_event_resource, event_from_core},
+	{&autoscaling_v1_horizontal_pod_autoscaler_resource,
+		&autoscaling_v2_horizontal_pod_autoscaler_resource, hpa_up},
+	{&autoscaling_v2_horizontal_pod_autoscaler_resource,
+		&autoscaling_v1_horizontal_pod_autoscaler_resource, hpa_down},
 };
 
 static convert_fn *find(const struct schema_resource *from, const struct schema_resource *to)
