@@ -80,6 +80,11 @@ void *admission_get(const struct admission_attrs *attrs, const struct schema_res
 	return typed;
 }
 
+struct outside *admission_outside(const struct admission_attrs *attrs)
+{
+	return attrs->request ? &attrs->request->outside : NULL;
+}
+
 /* --- one pass --- */
 
 static void finish(struct admission_run *run, struct err *err)
@@ -96,6 +101,16 @@ static const struct enabled *next(struct admission_run *run, const struct admiss
 		run->at = 0;
 	}
 	return run->at < adm->chain.n ? &adm->chain.v[run->at++] : NULL;
+}
+
+static void advance(struct admission_run *run);
+
+static void ask_again(void *user_data)
+{
+	struct admission_run *run = user_data;
+
+	run->at--; /* the plugin that wanted to know */
+	admission_resume(run, NULL);
 }
 
 static void advance(struct admission_run *run)
@@ -120,6 +135,11 @@ static void advance(struct admission_run *run)
 		r = fn(attrs, &err);
 		if (r == ADMISSION_SUSPENDED)
 			return;
+		if (r < 0 && outside_waits(admission_outside(attrs))) {
+			err_release(&err);
+			outside_ask(admission_outside(attrs), ask_again, run);
+			return;
+		}
 		run->suspended = false;
 		if (r < 0) {
 			finish(run, &err);

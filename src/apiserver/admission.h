@@ -110,6 +110,8 @@ void admission_annotate(struct admission_attrs *attrs, struct str key, struct st
 /* Decoded in attrs->arena; NULL when it is not there. */
 void *admission_get(const struct admission_attrs *attrs, const struct schema_resource *res,
 	struct str ns, struct str name);
+/* For authorize(): a plugin that ends with no while that waits for an answer is run again. */
+struct outside *admission_outside(const struct admission_attrs *attrs);
 static inline bool admission_is(
 	const struct admission_attrs *attrs, const struct schema_resource *res)
 {

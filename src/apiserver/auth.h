@@ -18,34 +18,42 @@
 #include "client/user.h"
 
 struct auth;
+struct outside; /* auth/outside.h: who may have to ask elsewhere gets one; NULL: cannot wait */
 
 int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err);
 void auth_free(struct auth *a);
 /* Whether "RBAC", "Node" … is in the chain. */
 bool auth_has_mode(const struct auth *a, const char *mode);
 
+/* Every function below that takes a struct outside may end with no and outside_waits(): then it is to be called again when
+ * the answer is there. */
+
 /* Fills *ret (in x->arena). 0, or -EPERM with err 401 Unauthorized. */
-int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret, struct err *err);
+int authenticate(struct auth *a, struct outside *o, struct http_exchange *x, int64_t now_ns, struct user_info *ret,
+	struct err *err);
 /* Impersonate-User, -Group, -Uid, -Extra-*: 1: *user is now whom it asks to be; *ret_constraint the mode that let it
  * ("user-info" …; NULL: the plain right to impersonate). 0: nothing was asked. 403 when it may not. */
-int impersonate(struct auth *a, struct http_exchange *x, const struct request_info *info, struct user_info *user,
-	const char **ret_constraint, struct err *err);
+int impersonate(struct auth *a, struct outside *o, struct http_exchange *x, const struct request_info *info,
+	struct user_info *user, const char **ret_constraint, struct err *err);
 /* A token alone (TokenReview), for one of these audiences (empty: the API server's own): as above; *ret_audiences: which
  * of them it is good for. err has the reason as TokenReview shows it. */
-int authenticate_token(struct auth *a, struct arena *arena, struct str token, const struct str_vec *audiences,
-	int64_t now_ns, struct user_info *ret, struct str_vec *ret_audiences, struct err *err);
+int authenticate_token(struct auth *a, struct outside *o, struct arena *arena, struct str token,
+	const struct str_vec *audiences, int64_t now_ns, struct user_info *ret, struct str_vec *ret_audiences,
+	struct err *err);
 /* What the chain of authorizers thinks of a request. */
 enum auth_decision { AUTH_NO_OPINION, AUTH_ALLOW, AUTH_DENY };
 struct auth_answer {
 	enum auth_decision decision;
-	struct str reason; /* in the arena; may be empty */
+	struct str reason, error; /* in the arena; may be empty. error: what could not be evaluated */
 };
-void auth_ask(struct auth *a, struct arena *arena, const struct user_info *user,
+void auth_ask(struct auth *a, struct outside *o, struct arena *arena, const struct user_info *user,
 	const struct request_info *info, struct auth_answer *ret);
 /* 403 in upstream's words; `why` may be empty. */
 int auth_refuse(const struct user_info *user, const struct request_info *info, struct str why, struct err *err);
-/* auth_ask and auth_refuse in one, faster: 0, or -EACCES with err 403 Forbidden in upstream's words. */
-int authorize(struct auth *a, const struct request_info *info, const struct user_info *user, struct err *err);
+/* auth_ask and auth_refuse in one, faster: 0, -EACCES with err 403 Forbidden in upstream's words, or -EIO with err 500:
+ * it could not be found out. */
+int authorize(struct auth *a, struct outside *o, const struct request_info *info, const struct user_info *user,
+	struct err *err);
 
 /* A bound service account token (TokenRequest): JWT as upstream's, signed RS256 or ES256 by the cluster's key. */
 struct token_claims {

@@ -3,6 +3,7 @@
  * comes behind the route (decode, default, admission, validation, commit) is in write.c and the
  * verbs' files.
  */
+#include "apiserver/field.h"
 #include "apiserver/server.h"
 #include "http/websocket_exchange.h"
 
@@ -59,6 +60,7 @@ static struct request *request_new(struct apiserver *s, struct http_exchange *x)
 	r->arena = &r->own;
 	r->refs = 2; /* the exchange's, and handle()'s */
 	r->now_ns = loop_wall_ns(x->loop);
+	r->outside = (struct outside){.arena = r->arena, .loop = r->loop};
 	take_parts(r, x, r->detached);
 	x->user_data = r;
 	x->on_close = on_close;
@@ -111,28 +113,83 @@ static int authorize_audited(struct request *r, struct err *err)
 	struct auth_answer answer;
 
 	if (!r->audit)
-		return authorize(r->s->auth, &r->info, &r->user, err);
-	auth_ask(r->s->auth, r->arena, &r->user, &r->info, &answer);
-	audit_decision(r, answer.decision == AUTH_ALLOW, answer.reason);
-	return answer.decision == AUTH_ALLOW ? 0
-					     : auth_refuse(&r->user, &r->info, answer.reason, err);
+		return authorize(r->s->auth, &r->outside, &r->info, &r->user, err);
+	auth_ask(r->s->auth, &r->outside, r->arena, &r->user, &r->info, &answer);
+	if (outside_waits(&r->outside))
+		return -EACCES;
+	if (answer.decision == AUTH_ALLOW || !answer.error.n) {
+		audit_decision(r, answer.decision == AUTH_ALLOW, answer.reason);
+		return answer.decision == AUTH_ALLOW
+			       ? 0
+			       : auth_refuse(&r->user, &r->info, answer.reason, err);
+	}
+	audit_annotate(r, S("authorization.k8s.io/reason"), S("internal error"));
+	return err_fmt(err, 500, "InternalError", STR_FMT, STR_ARG(answer.error));
 }
 
+/* Each step once, however often an answer from elsewhere interrupts them. */
 static int admit_user(struct request *r, struct err *err)
 {
 	const char *constraint = NULL;
-	int ret = authenticate(r->s->auth, r->x, r->now_ns, &r->user, err);
+	int ret = 0;
 
-	audit_begin(r, ret == 0 ? &r->user : NULL);
-	if (ret == 0)
-		ret = impersonate(r->s->auth, r->x, &r->info, &r->user, &constraint, err);
-	if (ret > 0)
-		audit_impersonated(r, &r->user, constraint);
-	if (ret < 0)
-		return ret;
-	if (r->detached)
-		copy_user(r->arena, &r->user);
-	return authorize_audited(r, err);
+	if (r->stage == UNKNOWN_USER) {
+		ret = authenticate(r->s->auth, &r->outside, r->x, r->now_ns, &r->user, err);
+		if (outside_waits(&r->outside))
+			return ret;
+		r->stage = KNOWN_USER;
+		audit_begin(r, ret == 0 ? &r->user : NULL);
+	}
+	if (ret == 0 && r->stage == KNOWN_USER) {
+		ret = impersonate(
+			r->s->auth, &r->outside, r->x, &r->info, &r->user, &constraint, err);
+		if (outside_waits(&r->outside))
+			return ret;
+		r->stage = ACTING_USER;
+		if (ret > 0)
+			audit_impersonated(r, &r->user, constraint);
+		if (ret >= 0 && r->detached)
+			copy_user(r->arena, &r->user);
+	}
+	return ret < 0 ? ret : authorize_audited(r, err);
+}
+
+/* In the words of Go's server, not in a Status: what may be is not known. */
+static void respond_undecided(struct request *r, const struct err *err)
+{
+	struct str uri = r->raw_query.n ? arena_fmt(r->arena, STR_FMT "?" STR_FMT, STR_ARG(r->path),
+						  STR_ARG(r->raw_query))
+					: r->path;
+
+	respond_text(r, 500, "text/plain; charset=utf-8",
+		arena_fmt(r->arena, "Internal Server Error: " STR_FMT ": " STR_FMT "\n",
+			STR_ARG(go_quote(r->arena, uri)), STR_ARG(err->message)));
+}
+
+static void go_on(struct request *r);
+
+static void asked(void *user_data)
+{
+	struct request *r = user_data;
+
+	if (r->x)
+		go_on(r);
+	request_unref(r);
+}
+
+static void go_on(struct request *r)
+{
+	struct err err CLEANUP(err_release) = {0};
+	int ret = admit_user(r, &err);
+
+	if (outside_waits(&r->outside))
+		outside_ask(&r->outside, asked, request_ref(r));
+	else if (ret == -EIO)
+		respond_undecided(r, &err);
+	else if (ret < 0)
+		respond_error(r, &err);
+	else
+		route(r);
 }
 
 /* A watch or a log may be read over WebSocket; what else asks for an upgrade is relayed to others. */
@@ -161,11 +218,10 @@ static void handle(struct http_handler *h, struct http_exchange *real)
 	struct err err CLEANUP(err_release) = {0};
 
 	query_parse(r->arena, r->raw_query, &r->query);
-	if (request_info_parse(r->arena, r->method, r->path, &r->query, &r->info, &err) < 0 ||
-		admit_user(r, &err) < 0)
+	if (request_info_parse(r->arena, r->method, r->path, &r->query, &r->info, &err) < 0)
 		respond_error(r, &err);
 	else
-		route(r);
+		go_on(r);
 	request_unref(r);
 }
 

@@ -25,8 +25,8 @@ static int token_review(struct request *r, void *body, struct err *err)
 	if (!t->spec.token.n)
 		return err_bad_request(err, "token is required for TokenReview in authentication");
 	t->status = (struct authentication_v1_token_review_status){0};
-	if (authenticate_token(r->s->auth, r->arena, t->spec.token, &t->spec.audiences, r->now_ns,
-		    &user, &t->status.audiences, &why) < 0) {
+	if (authenticate_token(r->s->auth, &r->outside, r->arena, t->spec.token, &t->spec.audiences,
+		    r->now_ns, &user, &t->status.audiences, &why) < 0) {
 		t->status.error =
 			str_eqc(why.message, "invalid bearer token")
 				? S("invalid bearer token")
@@ -91,11 +91,12 @@ static void ask(struct request *r, const struct user_info *user,
 		info.verb = path->verb;
 		info.path = path->path;
 	}
-	auth_ask(r->s->auth, r->arena, user, &info, &answer);
+	auth_ask(r->s->auth, &r->outside, r->arena, user, &info, &answer);
 	*ret = (struct authorization_v1_subject_access_review_status){
 		.allowed = answer.decision == AUTH_ALLOW,
 		.denied = answer.decision == AUTH_DENY,
-		.reason = answer.reason};
+		.reason = answer.reason,
+		.evaluation_error = answer.error};
 }
 
 static void check_selector(
@@ -284,6 +285,15 @@ static int review_one(struct request *r, const struct review *review, void **ret
 	return e;
 }
 
+static void review_again(void *user_data)
+{
+	struct request *r = user_data;
+
+	if (r->x)
+		handle_review(r);
+	request_unref(r);
+}
+
 void handle_review(struct request *r)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(reviews); i++) {
@@ -292,8 +302,10 @@ void handle_review(struct request *r)
 
 		if (reviews[i].resource != r->res)
 			continue;
-		if (review_one(r, &reviews[i], &body, &err) < 0)
+		if (review_one(r, &reviews[i], &body, &err) < 0 && !outside_waits(&r->outside))
 			respond_error(r, &err);
+		else if (outside_waits(&r->outside))
+			outside_ask(&r->outside, review_again, request_ref(r));
 		else
 			respond_other(r, 201, r->res->type, body);
 		return;

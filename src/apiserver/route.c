@@ -171,6 +171,7 @@ static void fill_ctx(struct request *r)
 		.addressed = r->res,
 		.subresource = r->sub ? str_c(r->sub->name) : S(""),
 		.user = &r->user,
+		.outside = &r->outside,
 		.ns = r->res->namespaced ? r->info.ns : S(""),
 		.name = r->info.parts.n > 1 ? r->info.name : S(""),
 		.now_ns = r->now_ns,

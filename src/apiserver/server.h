@@ -15,6 +15,7 @@
 #include "apiserver/apiserver.h"
 #include "apiserver/audit/audit.h"
 #include "apiserver/auth.h"
+#include "apiserver/auth/outside.h"
 #include "apiserver/request.h"
 #include "apiserver/strategy.h"
 #include "apiserver/metrics.h"
@@ -74,6 +75,8 @@ struct request {
 	struct query query;
 	struct str method, path, raw_query, body, content_type, accept, user_agent;
 	struct user_info user;
+	struct outside outside; /* what was asked elsewhere to find out who he is and what he may */
+	enum { UNKNOWN_USER, KNOWN_USER, ACTING_USER } stage; /* of the pipeline */
 	struct str_vec warnings;
 	struct media out;
 

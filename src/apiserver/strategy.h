@@ -29,6 +29,7 @@ struct write_along {
 	uint64_t claims;
 };
 
+struct outside;
 struct strategy_ctx {
 	struct apiserver *server;
 	struct arena *arena;
@@ -40,6 +41,7 @@ struct strategy_ctx {
 	struct str ns, name;
 	int64_t now_ns;
 	bool dry_run;
+	struct outside *outside; /* auth.h: for authorize; or NULL */
 	uint64_t seen; /* by allocate: the store's revision that it looked at */
 	struct str_vec *warnings;               /* Warning headers to send; add with ctx_warn */
 };

@@ -45,10 +45,24 @@ static void answer(struct write *w, int code, const struct object *o, void *type
 	write_free(w);
 }
 
+static void attempt_again(void *user_data)
+{
+	struct write *w = user_data;
+
+	if (w->creating)
+		create_attempt(w);
+	else
+		update_attempt(w);
+}
+
 static void fail(struct write *w, struct err *err)
 {
 	const struct strategy *st = w->r->strategy;
 
+	if (outside_waits(&w->r->outside)) { /* whether he may was not known */
+		outside_ask(&w->r->outside, attempt_again, w);
+		return;
+	}
 	if (w->allocated && st->release)
 		st->release(&w->r->ctx, w->obj, w->old);
 	w->allocated = false;
@@ -334,7 +348,7 @@ int write_authorize_create(struct request *r, struct err *err)
 	struct request_info info = r->info;
 
 	info.verb = S("create");
-	return authorize(r->s->auth, &info, &r->user, err);
+	return authorize(r->s->auth, &r->outside, &info, &r->user, err);
 }
 
 static int check_preconditions(struct write *w, struct err *err)

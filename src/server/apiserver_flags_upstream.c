@@ -4,8 +4,6 @@
 #include "server/control_flags.h"
 
 #define LIMITS "limits are built in"
-#define NO_WEBHOOK "there are no webhooks of that kind"
-#define NO_OIDC "OpenID Connect is not there"
 #define NO_AUDIT_WEBHOOK "audit events go to no webhook"
 
 const struct flag upstream_flags_apiserver[] = {
@@ -101,30 +99,11 @@ const struct flag upstream_flags_apiserver[] = {
 	{"audit-log-version", FLAG_UNUSED, NULL, NULL, "audit events are written one by one"},
 	{"debug-socket-path", FLAG_REFUSED, NULL, NULL, "there is no such socket"},
 	{"enable-priority-and-fairness", FLAG_UNUSED, NULL, NULL, LIMITS},
-	{"authentication-config", FLAG_REFUSED, NULL, NULL, "there is no such configuration"},
-	{"authorization-config", FLAG_REFUSED, NULL, NULL, "there is no such configuration"},
-	{"authentication-token-webhook-config-file", FLAG_REFUSED, NULL, NULL, NO_WEBHOOK},
-	{"authorization-webhook-config-file", FLAG_REFUSED, NULL, NULL, NO_WEBHOOK},
-	{"authentication-token-webhook-cache-ttl", FLAG_UNUSED, NULL, NULL, NO_WEBHOOK},
-	{"authentication-token-webhook-version", FLAG_UNUSED, NULL, NULL, NO_WEBHOOK},
-	{"authorization-webhook-cache-authorized-ttl", FLAG_UNUSED, NULL, NULL, NO_WEBHOOK},
-	{"authorization-webhook-cache-unauthorized-ttl", FLAG_UNUSED, NULL, NULL, NO_WEBHOOK},
-	{"authorization-webhook-version", FLAG_UNUSED, NULL, NULL, NO_WEBHOOK},
-	{"oidc-ca-file", FLAG_REFUSED, NULL, NULL, NO_OIDC},
-	{"oidc-client-id", FLAG_REFUSED, NULL, NULL, NO_OIDC},
-	{"oidc-groups-claim", FLAG_REFUSED, NULL, NULL, NO_OIDC},
-	{"oidc-groups-prefix", FLAG_REFUSED, NULL, NULL, NO_OIDC},
-	{"oidc-issuer-url", FLAG_REFUSED, NULL, NULL, NO_OIDC},
-	{"oidc-required-claim", FLAG_REFUSED, NULL, NULL, NO_OIDC},
-	{"oidc-signing-algs", FLAG_REFUSED, NULL, NULL, NO_OIDC},
-	{"oidc-username-claim", FLAG_REFUSED, NULL, NULL, NO_OIDC},
-	{"oidc-username-prefix", FLAG_REFUSED, NULL, NULL, NO_OIDC},
 	{"service-account-extend-token-expiration", FLAG_UNUSED, NULL, NULL,
 		"bound tokens live as long as was asked for"},
 	{"service-account-lookup", FLAG_REFUSED, NULL, "true",
 		"a token is always checked against its account"},
 	{"service-account-signing-endpoint", FLAG_REFUSED, NULL, NULL, "tokens are signed here"},
-	{"authorization-policy-file", FLAG_REFUSED, NULL, NULL, "ABAC is not there: use RBAC"},
 	{"egress-selector-config-file", FLAG_REFUSED, NULL, NULL,
 		"connections go straight to their targets"},
 	{"default-not-ready-toleration-seconds", FLAG_REFUSED, NULL, "300", "it is 300"},

@@ -6,7 +6,10 @@ enum { FILE_MAX = 1 << 20 };
 
 struct auth_flags auth_flags_default(void)
 {
-	return (struct auth_flags){.anonymous = true};
+	return (struct auth_flags){.anonymous = true,
+		.token_webhook_ttl_ms = 2 * 60 * 1000,
+		.allowed_ttl_ms = -1,
+		.refused_ttl_ms = -1};
 }
 
 void auth_flags_table(struct auth_flags *f, struct flag table[AUTH_FLAGS_MAX])
@@ -36,9 +39,46 @@ void auth_flags_table(struct auth_flags *f, struct flag table[AUTH_FLAGS_MAX])
 			"how long service account tokens may live"},
 		{"api-audiences", FLAG_LIST, &f->audiences, "NAME,…",
 			"whom tokens for this API are made for; default: the issuers"},
+		{"authentication-config", FLAG_STRING, &f->authn_config_file, "FILE",
+			"AuthenticationConfiguration: issuers of tokens, anonymous requests"},
+		{"authentication-token-webhook-config-file", FLAG_STRING, &f->token_webhook_file,
+			"FILE", "kubeconfig of a server that knows tokens"},
+		{"authentication-token-webhook-version", FLAG_STRING, &f->token_webhook_version,
+			"VERSION", "of the TokenReview that it gets: v1, v1beta1 (default)"},
+		{"authentication-token-webhook-cache-ttl", FLAG_DURATION, &f->token_webhook_ttl_ms,
+			"T", "how long its answers are kept"},
+		{"oidc-issuer-url", FLAG_STRING, &f->oidc_issuer_url, "URL",
+			"OpenID Connect: whose tokens are taken"},
+		{"oidc-client-id", FLAG_STRING, &f->oidc_client_id, "ID",
+			"whom they must be made for"},
+		{"oidc-ca-file", FLAG_STRING, &f->oidc_ca_file, "FILE", "CA of the issuer"},
+		{"oidc-username-claim", FLAG_STRING, &f->oidc_username_claim, "CLAIM",
+			"what the user is called by; default: sub"},
+		{"oidc-username-prefix", FLAG_STRING, &f->oidc_username_prefix, "PREFIX",
+			"before it; default: the issuer and #, but for email; -: none"},
+		{"oidc-groups-claim", FLAG_STRING, &f->oidc_groups_claim, "CLAIM",
+			"what has the user's groups"},
+		{"oidc-groups-prefix", FLAG_STRING, &f->oidc_groups_prefix, "PREFIX",
+			"before each of them"},
+		{"oidc-signing-algs", FLAG_LIST, &f->oidc_signing_algs, "ALG,…",
+			"how tokens may be signed; default: RS256"},
+		{"oidc-required-claim", FLAG_LIST, &f->oidc_required_claims, "CLAIM=VALUE,…",
+			"what tokens must have"},
 		{"authorization-mode", FLAG_LIST, &f->modes, "MODE,…",
-			"who decides, in order: Node, RBAC, AlwaysAllow, AlwaysDeny; default: "
-			"Node,RBAC"},
+			"who decides, in order: Node, RBAC, ABAC, Webhook, AlwaysAllow, "
+			"AlwaysDeny; default: Node,RBAC"},
+		{"authorization-config", FLAG_STRING, &f->authz_config_file, "FILE",
+			"AuthorizationConfiguration: who decides, instead of these flags"},
+		{"authorization-policy-file", FLAG_STRING, &f->policy_file, "FILE",
+			"policies of ABAC, one on a line"},
+		{"authorization-webhook-config-file", FLAG_STRING, &f->authz_webhook_file, "FILE",
+			"kubeconfig of the server that mode Webhook asks"},
+		{"authorization-webhook-version", FLAG_STRING, &f->authz_webhook_version, "VERSION",
+			"of the SubjectAccessReview that it gets: v1, v1beta1 (default)"},
+		{"authorization-webhook-cache-authorized-ttl", FLAG_DURATION, &f->allowed_ttl_ms,
+			"T", "how long its yes is kept; default: 5m"},
+		{"authorization-webhook-cache-unauthorized-ttl", FLAG_DURATION, &f->refused_ttl_ms,
+			"T", "how long its no is kept; default: 30s"},
 		{NULL},
 	};
 
@@ -73,6 +113,54 @@ static int read_keys(const struct auth_flags *f, struct arena *a, struct str *re
 	return r;
 }
 
+static struct authz_opts read_authz(const struct auth_flags *f, struct arena *a)
+{
+	return (struct authz_opts){.modes = strings(a, &f->modes, NULL),
+		.config_file = f->authz_config_file,
+		.modes_given = f->modes.n || f->authz_webhook_file || f->authz_webhook_version ||
+			       f->allowed_ttl_ms >= 0 || f->refused_ttl_ms >= 0,
+		.policy_file = f->policy_file,
+		.webhook_file = f->authz_webhook_file,
+		.webhook_version = str_c(f->authz_webhook_version),
+		.allowed_ttl_ms = f->allowed_ttl_ms < 0 ? 5 * 60 * 1000 : f->allowed_ttl_ms,
+		.refused_ttl_ms = f->refused_ttl_ms < 0 ? 30 * 1000 : f->refused_ttl_ms};
+}
+
+static int read_oidc(
+	const struct auth_flags *f, struct arena *a, struct oidc_opts *ret, struct err *err)
+{
+	const char *const all[] = {f->oidc_issuer_url, f->oidc_client_id, f->oidc_ca_file,
+		f->oidc_username_claim, f->oidc_username_prefix, f->oidc_groups_claim,
+		f->oidc_groups_prefix};
+	struct oidc_opts o = {.issuer_url = str_c(f->oidc_issuer_url),
+		.client_id = str_c(f->oidc_client_id),
+		.username_claim = f->oidc_username_claim ? str_c(f->oidc_username_claim) : S("sub"),
+		.username_prefix = str_c(f->oidc_username_prefix),
+		.groups_claim = str_c(f->oidc_groups_claim),
+		.groups_prefix = str_c(f->oidc_groups_prefix),
+		.signing_algs = strings(a, &f->oidc_signing_algs, NULL)};
+	int r = 0;
+
+	o.given = f->oidc_signing_algs.n || f->oidc_required_claims.n;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		o.given = o.given || all[i];
+	for (size_t i = 0; i < f->oidc_required_claims.n; i++) {
+		struct str_pair p;
+
+		if (!str_cut(f->oidc_required_claims.v[i], '=', &p.key, &p.value))
+			return err_bad_request(err,
+				"invalid argument \"" STR_FMT "\" for \"--oidc-required-claim\" "
+				"flag: malformed pair, expect string=string",
+				STR_ARG(f->oidc_required_claims.v[i]));
+		ARENA_PUSH(a, &o.required_claims, p);
+	}
+	if (f->oidc_ca_file)
+		r = file_read(f->oidc_ca_file, FILE_MAX, a, &o.ca_pem, err);
+	if (r == 0)
+		*ret = o;
+	return r;
+}
+
 int auth_flags_read(
 	const struct auth_flags *f, struct arena *a, struct auth_opts *ret, struct err *err)
 {
@@ -81,9 +169,16 @@ int auth_flags_read(
 		.api_audiences = strings(a, &f->audiences, NULL),
 		.jwks_uri = f->jwks_uri,
 		.token_seconds_max = f->token_max_ms / 1000,
-		.authorization_modes = strings(a, &f->modes, NULL)};
+		.authz = read_authz(f, a),
+		.authn_config_file = f->authn_config_file,
+		.anonymous_given = f->anonymous_given,
+		.token_webhook_file = f->token_webhook_file,
+		.token_webhook_version = str_c(f->token_webhook_version),
+		.token_webhook_ttl_ms = f->token_webhook_ttl_ms};
 	int r = read_keys(f, a, &o.service_account_verify_pem, err);
 
+	if (r == 0)
+		r = read_oidc(f, a, &o.oidc, err);
 	for (size_t i = 1; i < f->issuers.n; i++)
 		ARENA_PUSH(a, &o.service_account_issuers, f->issuers.v[i]);
 	if (o.token_seconds_max && o.token_seconds_max < 3600)

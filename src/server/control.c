@@ -131,6 +131,7 @@ static int load_keys(struct control *c, struct err *err)
 	r = auth_flags_read(&c->flags->auth, &c->arena, &c->auth, err);
 	if (r < 0)
 		return r;
+	c->auth.token_auth_path = c->flags->token_auth_file;
 	c->auth.client_ca_pem = c->tls_ca_pem = c->client_ca_pem;
 	if (c->auth.request_header.ca_pem.n)
 		c->tls_ca_pem = arena_fmt(&c->arena, STR_FMT "\n" STR_FMT,

@@ -266,6 +266,7 @@ int control_flags_parse(
 
 	*f = control_flags_default(with_controllers);
 	control_flags_table(f, with_controllers, &tables);
+	f->auth.anonymous_given = flags_peek(argc, argv, "anonymous-auth");
 	r = flags_parse(tables.all, program, argc, argv, NULL);
 	if (r == 0)
 		f->text = flags_text(tables.all, &f->arena);

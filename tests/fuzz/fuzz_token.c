@@ -1,6 +1,7 @@
 /* Bearer tokens, what a signed one claims, and static token files: nothing breaks, and nobody
  * becomes a user without a name. */
 #include "apiserver/auth/auth_int.h"
+#include "json/value.h"
 #include "store/backend.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,15 +33,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str_vec audiences = {0};
 	struct user_info u = {0};
 	struct arena a = {0};
+	struct json_value *claims;
 	struct auth *own;
 
 	if (!store) {
 		store = open_store();
 		auth = auth_with(store, S("secret,bob,b1\n"));
 	}
-	if (authenticate_token(auth, &a, text, &any, 0, &u, &audiences, NULL) == 0)
+	if (authenticate_token(auth, NULL, &a, text, &any, 0, &u, &audiences, NULL) == 0)
 		assert(str_eqc(text, "secret") && str_eqc(u.name, "bob"));
-	if (token_claims(auth, &a, text, 0, &u, &audiences, NULL) > 0)
+	if (json_parse(text, &a, &claims, NULL) == 0 &&
+		token_claims(auth, &a, claims, 0, &u, &audiences, NULL) > 0)
 		assert(u.name.n);
 	own = auth_with(store, text);
 	if (own)

@@ -28,7 +28,8 @@ static bool allowed(const struct admission_attrs *attrs, const char *verb, struc
 		.name = name,
 	};
 
-	return authorize(attrs->server->auth, &info, attrs->user, NULL) >= 0;
+	return authorize(attrs->server->auth, admission_outside(attrs), &info, attrs->user, NULL) >=
+	       0;
 }
 
 /* By its name, or as one of its domain ("example.com" and a star). */

@@ -498,7 +498,7 @@ static int check_audience(struct admission_attrs *at, const struct v1_pod *pod,
 	if (audiences->n > 1)
 		return FORBID("node may only request 0 or 1 audiences");
 	if (mounts_audience(at, pod, audience) || drivers_want(at, pod, audience) ||
-		authorize(at->server->auth, &info, at->user, NULL) == 0)
+		authorize(at->server->auth, admission_outside(at), &info, at->user, NULL) == 0)
 		return 0;
 	return FORBID("audience " STR_FMT " not found in pod spec volume, " STR_FMT
 		      " is not authorized to request tokens for this audience",

@@ -57,7 +57,7 @@ static int check_delete(struct admission_attrs *attrs, struct err *err)
 		.name = attrs->name,
 	};
 
-	if (authorize(attrs->server->auth, &info, attrs->user, &why) >= 0)
+	if (authorize(attrs->server->auth, admission_outside(attrs), &info, attrs->user, &why) >= 0)
 		return 0;
 	return admission_forbidden(
 		attrs, err, "cannot set an ownerRef on a resource you can't delete: , <nil>");
@@ -68,7 +68,8 @@ static bool may_finalize(const struct admission_attrs *attrs, struct request_inf
 	info->is_resource = true;
 	info->verb = S("update");
 	info->subresource = S("finalizers");
-	return authorize(attrs->server->auth, info, attrs->user, NULL) >= 0;
+	return authorize(attrs->server->auth, admission_outside(attrs), info, attrs->user, NULL) >=
+	       0;
 }
 
 static int check_owner(

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 
 #include "apiserver/admission/webhook.h"
+#include "apiserver/auth/outside.h"
 #include "http/client.h"
 #include "http/server.h"
 
@@ -142,27 +143,6 @@ static int find_target(
 
 /* --- the call --- */
 
-/* As Go words the usual ones. */
-static struct str why_text(struct arena *a, const char *text)
-{
-	struct str s = str_c(text), address = S("");
-	ssize_t colon;
-
-	if (str_find(s, S("timeout")) >= 0 || str_find(s, S("timed out")) >= 0)
-		return S("context deadline exceeded");
-	if (str_starts(s, S("dial ")) && str_ends(s, S("Connection refused"))) {
-		address = str_sub(s, 5, s.n);
-		colon = str_find(address, S(": "));
-		address = str_sub(address, 0, colon < 0 ? address.n : (size_t)colon);
-		return arena_fmt(
-			a, "dial tcp " STR_FMT ": connect: connection refused", STR_ARG(address));
-	}
-	if (str_find(s, S("certificate")) >= 0)
-		return arena_fmt(
-			a, "tls: failed to verify certificate: x509: " STR_FMT, STR_ARG(s));
-	return arena_str(a, s);
-}
-
 static int status_error(const struct http_response *r, struct arena *a, struct err *err)
 {
 	if (r->status == 404)
@@ -182,7 +162,7 @@ static void on_response(void *user_data, const struct http_response *r, struct e
 
 	if (!r)
 		err_fmt(&err, 500, "", "failed to call webhook: Post \"" STR_FMT "\": " STR_FMT,
-			STR_ARG(c->shown), STR_ARG(why_text(c->arena, err_text(why))));
+			STR_ARG(c->shown), STR_ARG(go_network_error(c->arena, err_text(why))));
 	else if (r->status < 200 || r->status > 299)
 		status_error(r, c->arena, &err);
 	else

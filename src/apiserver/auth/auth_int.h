@@ -8,9 +8,12 @@
 #include "apiserver/auth.h"
 #include "types.gen.h"
 
+struct authn_config;
+struct authz_chain;
+struct jwt_issuers;
 struct node_pods;
 struct rbac;
-enum { AUTHORIZERS_MAX = 8 };
+struct token_webhook;
 
 struct static_token {
 	struct str token;
@@ -36,8 +39,11 @@ struct auth {
 	struct rbac *rbac;
 	struct node_pods *node_pods;
 	struct rbac_v1_policy_rule_vec node_rules; /* what all nodes may do alike */
-	const struct authorizer *chain[AUTHORIZERS_MAX];
-	size_t n_chain;
+	_Atomic(struct authz_chain *) chain; /* authz_chain.h */
+	_Atomic(struct jwt_issuers *) issuers_jwt; /* oidc.h; NULL: none */
+	struct token_webhook *token_webhook; /* or NULL */
+	struct str_vec anonymous_paths; /* where anonymous may come in; none: everywhere */
+	struct auth_files *files; /* configuration that is followed; or NULL */
 	void *key; /* EVP_PKEY * */
 	bool is_ec;
 	struct {
@@ -49,24 +55,35 @@ struct auth {
 
 /* --- who? --- */
 
+struct token_question {
+	struct auth *auth;
+	struct outside *outside;
+	struct arena *arena;
+	struct str token;
+	const struct str_vec *audiences; /* that the token should be for */
+	int64_t now_ns;
+};
+
 /* A kind of bearer token. A new kind is a file of its own and a line in authn.c. */
 struct token_authenticator {
 	const char *name;
 	/* 1: it is ours and good: fills *ret, and *ret_audiences when it was made for some only. 0:
-	 * not one of ours. Negative: ours but no longer good; err has the reason, as TokenReview
-	 * shows it. What is filled in lives in the arena or as long as `a`; system:authenticated is
-	 * added by the caller. Any I/O thread; must not block. */
-	int (*authenticate)(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
-		struct user_info *ret, struct str_vec *ret_audiences, struct err *err);
+	 * not one of ours, or outside_waits(). Negative: ours but no longer good; err has the
+	 * reason, as TokenReview shows it. What is filled in lives in the arena or as long as the
+	 * auth; system:authenticated is added by the caller. Any I/O thread; must not block. */
+	int (*authenticate)(const struct token_question *q, struct user_info *ret,
+		struct str_vec *ret_audiences, struct err *err);
 };
-extern const struct token_authenticator static_tokens, service_account_tokens, bootstrap_tokens;
+extern const struct token_authenticator static_tokens, service_account_tokens, bootstrap_tokens,
+	jwt_tokens, webhook_tokens;
 
-int static_tokens_parse(struct auth *a, struct str csv, struct err *err);
+int static_tokens_parse(struct auth *a, const char *path, struct str csv, struct err *err);
 int token_keys_open(struct auth *a, struct str pem, struct str verify_pem, struct err *err);
 void token_keys_close(struct auth *a);
 /* What a token whose signature was verified says; results as of struct token_authenticator. */
-int token_claims(struct auth *a, struct arena *arena, struct str payload, int64_t now_ns,
-	struct user_info *ret, struct str_vec *ret_audiences, struct err *err);
+struct json_value;
+int token_claims(struct auth *a, struct arena *arena, const struct json_value *claims,
+	int64_t now_ns, struct user_info *ret, struct str_vec *ret_audiences, struct err *err);
 /* 1: *ret is whom a trusted proxy speaks for. 0: it is none, or names nobody. Negative: a proxy
  * that may not. */
 int user_from_headers(
@@ -81,22 +98,30 @@ bool user_from_certificate(struct arena *a, void *x509, int64_t now_ns, struct u
 
 /* --- may they? --- */
 
+struct auth_question {
+	struct auth *auth;
+	struct outside *outside;
+	struct arena *arena;
+	const struct user_info *user;
+	const struct request_info *info;
+	int64_t now_ns;
+	bool explain; /* the reason of a yes is wanted, too */
+};
+
 struct authorizer {
 	const char *mode; /* as in --authorization-mode */
-	/* What it thinks of it. *ret_reason (in the arena) says why, when it has something to say
-	 * that a user may want to know; of an allowed request only to explain. Any I/O thread; must
-	 * not block. */
-	enum auth_decision (*authorize)(struct auth *a, struct arena *arena,
-		const struct user_info *user, const struct request_info *info, bool explain,
-		struct str *ret_reason);
+	/* What it thinks of it; the decision is in *ret, which is empty before. The reason says why,
+	 * when it has something to say that a user may want to know. outside_waits() after it:
+	 * nothing was decided. Any I/O thread; must not block. */
+	void (*authorize)(void *self, const struct auth_question *q, struct auth_answer *ret);
 	/* Adds what the user may do in the namespace (SelfSubjectRulesReview); may be NULL. */
-	void (*rules)(struct auth *a, struct arena *arena, const struct user_info *user,
+	void (*rules)(void *self, struct auth *a, struct arena *arena, const struct user_info *user,
 		struct str ns, struct authorization_v1_subject_rules_review_status *ret);
+	void (*free)(void *self); /* may be NULL */
 };
 extern const struct authorizer rbac_authorizer, node_authorizer, always_allow_authorizer,
-	always_deny_authorizer;
+	always_deny_authorizer, abac_authorizer, webhook_authorizer;
 void node_rules_init(struct auth *a);
-int authorizers_init(struct auth *a, const struct str_vec *modes, struct err *err);
 /* One more thing that kept auth_rules from being complete. */
 void auth_rules_error(struct arena *a, struct authorization_v1_subject_rules_review_status *ret,
 	struct str error);
@@ -104,7 +129,5 @@ void auth_rules_error(struct arena *a, struct authorization_v1_subject_rules_rev
  */
 struct rbac_v1_policy_rule_vec rbac_rules_for(struct auth *auth, struct arena *a,
 	const struct user_info *user, struct str ns, struct str *ret_error);
-/* Several messages as one, as Go's aggregated errors: "a", "[a, b]". */
-struct str auth_aggregate(struct arena *a, const struct str_vec *v);
 
 #endif

@@ -1,7 +1,13 @@
 /* authn.c: the list of authenticators: who asks? */
-#include "apiserver/auth/auth_int.h"
+#include "apiserver/auth/auth_files.h"
+#include "apiserver/auth/authz_chain.h"
+#include "apiserver/auth/config_file.h"
 #include "apiserver/auth/node_pods.h"
+#include "apiserver/auth/oidc.h"
+#include "apiserver/auth/outside.h"
 #include "apiserver/auth/rbac_index.h"
+#include "apiserver/auth/rbac_rules.h"
+#include "apiserver/auth/token_webhook.h"
 #include "apiserver/field.h"
 
 /* In this order, which is upstream's. */
@@ -9,6 +15,8 @@ static const struct token_authenticator *const token_authenticators[] = {
 	&static_tokens,
 	&service_account_tokens,
 	&bootstrap_tokens,
+	&jwt_tokens,
+	&webhook_tokens,
 };
 
 static void add_copies(struct auth *a, const struct str_vec *from, struct str_vec *to)
@@ -39,7 +47,8 @@ static int open_request_header(struct auth *a, const struct auth_opts *opts, str
 int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 {
 	struct auth *a = xcalloc(1, sizeof(*a));
-	int r = static_tokens_parse(a, opts->token_auth_csv, err);
+	int r = static_tokens_parse(
+		a, opts->token_auth_path ? opts->token_auth_path : "", opts->token_auth_csv, err);
 
 	a->store = opts->store;
 	a->bootstrap_tokens = opts->bootstrap_tokens;
@@ -62,8 +71,11 @@ int auth_new(const struct auth_opts *opts, struct auth **ret, struct err *err)
 	if (r == 0)
 		r = token_keys_open(
 			a, opts->service_account_key_pem, opts->service_account_verify_pem, err);
+	if (r == 0 && opts->token_webhook_file)
+		r = token_webhook_new(opts->token_webhook_file, opts->token_webhook_version,
+			opts->token_webhook_ttl_ms, &a->token_webhook, err);
 	if (r == 0)
-		r = authorizers_init(a, &opts->authorization_modes, err);
+		r = auth_files_open(a, opts, err);
 	if (r < 0) {
 		auth_free(a);
 		return r;
@@ -77,6 +89,10 @@ void auth_free(struct auth *a)
 	token_keys_close(a);
 	cert_store_free(a->request_header_ca);
 	cert_store_free(a->client_ca);
+	auth_files_close(a->files);
+	authz_chain_free(a->chain);
+	jwt_issuers_free(a->issuers_jwt);
+	token_webhook_free(a->token_webhook);
 	rbac_free(a->rbac);
 	node_pods_free(a->node_pods);
 	arena_release(&a->arena);
@@ -119,36 +135,44 @@ static int wrong_audience(
 		STR_ARG(go_quote_list(a, have)), STR_ARG(go_quote_list(a, want)));
 }
 
-int authenticate_token(struct auth *a, struct arena *arena, struct str token,
+int authenticate_token(struct auth *a, struct outside *o, struct arena *arena, struct str token,
 	const struct str_vec *want, int64_t now_ns, struct user_info *ret,
 	struct str_vec *ret_audiences, struct err *err)
 {
-	struct err why CLEANUP(err_release) = {0};
+	struct token_question q = {.auth = a,
+		.outside = o,
+		.arena = arena,
+		.token = token,
+		.audiences = want->n ? want : &a->audiences,
+		.now_ns = now_ns};
+	struct str_vec errors = {0};
 
-	if (!want->n)
-		want = &a->audiences;
 	for (size_t i = 0; i < ARRAY_SIZE(token_authenticators); i++) {
+		struct err why CLEANUP(err_release) = {0};
 		struct str_vec audiences = {0}, both;
 		struct user_info user = {0};
-		int r = token_authenticators[i]->authenticate(
-			a, arena, token, now_ns, &user, &audiences, &why);
+		int r = token_authenticators[i]->authenticate(&q, &user, &audiences, &why);
 
+		if (outside_waits(o))
+			return -EPERM;
+		if (r > 0 && !intersect(arena, q.audiences,
+				     audiences.n ? &audiences : &a->audiences, &both)) {
+			r = 0;
+			if (audiences.n)
+				wrong_audience(arena, q.audiences, &audiences, &why);
+		}
+		if (err_set(&why))
+			ARENA_PUSH(arena, &errors, arena_strc(arena, err_text(&why)));
 		if (r <= 0)
 			continue;
-		if (!intersect(arena, want, audiences.n ? &audiences : &a->audiences, &both)) {
-			if (audiences.n)
-				wrong_audience(arena, want, &audiences, &why);
-			continue;
-		}
 		add_authenticated(arena, &user);
 		*ret = user;
 		*ret_audiences = both;
 		return 0;
 	}
-	if (err_set(&why)) {
-		err_move(err, &why);
-		return -EPERM;
-	}
+	if (errors.n)
+		return err_fmt(
+			err, 401, "Unauthorized", STR_FMT, STR_ARG(auth_aggregate(arena, &errors)));
 	return err_fmt(err, 401, "Unauthorized", "invalid bearer token");
 }
 
@@ -176,8 +200,14 @@ static bool is_client(const struct auth *a, const struct http_exchange *x)
 	return x->peer.x509 && (!a->client_ca || cert_is_signed_by(a->client_ca, x->peer.x509));
 }
 
-int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct user_info *ret,
-	struct err *err)
+static bool anonymous_may_ask(const struct auth *a, struct str path)
+{
+	return !a->no_anonymous &&
+	       (!a->anonymous_paths.n || str_vec_has(&a->anonymous_paths, path));
+}
+
+int authenticate(struct auth *a, struct outside *o, struct http_exchange *x, int64_t now_ns,
+	struct user_info *ret, struct err *err)
 {
 	struct str token;
 	struct str_vec audiences = {0};
@@ -187,6 +217,7 @@ int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct
 		*ret = *x->peer.user;
 		return 0;
 	}
+	auth_files_follow(a, now_ns);
 	proxied = user_from_headers(a, x, now_ns, ret);
 	if (proxied <= 0 && is_client(a, x) &&
 		user_from_certificate(&x->arena, x->peer.x509, now_ns, ret))
@@ -199,12 +230,12 @@ int authenticate(struct auth *a, struct http_exchange *x, int64_t now_ns, struct
 	if (token.n) {
 		struct err why CLEANUP(err_release) = {0};
 
-		if (authenticate_token(
-			    a, &x->arena, token, &a->audiences, now_ns, ret, &audiences, &why) < 0)
+		if (authenticate_token(a, o, &x->arena, token, &a->audiences, now_ns, ret,
+			    &audiences, &why) < 0)
 			return unauthorized(err);
 		return 0;
 	}
-	if (a->no_anonymous || proxied < 0)
+	if (proxied < 0 || !anonymous_may_ask(a, x->path))
 		return unauthorized(err);
 	*ret = (struct user_info){.name = S("system:anonymous")};
 	ARENA_PUSH(&x->arena, &ret->groups, S("system:unauthenticated"));

@@ -1,15 +1,17 @@
 /* authz.c: the chain of authorizers: may they? The first that allows or denies decides. */
-#include "apiserver/auth/auth_int.h"
-#include "apiserver/field.h"
+#include "apiserver/auth/authz_chain.h"
+#include "apiserver/auth/config_file.h"
+#include "apiserver/auth/outside.h"
+#include "loop/loop.h"
 
-static enum auth_decision allow(struct auth *a, struct arena *arena, const struct user_info *user,
-	const struct request_info *info, bool explain, struct str *ret_reason)
+static void allow(void *self, const struct auth_question *q, struct auth_answer *ret)
 {
-	return AUTH_ALLOW;
+	ret->decision = AUTH_ALLOW;
 }
 
-static void allow_rules(struct auth *a, struct arena *arena, const struct user_info *user,
-	struct str ns, struct authorization_v1_subject_rules_review_status *ret)
+static void allow_rules(void *self, struct auth *a, struct arena *arena,
+	const struct user_info *user, struct str ns,
+	struct authorization_v1_subject_rules_review_status *ret)
 {
 	struct str_vec all = {0};
 
@@ -22,11 +24,9 @@ static void allow_rules(struct auth *a, struct arena *arena, const struct user_i
 			.verbs = all, .non_resource_urls = all}));
 }
 
-static enum auth_decision deny(struct auth *a, struct arena *arena, const struct user_info *user,
-	const struct request_info *info, bool explain, struct str *ret_reason)
+static void deny(void *self, const struct auth_question *q, struct auth_answer *ret)
 {
-	*ret_reason = S("Everything is forbidden.");
-	return AUTH_NO_OPINION;
+	ret->reason = S("Everything is forbidden.");
 }
 
 const struct authorizer always_allow_authorizer = {
@@ -35,80 +35,66 @@ const struct authorizer always_deny_authorizer = {.mode = "AlwaysDeny", .authori
 
 /* --- the chain --- */
 
-static const struct authorizer *const known[] = {
-	&always_allow_authorizer, &always_deny_authorizer, &node_authorizer, &rbac_authorizer};
-
-static int add_mode(struct auth *a, struct str mode, struct err *err)
-{
-	const struct authorizer *found = NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (str_eqc(mode, known[i]->mode))
-			found = known[i];
-	if (!found)
-		return err_bad_request(err,
-			"authorization-mode \"" STR_FMT
-			"\" is not a valid mode: there are AlwaysAllow, AlwaysDeny, Node, RBAC",
-			STR_ARG(mode));
-	for (size_t i = 0; i < a->n_chain; i++)
-		if (a->chain[i] == found)
-			return err_bad_request(err,
-				"authorization-mode \"" STR_FMT "\" is given more than once",
-				STR_ARG(mode));
-	a->chain[a->n_chain++] = found;
-	return 0;
-}
-
-int authorizers_init(struct auth *a, const struct str_vec *modes, struct err *err)
-{
-	struct str both[] = {S("Node"), S("RBAC")};
-	const struct str_vec standard = {both, ARRAY_SIZE(both)};
-	int r = 0;
-
-	if (!modes->n)
-		modes = &standard;
-	for (size_t i = 0; r == 0 && i < modes->n; i++)
-		r = add_mode(a, modes->v[i], err);
-	return r;
-}
-
 bool auth_has_mode(const struct auth *a, const char *mode)
 {
-	for (size_t i = 0; i < a->n_chain; i++)
-		if (!strcmp(a->chain[i]->mode, mode))
+	const struct authz_chain *c = a->chain;
+
+	for (size_t i = 0; i < c->n; i++)
+		if (!strcmp(c->v[i].ops->mode, mode))
 			return true;
 	return false;
 }
 
-static void ask_chain(struct auth *a, struct arena *arena, const struct user_info *user,
-	const struct request_info *info, bool explain, struct auth_answer *ret)
+static struct str joined(struct arena *a, struct str lines, struct str more)
 {
-	struct str reasons = {0};
-
-	if (user_in_group(user, S("system:masters"))) {
-		*ret = (struct auth_answer){.decision = AUTH_ALLOW};
-		return;
-	}
-	for (size_t i = 0; i < a->n_chain; i++) {
-		struct str why = {0};
-		enum auth_decision d = a->chain[i]->authorize(a, arena, user, info, explain, &why);
-
-		if (d != AUTH_NO_OPINION) {
-			*ret = (struct auth_answer){d, why};
-			return;
-		}
-		if (why.n)
-			reasons = reasons.n ? arena_fmt(arena, STR_FMT "\n" STR_FMT,
-						      STR_ARG(reasons), STR_ARG(why))
-					    : why;
-	}
-	*ret = (struct auth_answer){AUTH_NO_OPINION, reasons};
+	if (!more.n || !lines.n)
+		return more.n ? more : lines;
+	return arena_fmt(a, STR_FMT "\n" STR_FMT, STR_ARG(lines), STR_ARG(more));
 }
 
-void auth_ask(struct auth *a, struct arena *arena, const struct user_info *user,
+/* The first that has an opinion decides. Nobody has one: all that was said. */
+static void ask_chain(const struct auth_question *q, struct auth_answer *ret)
+{
+	const struct authz_chain *c = q->auth->chain;
+	struct str_vec errors = {0};
+	struct str reasons = {0};
+
+	*ret = (struct auth_answer){0};
+	if (user_in_group(q->user, S("system:masters"))) {
+		ret->decision = AUTH_ALLOW;
+		return;
+	}
+	for (size_t i = 0; i < c->n; i++) {
+		struct auth_answer one = {0};
+
+		c->v[i].ops->authorize(c->v[i].self, q, &one);
+		if (outside_waits(q->outside))
+			return;
+		if (one.decision != AUTH_NO_OPINION) {
+			*ret = one;
+			return;
+		}
+		reasons = joined(q->arena, reasons, one.reason);
+		if (one.error.n)
+			ARENA_PUSH(q->arena, &errors, one.error);
+	}
+	ret->reason = reasons;
+	if (errors.n)
+		ret->error = auth_aggregate(q->arena, &errors);
+}
+
+void auth_ask(struct auth *a, struct outside *o, struct arena *arena, const struct user_info *user,
 	const struct request_info *info, struct auth_answer *ret)
 {
-	ask_chain(a, arena, user, info, true, ret);
+	const struct auth_question q = {.auth = a,
+		.outside = o,
+		.arena = arena,
+		.user = user,
+		.info = info,
+		.now_ns = o ? loop_wall_ns(o->loop) : 0,
+		.explain = true};
+
+	ask_chain(&q, ret);
 }
 
 /* What is told to a browser, too: as HTML. */
@@ -178,15 +164,23 @@ int auth_refuse(const struct user_info *user, const struct request_info *info, s
 	return r;
 }
 
-int authorize(struct auth *a, const struct request_info *info, const struct user_info *user,
-	struct err *err)
+int authorize(struct auth *a, struct outside *o, const struct request_info *info,
+	const struct user_info *user, struct err *err)
 {
 	struct arena scratch = {0};
+	const struct auth_question q = {.auth = a,
+		.outside = o,
+		.arena = &scratch,
+		.user = user,
+		.info = info,
+		.now_ns = o ? loop_wall_ns(o->loop) : 0};
 	struct auth_answer answer;
 	int r = 0;
 
-	ask_chain(a, &scratch, user, info, false, &answer);
-	if (answer.decision != AUTH_ALLOW)
+	ask_chain(&q, &answer);
+	if (answer.decision != AUTH_ALLOW && answer.error.n)
+		r = err_fmt(err, 500, "InternalError", STR_FMT, STR_ARG(answer.error));
+	else if (answer.decision != AUTH_ALLOW)
 		r = auth_refuse(user, info, answer.reason, err);
 	arena_release(&scratch);
 	return r;
@@ -195,10 +189,12 @@ int authorize(struct auth *a, const struct request_info *info, const struct user
 void auth_rules(struct auth *a, struct arena *arena, const struct user_info *user, struct str ns,
 	struct authorization_v1_subject_rules_review_status *ret)
 {
+	const struct authz_chain *c = a->chain;
+
 	*ret = (struct authorization_v1_subject_rules_review_status){0};
-	for (size_t i = 0; i < a->n_chain; i++)
-		if (a->chain[i]->rules)
-			a->chain[i]->rules(a, arena, user, ns, ret);
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].ops->rules)
+			c->v[i].ops->rules(c->v[i].self, a, arena, user, ns, ret);
 }
 
 void auth_rules_error(

@@ -20,20 +20,20 @@ static int check(const struct object *o, struct bootstrap_token token, struct ar
 	return 1;
 }
 
-static int authenticate_bootstrap(struct auth *a, struct arena *arena, struct str token,
-	int64_t now_ns, struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
+static int authenticate_bootstrap(const struct token_question *q, struct user_info *ret,
+	struct str_vec *ret_audiences, struct err *err)
 {
 	struct bootstrap_token t;
 	const struct object *o;
 	int r;
 
-	if (!a->bootstrap_tokens || !bootstrap_token_parse(token, &t))
+	if (!q->auth->bootstrap_tokens || !bootstrap_token_parse(q->token, &t))
 		return 0;
-	o = store_get(a->store, &v1_secret_resource, S("kube-system"),
-		arena_fmt(arena, BOOTSTRAP_SECRET_PREFIX STR_FMT, STR_ARG(t.id)));
+	o = store_get(q->auth->store, &v1_secret_resource, S("kube-system"),
+		arena_fmt(q->arena, BOOTSTRAP_SECRET_PREFIX STR_FMT, STR_ARG(t.id)));
 	if (!o)
 		return 0;
-	r = check(o, t, arena, now_ns, ret);
+	r = check(o, t, q->arena, q->now_ns, ret);
 	object_unref(o);
 	return r;
 }

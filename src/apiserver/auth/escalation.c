@@ -18,7 +18,7 @@ static bool may(struct strategy_ctx *ctx, const char *verb, const char *resource
 		.name = name};
 	struct auth_answer answer;
 
-	auth_ask(ctx->server->auth, ctx->arena, ctx->user, &info, &answer);
+	auth_ask(ctx->server->auth, ctx->outside, ctx->arena, ctx->user, &info, &answer);
 	return answer.decision == AUTH_ALLOW;
 }
 

@@ -8,6 +8,7 @@
  * told.
  */
 #include "apiserver/auth/auth_int.h"
+#include "apiserver/auth/outside.h"
 #include "apiserver/auth/rbac_rules.h"
 #include "apiserver/field.h"
 #include "apiserver/validation/names.h"
@@ -19,6 +20,7 @@ enum { MANY_CHECKS = 4 };
 
 struct wish {
 	struct auth *auth;
+	struct outside *outside;
 	struct arena *arena;
 	const struct user_info *who; /* asks */
 	const struct request_info *info;
@@ -172,6 +174,14 @@ static bool fits_user(const struct wish *w)
 
 /* --- may he? --- */
 
+/* What cannot be found out is no. */
+static int ask(const struct wish *w, const struct request_info *info, struct err *err)
+{
+	int r = authorize(w->auth, w->outside, info, w->who, err);
+
+	return r == -EIO ? auth_refuse(w->who, info, S(""), err) : r;
+}
+
 static int may(const struct wish *w, const char *group, const char *resource, struct str ns,
 	struct str name, struct str sub, struct err *err)
 {
@@ -184,7 +194,7 @@ static int may(const struct wish *w, const char *group, const char *resource, st
 		.ns = ns,
 		.name = w->for_any_node ? S("*") : name};
 
-	return authorize(w->auth, &info, w->who, err);
+	return ask(w, &info, err);
 }
 
 static int refuse(const struct wish *w, const char *group, const char *resource, struct str name,
@@ -302,7 +312,7 @@ static int check_on(const struct wish *w, struct err *err)
 
 	info.verb =
 		arena_fmt(w->arena, "impersonate-on:%s:" STR_FMT, w->mode, STR_ARG(w->info->verb));
-	return authorize(w->auth, &info, w->who, err);
+	return ask(w, &info, err);
 }
 
 static const struct mode {
@@ -344,11 +354,13 @@ static struct user_info copy_of(struct arena *a, const struct user_info *u)
 	return out;
 }
 
-int impersonate(struct auth *a, struct http_exchange *x, const struct request_info *info,
-	struct user_info *user, const char **ret_constraint, struct err *err)
+int impersonate(struct auth *a, struct outside *o, struct http_exchange *x,
+	const struct request_info *info, struct user_info *user, const char **ret_constraint,
+	struct err *err)
 {
 	struct user_info as;
-	struct wish w = {.auth = a, .arena = &x->arena, .who = user, .info = info, .as = &as};
+	struct wish w = {
+		.auth = a, .outside = o, .arena = &x->arena, .who = user, .info = info, .as = &as};
 	struct err first CLEANUP(err_release) = {0};
 
 	read_headers(x, &as);
@@ -361,6 +373,8 @@ int impersonate(struct auth *a, struct http_exchange *x, const struct request_in
 		if (modes[i].fits && !modes[i].fits(&w))
 			continue;
 		if (try_mode(&w, &modes[i], &actual, &why) < 0) {
+			if (outside_waits(o))
+				return -EACCES;
 			if (!err_set(&first))
 				err_move(&first, &why);
 			continue;

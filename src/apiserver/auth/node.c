@@ -327,16 +327,17 @@ void node_rules_init(struct auth *a)
 	a->node_rules = policy_rules(&a->arena, policy_cluster_roles, "system:node");
 }
 
-static enum auth_decision authorize_node(struct auth *auth, struct arena *arena,
-	const struct user_info *user, const struct request_info *info, bool explain,
-	struct str *ret_reason)
+static enum auth_decision decide(const struct auth_question *asked, struct str *ret_reason)
 {
-	struct node_question q = {.auth = auth, .arena = arena, .info = info, .reason = ret_reason};
+	const struct request_info *info = asked->info;
+	struct auth *auth = asked->auth;
+	struct node_question q = {
+		.auth = auth, .arena = asked->arena, .info = info, .reason = ret_reason};
 
-	if (!node_of_user(user, &q.node))
+	if (!node_of_user(asked->user, &q.node))
 		return AUTH_NO_OPINION;
 	if (!q.node.n)
-		return no(&q, "unknown node for user \"" STR_FMT "\"", STR_ARG(user->name));
+		return no(&q, "unknown node for user \"" STR_FMT "\"", STR_ARG(asked->user->name));
 	for (size_t i = 0; info->is_resource && i < ARRAY_SIZE(divided); i++)
 		if (str_eqc(info->group, divided[i].group) &&
 			str_eqc(info->resource, divided[i].resource))
@@ -347,8 +348,13 @@ static enum auth_decision authorize_node(struct auth *auth, struct arena *arena,
 	return AUTH_NO_OPINION;
 }
 
-static void rules(struct auth *auth, struct arena *a, const struct user_info *user, struct str ns,
-	struct authorization_v1_subject_rules_review_status *ret)
+static void authorize_node(void *self, const struct auth_question *q, struct auth_answer *ret)
+{
+	ret->decision = decide(q, &ret->reason);
+}
+
+static void rules(void *self, struct auth *auth, struct arena *a, const struct user_info *user,
+	struct str ns, struct authorization_v1_subject_rules_review_status *ret)
 {
 	struct str node;
 

@@ -1,5 +1,6 @@
 /* rbac.c: the RBAC authorizer: the first rule of any role that the user is bound to allows. */
 #include "apiserver/auth/auth_int.h"
+#include "apiserver/auth/config_file.h"
 #include "apiserver/auth/rbac_index.h"
 #include "apiserver/field.h"
 
@@ -42,18 +43,6 @@ static bool ask(void *state, const struct rbac_binding *b, const struct rbac_v1_
 	return true;
 }
 
-struct str auth_aggregate(struct arena *a, const struct str_vec *v)
-{
-	struct str out = S("");
-
-	if (v->n == 1)
-		return v->v[0];
-	for (size_t i = 0; i < v->n; i++)
-		out = arena_fmt(
-			a, STR_FMT "%s" STR_FMT, STR_ARG(out), i ? ", " : "[", STR_ARG(v->v[i]));
-	return arena_fmt(a, STR_FMT "]", STR_ARG(out));
-}
-
 /* RoleBinding "b/ns" of Role "r" to ServiceAccount "name/ns" */
 static struct str describe(
 	struct arena *a, const struct rbac_binding *b, const struct rbac_v1_subject *s)
@@ -70,22 +59,21 @@ static struct str describe(
 		STR_ARG(account ? ns : S("")));
 }
 
-static enum auth_decision authorize_rbac(struct auth *auth, struct arena *arena,
-	const struct user_info *user, const struct request_info *info, bool explain,
-	struct str *ret_reason)
+static void authorize_rbac(void *self, const struct auth_question *asked, struct auth_answer *ret)
 {
-	struct question q = {.info = info, .arena = arena};
-	const struct rbac_index *ix = rbac_get(auth->rbac);
+	struct arena *arena = asked->arena;
+	struct question q = {.info = asked->info, .arena = arena};
+	const struct rbac_index *ix = rbac_get(asked->auth->rbac);
 
-	rbac_each(ix, user, info->ns, ask, &q);
-	if (q.by && explain)
-		*ret_reason = arena_fmt(arena, "RBAC: allowed by " STR_FMT,
+	rbac_each(ix, asked->user, asked->info->ns, ask, &q);
+	if (q.by && asked->explain)
+		ret->reason = arena_fmt(arena, "RBAC: allowed by " STR_FMT,
 			STR_ARG(describe(arena, q.by, q.subject)));
 	else if (!q.by && q.missing.n)
-		*ret_reason = arena_fmt(
+		ret->reason = arena_fmt(
 			arena, "RBAC: " STR_FMT, STR_ARG(auth_aggregate(arena, &q.missing)));
 	rbac_put(ix);
-	return q.by ? AUTH_ALLOW : AUTH_NO_OPINION;
+	ret->decision = q.by ? AUTH_ALLOW : AUTH_NO_OPINION;
 }
 
 /* --- all that the user may do --- */
@@ -141,7 +129,7 @@ struct rbac_v1_policy_rule_vec rbac_rules_for(struct auth *auth, struct arena *a
 	return c.rules;
 }
 
-static void list_rules(struct auth *auth, struct arena *a, const struct user_info *user,
+static void list_rules(void *self, struct auth *auth, struct arena *a, const struct user_info *user,
 	struct str ns, struct authorization_v1_subject_rules_review_status *ret)
 {
 	struct str error = {0};

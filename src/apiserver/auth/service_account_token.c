@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "apiserver/auth/auth_int.h"
+#include "apiserver/auth/jwt.h"
 #include "base/base64.h"
 #include "json/value.h"
 #include "json/write.h"
@@ -23,14 +24,6 @@ enum { TOKEN_MAX = 16 * 1024, EC_HALF = 32 };
 static struct str base64url(struct arena *a, const void *bytes, size_t n)
 {
 	return base64url_encode(str_n(bytes, n), a);
-}
-
-/* {NULL,0} when it is not base64url */
-static struct str decoded(struct arena *a, struct str s)
-{
-	struct str out;
-
-	return base64url_decode(s, a, &out) == 0 ? out : (struct str){0};
 }
 
 static bool ec_point(EVP_PKEY *key, unsigned char point[1 + 2 * EC_HALF])
@@ -155,40 +148,6 @@ void token_keys_close(struct auth *a)
 	a->key = NULL;
 }
 
-/* DER ECDSA signature <-> the two numbers side by side (RFC 7518 3.4) */
-static struct str ec_raw(struct arena *a, const unsigned char *der, size_t n)
-{
-	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, n);
-	unsigned char *raw = arena_alloc(a, 2 * EC_HALF);
-
-	if (!sig)
-		return (struct str){0};
-	BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, EC_HALF);
-	BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + EC_HALF, EC_HALF);
-	ECDSA_SIG_free(sig);
-	return str_n((char *)raw, 2 * EC_HALF);
-}
-
-static struct str ec_der(struct arena *a, struct str raw)
-{
-	ECDSA_SIG *sig;
-	unsigned char *der = NULL;
-	struct str out = {0};
-	int n;
-
-	if (raw.n != 2 * EC_HALF)
-		return out;
-	sig = ECDSA_SIG_new();
-	ECDSA_SIG_set0(sig, BN_bin2bn((const unsigned char *)raw.p, EC_HALF, NULL),
-		BN_bin2bn((const unsigned char *)raw.p + EC_HALF, EC_HALF, NULL));
-	n = i2d_ECDSA_SIG(sig, &der);
-	if (n > 0)
-		out = arena_str(a, str_n((char *)der, n));
-	OPENSSL_free(der);
-	ECDSA_SIG_free(sig);
-	return out;
-}
-
 static struct str sign(struct auth *a, struct arena *arena, struct str text)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -200,27 +159,13 @@ static struct str sign(struct auth *a, struct arena *arena, struct str text)
 	EVP_MD_CTX_free(ctx);
 	if (!ok)
 		return (struct str){0};
-	return a->is_ec ? ec_raw(arena, sig, n) : str_n((char *)sig, n);
+	return a->is_ec ? jwt_ec_raw(arena, sig, n, EC_HALF) : str_n((char *)sig, n);
 }
 
-static bool fits_key(EVP_PKEY *key, struct str text, struct str raw, struct str der)
+static bool is_signed(const struct auth *a, const struct jwt *t)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	struct str sig = EVP_PKEY_is_a(key, "EC") ? der : raw;
-	bool ok = sig.n && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
-		  EVP_DigestVerify(ctx, (const unsigned char *)sig.p, sig.n,
-			  (const unsigned char *)text.p, text.n) == 1;
-
-	EVP_MD_CTX_free(ctx);
-	return ok;
-}
-
-static bool signature_fits(struct auth *a, struct arena *arena, struct str text, struct str sig)
-{
-	struct str der = ec_der(arena, sig);
-
 	for (size_t i = 0; i < a->verify_keys.n; i++)
-		if (fits_key(a->verify_keys.v[i], text, sig, der))
+		if (jwt_signature_fits(t, a->verify_keys.v[i]))
 			return true;
 	return false;
 }
@@ -288,10 +233,9 @@ struct str token_sign(struct auth *a, struct arena *arena, const struct token_cl
 
 static int64_t number(const struct json_value *claims, const char *key)
 {
-	const struct json_value *v = json_getc(claims, key);
 	int64_t n = 0;
 
-	return v && v->kind == JSON_NUMBER && str_to_i64(v->text, &n) == 0 ? n : 0;
+	return jwt_time(claims, key, &n) ? n : 0;
 }
 
 /* Whether an object that the token is bound to is still that object. */
@@ -370,57 +314,31 @@ static void describe_user(
 		json_get_str(json_getc(k, "pod"), "uid"));
 }
 
-/* RFC 7519 4.1.3: one string, or a list of them. Nobody: the token is good for nothing. */
-static bool read_audiences(
-	struct arena *arena, const struct json_value *claims, struct str_vec *ret)
+int token_claims(struct auth *a, struct arena *arena, const struct json_value *claims,
+	int64_t now_ns, struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
 {
-	const struct json_value *aud = json_getc(claims, "aud");
-	struct str_vec out = {0};
-
-	if (aud && aud->kind == JSON_STRING)
-		ARENA_PUSH(arena, &out, aud->text);
-	for (size_t i = 0; aud && aud->kind == JSON_ARRAY && i < aud->items.n; i++)
-		if (aud->items.v[i]->kind == JSON_STRING)
-			ARENA_PUSH(arena, &out, aud->items.v[i]->text);
-	*ret = out;
-	return out.n > 0;
-}
-
-int token_claims(struct auth *a, struct arena *arena, struct str payload, int64_t now_ns,
-	struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
-{
-	struct json_value *claims = NULL;
 	int r;
 
-	if (json_parse(payload, arena, &claims, NULL) < 0 || claims->kind != JSON_OBJECT ||
-		!str_vec_has(&a->issuers, json_get_str(claims, "iss")))
+	if (!str_vec_has(&a->issuers, json_get_str(claims, "iss")))
 		return 0; /* somebody else's */
 	r = check_claims(a, claims, json_get_str(json_getc(claims, "kubernetes.io"), "namespace"),
 		now_ns / 1000000000, err);
 	if (r < 0)
 		return r;
-	if (!read_audiences(arena, claims, ret_audiences))
-		return 0;
+	if (!jwt_audiences(claims, arena, ret_audiences) || !ret_audiences->n)
+		return 0; /* for nobody: good for nothing */
 	describe_user(arena, claims, ret);
 	return 1;
 }
 
-static int verify(struct auth *a, struct arena *arena, struct str token, int64_t now_ns,
-	struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
+static int verify(const struct token_question *q, struct user_info *ret,
+	struct str_vec *ret_audiences, struct err *err)
 {
-	ssize_t dot = str_rchr(token, '.');
-	struct str signed_part, head, body, more, sig;
+	struct jwt t;
 
-	if (dot < 0 || token.n > TOKEN_MAX)
+	if (jwt_parse(q->token, q->arena, &t, NULL) < 0 || !is_signed(q->auth, &t))
 		return 0;
-	signed_part = str_sub(token, 0, dot);
-	str_cut(signed_part, '.', &head, &body);
-	if (str_cut(body, '.', &body, &more))
-		return 0;
-	sig = decoded(arena, str_sub(token, dot + 1, token.n));
-	if (!signature_fits(a, arena, signed_part, sig))
-		return 0;
-	return token_claims(a, arena, decoded(arena, body), now_ns, ret, ret_audiences, err);
+	return token_claims(q->auth, q->arena, t.claims, q->now_ns, ret, ret_audiences, err);
 }
 
 const struct token_authenticator service_account_tokens = {

@@ -44,11 +44,11 @@ static void split_groups(struct arena *a, struct str list, struct str_vec *ret)
 	}
 }
 
-int static_tokens_parse(struct auth *auth, struct str csv, struct err *err)
+int static_tokens_parse(struct auth *auth, const char *path, struct str csv, struct err *err)
 {
 	struct arena *a = &auth->arena;
 	struct str line, rest = arena_str(a, csv);
-	int n = 0;
+	int n = 0, found;
 
 	while (rest.n) {
 		struct static_token t = {0};
@@ -59,12 +59,19 @@ int static_tokens_parse(struct auth *auth, struct str csv, struct err *err)
 		n++;
 		if (!line.n || line.p[0] == '#')
 			continue;
-		if (!csv_field(a, &line, &t.token) || !csv_field(a, &line, &t.user.name) ||
-			!csv_field(a, &line, &t.user.uid) || !t.token.n || !t.user.name.n)
+		found = csv_field(a, &line, &t.token) + csv_field(a, &line, &t.user.name) +
+			csv_field(a, &line, &t.user.uid);
+		if (found < 3)
 			return err_bad_request(err,
-				"token file: line %d must have at least 3 columns (token, user "
-				"name, user uid)",
-				n);
+				"token file '%s' must have at least 3 columns (token, user name, "
+				"user uid), found %d",
+				path, found);
+		if (!t.token.n) {
+			log_warn(
+				"empty token has been found in token file '%s', record number '%d'",
+				path, n);
+			continue;
+		}
 		if (csv_field(a, &line, &groups))
 			split_groups(a, groups, &t.user.groups);
 		ARENA_PUSH(a, &auth->tokens, t);
@@ -81,12 +88,14 @@ static bool same_secret(struct str a, struct str b)
 	return !differ;
 }
 
-static int authenticate_static(struct auth *a, struct arena *arena, struct str token,
-	int64_t now_ns, struct user_info *ret, struct str_vec *ret_audiences, struct err *err)
+static int authenticate_static(const struct token_question *q, struct user_info *ret,
+	struct str_vec *ret_audiences, struct err *err)
 {
-	for (size_t i = 0; i < a->tokens.n; i++) {
-		if (same_secret(a->tokens.v[i].token, token)) {
-			*ret = a->tokens.v[i].user;
+	const struct auth *a = q->auth;
+
+	for (size_t i = a->tokens.n; i > 0; i--) { /* the last of several alike counts */
+		if (same_secret(a->tokens.v[i - 1].token, q->token)) {
+			*ret = a->tokens.v[i - 1].user;
 			return 1;
 		}
 	}

@@ -212,7 +212,7 @@ rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]}"""
 
 # --- flags
 for what, args, words in (
-        ("an unknown mode", ["--authorization-mode=Webhook"], 'authorization-mode "Webhook" is not a valid mode'),
+        ("an unknown mode", ["--authorization-mode=Magic"], 'authorization-mode "Magic" is not a valid mode'),
         ("a policy without rules", ["--audit-policy-file", write("empty", "apiVersion: audit.k8s.io/v1\nkind: Policy\n"), "--audit-log-path", f"{work}/x"],
          "loaded illegal policy with 0 rules"),
         ("a policy with a wrong level", ["--audit-policy-file", write("level", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: All}]\n"),

@@ -26,12 +26,16 @@ class Control:
         self.process = subprocess.Popen([SAMPAN, self.program, "--data-dir", self.dir + "/data", "--bind-address", "127.0.0.1",
                                          "--secure-port", str(self.port), *self.extra], stdout=self.log, stderr=self.log)
         insecure = ssl._create_unverified_context()
+        self.context = None
         while True:
             try:
-                c = http.client.HTTPSConnection("127.0.0.1", self.port, context=insecure, timeout=5)
+                c = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context or insecure, timeout=5)
                 c.request("GET", "/readyz")
-                if c.getresponse().read() == b"ok":
+                r = c.getresponse()
+                if r.read() == b"ok":
                     break
+                if r.status in (401, 403, 500) and os.path.exists(self.dir + "/data/admin.kubeconfig"):
+                    self._take_admin()  # nobody but he may look
             except OSError:
                 pass
             if self.process.poll() is not None:
@@ -40,13 +44,16 @@ class Control:
                 sys.exit("not ready after 20 s: " + open(self.dir + "/log").read()[-2000:])
             time.sleep(0.002)
         seconds = time.time() - t0
+        self._take_admin()
+        return seconds
+
+    def _take_admin(self):
         self.context = ssl._create_unverified_context()
         user = yaml.safe_load(open(self.dir + "/data/admin.kubeconfig"))["users"][0]["user"]
         for key, name in (("client-certificate-data", "crt"), ("client-key-data", "key")):
             with open(f"{self.dir}/{name}", "wb") as f:
                 f.write(base64.b64decode(user[key]))
         self.context.load_cert_chain(self.dir + "/crt", self.dir + "/key")
-        return seconds
 
     def connect(self, timeout=10):
         return http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=timeout)

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "json/value.h"
 #include "apiserver/auth/auth_int.h"
 #include "apiserver/auth/node_pods.h"
 #include "apiserver/auth/policy.h"
@@ -133,7 +134,7 @@ static struct str answer(struct fixture *f, struct user_info u, const char *text
 	struct request_info i = question(f, text);
 	struct auth_answer a;
 
-	auth_ask(f->auth, &f->arena, &u, &i, &a);
+	auth_ask(f->auth, NULL, &f->arena, &u, &i, &a);
 	return arena_fmt(&f->arena, "%s%s" STR_FMT, a.decision == AUTH_ALLOW ? "yes" : "no",
 		a.reason.n ? ": " : "", STR_ARG(a.reason));
 }
@@ -514,10 +515,10 @@ static void test_node(void **state)
 	check_answer(f, n1, "list pods",
 		"no: can only list/watch pods with spec.nodeName field selector");
 	list_pods.field_selector = S("spec.nodeName=n1");
-	auth_ask(f->auth, &f->arena, &n1, &list_pods, &a);
+	auth_ask(f->auth, NULL, &f->arena, &n1, &list_pods, &a);
 	assert_int_equal(a.decision, AUTH_ALLOW);
 	list_pods.field_selector = S("spec.nodeName!=n1");
-	auth_ask(f->auth, &f->arena, &n1, &list_pods, &a);
+	auth_ask(f->auth, NULL, &f->arena, &n1, &list_pods, &a);
 	assert_int_equal(a.decision, AUTH_NO_OPINION);
 	put_op(f, STORE_DELETE, &v1_pod_resource, "a", "p", NULL);
 	check_answer(f, n1, "get secrets a/s", NO_RELATION);
@@ -532,7 +533,8 @@ static void check_token(struct fixture *f, const char *token, const char *expect
 	struct str_vec audiences;
 	struct user_info u = {0};
 	struct str got;
-	int r = authenticate_token(f->auth, &f->arena, str_c(token), &any, 0, &u, &audiences, &err);
+	int r = authenticate_token(
+		f->auth, NULL, &f->arena, str_c(token), &any, 0, &u, &audiences, &err);
 
 	got = r < 0 ? str_c(err_text(&err)) : u.name;
 	for (size_t i = 0; r == 0 && i < u.groups.n; i++)
@@ -570,7 +572,7 @@ static void check_jwt(struct fixture *f, struct str token, const char *audience,
 	struct str_vec audiences;
 	struct user_info u = {0};
 	int r = authenticate_token(
-		f->auth, &f->arena, token, &want, now_s * 1000000000, &u, &audiences, &err);
+		f->auth, NULL, &f->arena, token, &want, now_s * 1000000000, &u, &audiences, &err);
 
 	got = r < 0 ? str_c(err_text(&err)) : u.name;
 	if (!str_eqc(got, expected))
@@ -658,8 +660,11 @@ static void test_claims(void **state)
 		struct err err CLEANUP(err_release) = {0};
 		struct str_vec audiences = {0};
 		struct user_info u = {0};
-		int r = token_claims(
-			f->auth, &f->arena, str_c(cases[i].json), 0, &u, &audiences, &err);
+		struct json_value *claims;
+		int r;
+
+		assert_int_equal(json_parse(str_c(cases[i].json), &f->arena, &claims, NULL), 0);
+		r = token_claims(f->auth, &f->arena, claims, 0, &u, &audiences, &err);
 
 		if (r != cases[i].result && !(r < 0 && cases[i].result < 0))
 			fail_msg("case %zu: %d", i, r);
@@ -672,21 +677,21 @@ static void test_modes(void **state)
 {
 	struct fixture *f = *state;
 	struct err err CLEANUP(err_release) = {0};
-	struct str names[] = {S("AlwaysDeny"), S("AlwaysAllow")}, wrong = S("Webhook");
-	struct auth_opts opts = {.store = f->store, .authorization_modes = {names, 2}};
+	struct str names[] = {S("AlwaysDeny"), S("AlwaysAllow")}, wrong = S("Magic");
+	struct auth_opts opts = {.store = f->store, .authz.modes = {names, 2}};
 	struct auth *mine = f->auth;
 
 	assert_int_equal(auth_new(&opts, &f->auth, &err), 0);
 	check_answer(f, user(f, "bob", ""), "get pods a/b", "yes");
 	auth_free(f->auth);
-	opts.authorization_modes.n = 1;
+	opts.authz.modes.n = 1;
 	assert_int_equal(auth_new(&opts, &f->auth, &err), 0);
 	check_answer(f, user(f, "bob", ""), "get pods a/b", "no: Everything is forbidden.");
 	auth_free(f->auth);
 	f->auth = mine;
-	opts.authorization_modes = (struct str_vec){&wrong, 1};
+	opts.authz.modes = (struct str_vec){&wrong, 1};
 	assert_int_equal(auth_new(&opts, &mine, &err), -EINVAL);
-	assert_non_null(strstr(err_text(&err), "\"Webhook\" is not a valid mode"));
+	assert_non_null(strstr(err_text(&err), "authorization-mode \"Magic\" is not a valid mode"));
 }
 
 int main(void)
