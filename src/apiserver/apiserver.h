@@ -42,6 +42,7 @@ struct apiserver_opts {
 	struct auth_opts auth;                 /* used during apiserver_new only; what stands elsewhere here too, is taken
 						* from there */
 	bool node_agents;                      /* nodes run `sampan node`, which is more than a kubelet: policy.h */
+	bool components_inside;                /* scheduler and controllers run in this process */
 	int kubelet_port;                      /* of nodes that do not tell theirs; 0 = 10250 */
 	int watch_timeout_s;                   /* 0 = 30–60 min as upstream */
 };

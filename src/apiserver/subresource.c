@@ -69,23 +69,6 @@ bool handle_subresource(struct request *r)
 	return false;
 }
 
-/* Scheduler and controllers are watched by other means: the list exists, and is empty. */
-static void handle_component_statuses(struct request *r)
-{
-	struct err err CLEANUP(err_release) = {0};
-
-	if (negotiate_output(r, &err) < 0) {
-		respond_error(r, &err);
-	} else if (str_eqc(r->info.verb, "get")) {
-		err_not_found(&err, r->info.group, r->info.resource, r->info.name);
-		respond_error(r, &err);
-	} else {
-		respond_json(r, 200,
-			S("{\"kind\":\"ComponentStatusList\",\"apiVersion\":\"v1\",\"metadata\":{},"
-			  "\"items\":[]}"));
-	}
-}
-
 bool handle_virtual(struct request *r)
 {
 	const struct schema_resource *res = r->res;

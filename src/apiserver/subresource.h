@@ -30,6 +30,7 @@ void handle_eviction(struct request *r);
 void handle_token(struct request *r);
 void handle_proxy_subresource(struct request *r); /* log, exec, attach, portforward, proxy */
 void handle_metrics_api(struct request *r);       /* metrics.k8s.io */
+void handle_component_statuses(struct request *r);
 /* Where a node's kubelet is: "https://10.0.0.1:10250". Upstream blames a pod of the node's name when
  * the node is not there. */
 int kubelet_url(struct request *r, struct str node_name, struct str *ret, struct err *err);

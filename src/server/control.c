@@ -271,6 +271,7 @@ static int make_apiserver(struct control *c, struct err *err)
 		.enable_bootstrap_token_auth = c->flags->bootstrap_tokens,
 		.bootstrapped_later = true,
 		.node_agents = c->with_controllers,
+		.components_inside = c->with_controllers,
 		.allow_privileged = c->flags->allow_privileged,
 		.kubelet_client_cert_pem = c->kubelet_client.cert_pem,
 		.kubelet_client_key_pem = c->kubelet_client.key_pem,

@@ -41,6 +41,27 @@ static void print_pod_metrics(struct arena *a, const void *obj, int64_t now_ns, 
 	row_str(&r, m->window);
 }
 
+static void print_component_status(
+	struct arena *a, const void *obj, int64_t now_ns, struct buf *cells)
+{
+	const struct v1_component_status *s = obj;
+	const struct v1_component_condition *c = NULL;
+	struct row r = {.a = a, .out = cells, .now_ns = now_ns};
+
+	for (size_t i = 0; !c && i < s->conditions.n; i++)
+		if (str_eqc(s->conditions.v[i].type, "Healthy"))
+			c = &s->conditions.v[i];
+	row_str(&r, s->metadata.name);
+	row_strc(&r, !c ? "Unknown" : str_eqc(c->status, "True") ? "Healthy" : "Unhealthy");
+	row_str(&r, c ? c->message : S(""));
+	row_str(&r, c ? c->error : S(""));
+}
+
+const struct strategy component_status_strategy = {
+	.resource = &v1_component_status_resource,
+	.table_row = print_component_status,
+};
+
 const struct strategy node_metrics_strategy = {
 	.resource = &metrics_v1beta1_node_metrics_resource,
 	.table_row = print_node_metrics,

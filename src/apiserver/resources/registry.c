@@ -5,6 +5,7 @@ const struct strategy *const strategies[] = {
 	&certificate_signing_request_strategy,
 	&cluster_role_binding_strategy,
 	&cluster_role_strategy,
+	&component_status_strategy,
 	&config_map_strategy,
 	&cron_job_strategy,
 	&daemon_set_strategy,

@@ -51,6 +51,6 @@ extern const struct strategy certificate_signing_request_strategy, config_map_st
 	ip_address_strategy, service_cidr_strategy;
 
 /* metrics.c: only how rows look */
-extern const struct strategy node_metrics_strategy, pod_metrics_strategy;
+extern const struct strategy component_status_strategy, node_metrics_strategy, pod_metrics_strategy;
 
 #endif
