@@ -125,8 +125,8 @@ static int allocate(struct write *w, struct err *err)
 	}
 	if (!st || !st->allocate)
 		return 0;
-	/* what is allocated may turn out to be another server's: then from here again */
-	if (w->creating && !w->unallocated && store_is_shared(w->r->s->store))
+	/* what is allocated may turn out to be somebody else's: then from here again */
+	if (w->creating && !w->unallocated)
 		w->unallocated = schema_copy(w->r->storage->type, w->obj, w->r->arena);
 	r = st->allocate(&w->r->ctx, w->obj, w->old, &errs, err);
 	if (errs.n)

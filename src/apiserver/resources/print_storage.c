@@ -5,13 +5,6 @@
 #define ROW(a_, cells_, now_) ((struct row){.a = (a_), .out = (cells_), .now_ns = (now_)})
 #define CLASS_ANNOTATION "volume.beta.kubernetes.io/storage-class"
 
-static void row_bool(struct row *r, bool v)
-{
-	if (r->n++)
-		buf_add_char(r->out, ',');
-	buf_add_str(r->out, v ? S("true") : S("false"));
-}
-
 static struct str modes_text(struct arena *a, const struct str_vec *modes)
 {
 	static const char *const names[][2] = {{"ReadWriteOnce", "RWO"}, {"ReadOnlyMany", "ROX"},

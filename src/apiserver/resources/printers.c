@@ -17,6 +17,13 @@ void row_strc(struct row *r, const char *s)
 	row_str(r, str_c(s));
 }
 
+void row_bool(struct row *r, bool v)
+{
+	if (r->n++)
+		buf_add_char(r->out, ',');
+	buf_add_str(r->out, v ? S("true") : S("false"));
+}
+
 void row_int(struct row *r, int64_t v)
 {
 	if (r->n++)

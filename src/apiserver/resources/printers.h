@@ -29,6 +29,7 @@ struct row {
 void row_str(struct row *r, struct str s);
 void row_strc(struct row *r, const char *s);
 void row_int(struct row *r, int64_t v);
+void row_bool(struct row *r, bool v);
 void row_age(struct row *r, const struct k8s_time *since);
 void row_fmt(struct row *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "a,b,c"; "<none>" when empty. */

@@ -48,7 +48,12 @@ extern const struct strategy certificate_signing_request_strategy, config_map_st
 	pod_strategy, pod_template_strategy, replica_set_strategy, replication_controller_strategy,
 	resource_quota_strategy, secret_strategy, service_account_strategy, service_strategy,
 	role_strategy, cluster_role_strategy, role_binding_strategy, cluster_role_binding_strategy,
-	ip_address_strategy, service_cidr_strategy;
+	ip_address_strategy, service_cidr_strategy, controller_revision_strategy;
+
+/* rows.c: only how rows look */
+extern const struct strategy csi_driver_strategy, csi_node_strategy, csi_storage_capacity_strategy,
+	volume_attachment_strategy, volume_attributes_class_strategy, flow_schema_strategy,
+	priority_level_configuration_strategy;
 
 /* metrics.c: only how rows look */
 extern const struct strategy component_status_strategy, node_metrics_strategy, pod_metrics_strategy;
