@@ -148,6 +148,7 @@ struct cri_container_stats {
 	int64_t time_ns;
 	uint64_t cpu_usage_ns, memory_working_set, memory_usage, memory_rss, page_faults, major_page_faults;
 	uint64_t fs_used_bytes, fs_inodes_used;
+	uint64_t cpu_periods, cpu_throttled_periods, cpu_throttled_ns; /* of a limit; 0: has none, or it is not told */
 };
 
 struct cri;

@@ -67,7 +67,19 @@ static long long ms(int64_t ns)
 
 /* --- /metrics/resource (kubelet's pkg/kubelet/metrics/collectors/resource_metrics.go) --- */
 
-enum value { CPU_SECONDS, WORKING_SET, USAGE, RSS, STARTED, FS_BYTES, FS_INODES, FAULTS };
+enum value {
+	CPU_SECONDS,
+	WORKING_SET,
+	USAGE,
+	RSS,
+	STARTED,
+	FS_BYTES,
+	FS_INODES,
+	FAULTS,
+	PERIODS, /* the last three: of containers with a limit */
+	THROTTLED,
+	THROTTLED_SECONDS,
+};
 
 static void write_value(struct buf *b, const struct container_stats *c, enum value v)
 {
@@ -77,10 +89,14 @@ static void write_value(struct buf *b, const struct container_stats *c, enum val
 		[RSS] = s->memory_rss,
 		[FS_BYTES] = s->fs_used_bytes,
 		[FS_INODES] = s->fs_inodes_used,
-		[FAULTS] = s->major_page_faults};
+		[FAULTS] = s->major_page_faults,
+		[PERIODS] = s->cpu_periods,
+		[THROTTLED] = s->cpu_throttled_periods};
 
 	if (v == CPU_SECONDS)
 		buf_fmt(b, "%.9f %lld\n", (double)s->cpu_usage_ns / 1e9, ms(s->time_ns));
+	else if (v == THROTTLED_SECONDS)
+		buf_fmt(b, "%.9f %lld\n", (double)s->cpu_throttled_ns / 1e9, ms(s->time_ns));
 	else if (v == STARTED)
 		buf_fmt(b, "%.9f\n", (double)c->status->started_ns / 1e9);
 	else
@@ -94,6 +110,8 @@ static void each_container(
 		for (size_t c = 0; c < st->pods[i].n_containers; c++) {
 			const struct container_stats *cs = &st->pods[i].containers[c];
 
+			if (v >= PERIODS && !cs->use.cpu_periods)
+				continue;
 			buf_fmt(b,
 				"%s{container=\"" STR_FMT "\",namespace=\"" STR_FMT
 				"\",pod=\"" STR_FMT "\"} ",
@@ -178,6 +196,12 @@ static const struct {
 } container_metrics[] = {
 	{"container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds.",
 		CPU_SECONDS},
+	{"container_cpu_cfs_periods_total", "counter",
+		"Number of elapsed enforcement period intervals.", PERIODS},
+	{"container_cpu_cfs_throttled_periods_total", "counter",
+		"Number of throttled period intervals.", THROTTLED},
+	{"container_cpu_cfs_throttled_seconds_total", "counter",
+		"Total time duration the container has been throttled.", THROTTLED_SECONDS},
 	{"container_memory_usage_bytes", "gauge",
 		"Current memory usage in bytes, including all memory regardless of when it was "
 		"accessed",

@@ -50,7 +50,7 @@ machine_power() {
   MACHINE_IP[$host]=$ip
   nsenter --net="/run/netns/$E2E_SWITCH" -- \
     setpriv --pdeathsig KILL nice -n "${MACHINE_NICE:-10}" qemu-system-x86_64 -name "$host" -machine q35 -accel tcg -cpu max,la57=off -smp 1 -m "$MACHINE_MEMORY" \
-    -nodefaults -display none -serial "file:$dir/console.$(date +%s)" \
+    -nodefaults -no-reboot -display none -serial "file:$dir/console.$(date +%s)" \
     -kernel "$MACHINE_BASE/vmlinuz" -initrd "$MACHINE_BASE/initrd.img" \
     -append "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.hostname=$host ip=$ip:::255.255.255.0::eth0:off" \
     -drive "file=$dir/disk.qcow2,if=virtio,format=qcow2" -device virtio-rng-pci \
@@ -104,13 +104,15 @@ machine_off() {
   return 0
 }
 
-# As its administrator does it; the same QEMU goes on.
+# As its administrator does it. QEMU ends with the kernel that reboots (a kernel given by -kernel is loaded once).
 machine_reboot() {
-  local before; before=$(on "$1" cat /proc/sys/kernel/random/boot_id)
+  local begun=$SECONDS pid=${MACHINE_PID[$1]}
   on "$1" systemctl reboot || true
   machine_unreach "$1"
-  rebooted() { machine_reach "$1" && [ "$(on "$1" cat /proc/sys/kernel/random/boot_id)" != "$before" ]; }
-  wait_for 60 "$1 does not reboot" rebooted "$1"
+  wait_for 60 "$1 does not go down: $(tail -n 3 "$E2E_DIR/$1"/console.*)" eval "! kill -0 $pid"
+  wait "$pid" || true
+  unset "MACHINE_PID[$1]"
+  say "$1 went down in $((SECONDS - begun)) s"
   machine_boot "$1" "${MACHINE_IP[$1]}"
 }
 

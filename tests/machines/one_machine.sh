@@ -98,7 +98,7 @@ assert [s["name"] for s in n["systemContainers"]] == ["pods"] and n["systemConta
 assert 0 < c["memory"]["workingSetBytes"] < 32 << 20 and c["cpu"]["usageCoreNanoSeconds"] > 0
 P
   kc get --raw "$node/metrics/cadvisor" > "$E2E_DIR/cadvisor"
-  for m in container_cpu_usage_seconds_total container_memory_working_set_bytes container_memory_rss; do
+  for m in container_cpu_cfs_throttled_periods_total container_cpu_usage_seconds_total container_memory_working_set_bytes container_memory_rss; do
     grep -E "^$m\{container=\"c\",.*pod=\"busy\"" "$E2E_DIR/cadvisor" | grep -qE ' [0-9.e+]*[1-9]' || fail "$m of the pod: $(grep "^$m" "$E2E_DIR/cadvisor")"
   done
   kc get --raw "$node/metrics/resource" | grep -qE '^container_memory_working_set_bytes\{.*pod="busy"\} [1-9]' || fail "metrics/resource"

@@ -141,6 +141,8 @@ build=$(dirname "$SAMPAN")
 DEB=$("$ROOT/packaging/deb.sh" "$build" "$WORK" | sed 's/ (.*//')
 BASE=$("$HERE/build.sh" "$WORK" "$DEB")
 SAMPAN=sampan # from here on the one that is installed in the machines
+running=
+trap 'kill $running; wait $running; exit 1' INT TERM # it takes its machines with it
 for story in "$@"; do
   (
     machines_begin "machines-$story" "$BASE"
@@ -150,5 +152,6 @@ for story in "$@"; do
     case $story in one) machines_install $MASTER ;; *) machines_install $MASTER $MINIONS ;; esac
     "story_$story"
     say "$story, on virtual machines: passed in $((SECONDS - begun)) s"
-  ) || exit 1
+  ) & running=$!
+  wait $running || exit 1
 done

@@ -55,12 +55,22 @@ static void set_memory(
 	st->memory_rss = rss;
 }
 
+/* cpu.stat, whose fields for time differ. */
+static void set_throttling(struct cri_container_stats *st, struct str cpu, uint64_t throttled_ns)
+{
+	st->cpu_periods = field(cpu, "nr_periods");
+	st->cpu_throttled_periods = field(cpu, "nr_throttled");
+	st->cpu_throttled_ns = throttled_ns;
+}
+
 static void read_v1(struct stats_item *s, struct arena *a)
 {
 	struct str usage, stat, cpu;
 
 	if (read_cgroup(a, "/cpuacct", s->cgroup, "cpuacct.usage", &cpu))
 		s->st.cpu_usage_ns = strtoull(cpu.p, NULL, 10);
+	if (read_cgroup(a, "/cpu", s->cgroup, "cpu.stat", &cpu))
+		set_throttling(&s->st, cpu, field(cpu, "throttled_time"));
 	if (!read_cgroup(a, "/memory", s->cgroup, "memory.usage_in_bytes", &usage) ||
 		!read_cgroup(a, "/memory", s->cgroup, "memory.stat", &stat))
 		return;
@@ -74,8 +84,10 @@ static void read_v2(struct stats_item *s, struct arena *a)
 {
 	struct str usage, stat, cpu;
 
-	if (read_cgroup(a, "", s->cgroup, "cpu.stat", &cpu))
+	if (read_cgroup(a, "", s->cgroup, "cpu.stat", &cpu)) {
 		s->st.cpu_usage_ns = field(cpu, "usage_usec") * 1000;
+		set_throttling(&s->st, cpu, field(cpu, "throttled_usec") * 1000);
+	}
 	if (!read_cgroup(a, "", s->cgroup, "memory.current", &usage) ||
 		!read_cgroup(a, "", s->cgroup, "memory.stat", &stat))
 		return;

@@ -87,6 +87,10 @@ grep -q '^pod_memory_working_set_bytes{namespace="default",pod="store"} ' "$E2E_
 grep -q '^node_cpu_usage_seconds_total [0-9.]* [0-9]*$' "$E2E_DIR/resource" || fail "metrics/resource of the node"
 get $node/metrics/cadvisor > "$E2E_DIR/cadvisor"
 grep -q '^container_network_receive_bytes_total{interface="eth0",namespace="default",pod="store"} ' "$E2E_DIR/cadvisor" || fail "metrics/cadvisor"
+for m in periods_total throttled_periods_total throttled_seconds_total; do
+  grep -qE "^container_cpu_cfs_$m\{container=\"spin\",namespace=\"default\",pod=\"busy\"\} [0-9.]*[1-9]" "$E2E_DIR/cadvisor" || fail "container_cpu_cfs_$m"
+  grep -q "^container_cpu_cfs_$m{container=\"rest\"" "$E2E_DIR/cadvisor" && fail "throttling of what has no limit"
+done
 get $node/metrics/probes | grep -q '^prober_probe_total{container="c",namespace="default",pod="store",.*probe_type="Readiness",result="successful"} ' || fail "metrics/probes"
 get $node/metrics > "$E2E_DIR/metrics"
 grep -qx 'kubelet_running_pods 2' "$E2E_DIR/metrics" || fail "kubelet_running_pods"
