@@ -44,7 +44,7 @@ interop: build
 	@packaging/deps.sh run test
 	@tests/interop/run.sh
 
-# The walk-through on three virtual machines (emulated, some twenty minutes; not in `make test`).
+# The walk-through on three virtual machines, and a single one (emulated, half an hour; not in `make test`).
 machines: build
 	@packaging/deps.sh run test
 	@tests/machines/run.sh
