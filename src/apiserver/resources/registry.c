@@ -18,6 +18,7 @@ const struct strategy *const strategies[] = {
 	&endpoints_strategy,
 	&event_strategy,
 	&flow_schema_strategy,
+	&horizontal_pod_autoscaler_strategy,
 	&ingress_class_strategy,
 	&ingress_strategy,
 	&ip_address_strategy,

@@ -37,7 +37,8 @@ void validate_immutable_str(
 
 extern const struct strategy certificate_signing_request_strategy, config_map_strategy,
 	priority_class_strategy, runtime_class_strategy,
-	storage_class_strategy, ingress_strategy, ingress_class_strategy, network_policy_strategy,
+	storage_class_strategy, horizontal_pod_autoscaler_strategy, ingress_strategy,
+	ingress_class_strategy, network_policy_strategy,
 	persistent_volume_strategy, persistent_volume_claim_strategy,
 	pod_disruption_budget_strategy, cron_job_strategy, daemon_set_strategy, deployment_strategy,
 	job_strategy, stateful_set_strategy, endpoint_slice_strategy, endpoints_strategy,

@@ -1,5 +1,4 @@
-/* Golden validations of NetworkPolicy, Ingress and IngressClass: objects on the left, what is wrong
- * with them on the right. */
+/* Golden validations of whole specs: on the left, and what is wrong with them on the right. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +18,8 @@ static void *decode(const struct strategy *s, const char *spec, struct arena *a)
 
 	assert_true(schema_decode_json(type, json, a, NULL, &obj, NULL) >= 0);
 	schema_default(type, obj, a);
+	if (s->default_)
+		s->default_(&(struct strategy_ctx){.arena = a, .resource = s->resource}, obj);
 	return obj;
 }
 
@@ -144,12 +145,60 @@ static void test_ingress_class(void **state)
 		check(&ingress_class_strategy, NULL, &cases[i]);
 }
 
+#define HPA(json_)                                                                                 \
+	"{\"maxReplicas\":3,\"scaleTargetRef\":{\"apiVersion\":\"apps/"                            \
+	"v1\",\"kind\":\"Deployment\",\"name\":\"d\"}," json_ "}"
+
+static void test_horizontal_pod_autoscaler(void **state)
+{
+	static const struct rule_case cases[] = {
+		{HPA("\"behavior\":{}"), ""},
+		{HPA("\"minReplicas\":0"),
+			"spec.minReplicas: Invalid value: 0: must be greater than or equal to 1\n"
+			"spec.metrics: Forbidden: must specify at least one Object or External "
+			"metric to "
+			"support scaling to zero replicas"},
+		{HPA("\"minReplicas\":4"), "spec.maxReplicas: Invalid value: 3: must be greater "
+					   "than or equal to `minReplicas`"},
+		{HPA("\"metrics\":[{\"type\":\"Resource\"}]"),
+			"spec.metrics[0].resource: Required value: must populate information for "
+			"the "
+			"given metric source"},
+		{HPA("\"metrics\":[{\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\","
+		     "\"target\":"
+		     "{\"type\":\"Utilization\",\"averageUtilization\":0}}}]"),
+			"spec.metrics[0].resource.target.averageUtilization: Invalid value: 0: "
+			"must be "
+			"greater than 0"},
+		{HPA("\"behavior\":{\"scaleUp\":{\"policies\":[]}}"),
+			"spec.behavior.scaleUp.policies: Required value: must specify at least one "
+			"Policy"},
+		{"{\"maxReplicas\":1,\"scaleTargetRef\":{\"kind\":\"Deployment\",\"name\":\"d\"}}",
+			"spec.scaleTargetRef.apiVersion: Invalid value: \"\": apiVersion must "
+			"specify API "
+			"group"},
+		{"{\"maxReplicas\":1,\"scaleTargetRef\":{\"kind\":\"ReplicationController\","
+		 "\"name\":\"d\"}}",
+			""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check(&horizontal_pod_autoscaler_strategy, NULL, &cases[i]);
+	check(&horizontal_pod_autoscaler_strategy,
+		"{\"maxReplicas\":1,\"scaleTargetRef\":{\"kind\":\"Deployment\",\"name\":\"d\"}}",
+		&(struct rule_case){
+			"{\"maxReplicas\":2,\"scaleTargetRef\":{\"kind\":\"Deployment\","
+			"\"name\":\"d\"}}",
+			""});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_network_policy),
 		cmocka_unit_test(test_ingress),
 		cmocka_unit_test(test_ingress_class),
+		cmocka_unit_test(test_horizontal_pod_autoscaler),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
