@@ -166,7 +166,7 @@ def main():
     try:
         b.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n0"}})
         b.ask("PATCH", "/api/v1/nodes/n0/status", {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.10"}]}})
-        sizes, done = [max(1, N // 10), N], 0
+        sizes, done = [int(s) for s in os.environ.get("PROXY_SIZES", f"{max(1, N // 10)} {N}").split()], 0
         for n in sizes:
             b.fill(done, n)
             done = n

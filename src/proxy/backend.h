@@ -22,12 +22,14 @@ struct proxy_backend_ops {
 	/* A batch begins. `full`: what the kernel has is unknown, and every service follows with an
 	 * empty `before`; what works now works on until it is replaced. */
 	void (*begin)(struct proxy_backend *b, bool full);
-	void (*change)(
-		struct proxy_backend *b, const struct ruleset *before, const struct ruleset *after);
+	/* `service`: "namespace/name" */
+	void (*change)(struct proxy_backend *b, struct str service, const struct ruleset *before,
+		const struct ruleset *after);
 	/* All of it reaches the kernel; negative errno with err: begin again with `full`. */
 	int (*commit)(struct proxy_backend *b, struct err *err);
-	/* A while after a commit: takes away what was only emptied. May be NULL. */
-	void (*tidy)(struct proxy_backend *b);
+	/* A while after a commit: what need not be done at once, such as taking away what was only
+	 * emptied. Negative errno with err: begin again with `full`. */
+	int (*tidy)(struct proxy_backend *b, struct err *err);
 	/* Whether the rules are still there (somebody may have flushed them). */
 	bool (*intact)(struct proxy_backend *b);
 	void (*free)(struct proxy_backend *b); /* the rules stay */
@@ -40,7 +42,7 @@ struct proxy_backend {
 /* The kernel's nftables in this network namespace. `c` must outlive it. */
 int proxy_backend_nft_new(
 	const struct proxy_config *c, struct proxy_backend **ret, struct err *err);
-/* iptables-restore and ip6tables-restore, which must be installed. */
+/* The tables of iptables, of the variant (nft or legacy) that is installed. */
 int proxy_backend_iptables_new(
 	const struct proxy_config *c, struct proxy_backend **ret, struct err *err);
 /* The one that c->mode names. */

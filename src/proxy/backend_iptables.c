@@ -1,134 +1,108 @@
-/* backend_iptables.c: iptables mode: text to iptables-restore, in pieces. */
+/* backend_iptables.c: iptables mode. Hosts with the nft variant of iptables get netlink messages,
+ * one transaction for each sync; hosts with the legacy variant text to iptables-restore. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "proxy/iptables_look.h"
+#include "proxy/iptables_overlay.h"
 #include "proxy/iptables_rules.h"
 #include "proxy/iptables_run.h"
+#include "proxy/iptables_wire.h"
+#include "proxy/nft_socket.h"
+#include "proxy/nft_wire.h"
 
-/* iptables-restore takes time that grows with the square of its input (it looks for each rule's
- * chain in lists of all chains named): ten thousand services in one piece take it ten times as long
- * as in pieces. */
-enum { PIECE_SERVICES = 250, PIECE_CHAINS = 1500, SAVED_MAX = 256 << 20 };
+enum {
+	INPUT_MAX = 256 << 20,
+	KEEP_MAX = 1 << 20,
+	/* About five hundred services: with fewer the kernel takes no notable time. */
+	OVERLAY_WEIGHT = 6000
+};
 
 struct family {
 	bool there; /* served, and the programs are installed */
 	struct iptables_batch batch;
 	struct iptables_top top;
-	struct map stale; /* service chains that the kernel has and nobody has asked for yet */
-	bool missing[IPTABLES_JUMPS];
+	struct iptables_found found; /* of what was there, and nobody has asked for yet */
+	struct buf input;            /* legacy: for iptables-restore */
+	struct iptables_wire wire;   /* nft */
+	int64_t unexplained;         /* what the kernel's count has more than ours */
 };
 
 struct iptables_backend {
 	struct proxy_backend base;
 	const struct proxy_config *config;
+	struct nft_socket *socket; /* of the nft variant; NULL: legacy */
 	struct family family[2];
 	bool full;
-	int result; /* of the pieces that have gone out already */
+	struct buf messages; /* the transaction */
+	uint32_t seq;
+	uint32_t generation; /* of nftables: nobody has changed anything up to here */
+	bool reckoned;       /* generation and unexplained are known */
+	struct iptables_overlay overlay;
+	int result; /* of what has gone before the commit */
 	struct err err;
 };
 
-static void fail(struct iptables_backend *n, struct err *err)
+static int fail(struct iptables_backend *n, int r, struct err *err)
 {
 	if (n->result == 0) {
-		n->result = -EIO;
+		n->result = r;
 		err_move(&n->err, err);
 	}
 	err_release(err);
+	return r;
 }
 
-static void restore(struct iptables_backend *n, bool ipv6, struct buf *input)
+/* Input for iptables-restore, on its way to the commit. */
+static void emit(struct iptables_backend *n, bool ipv6, struct buf *input)
 {
+	struct family *f = &n->family[ipv6];
 	struct err err = {0};
+	int r;
 
-	if (n->result == 0 && buf_failed(input)) {
-		err_fmt(&err, 500, "InternalError", "iptables: too many rules");
-		fail(n, &err);
-	} else if (n->result == 0 && input->n && iptables_restore(ipv6, buf_str(input), &err) < 0) {
-		fail(n, &err);
+	if (!n->socket) {
+		buf_add_str(&f->input, buf_str(input));
+		f->input.failed |= input->failed;
+	} else if (n->result == 0 && input->n) {
+		r = iptables_wire_append(&f->wire, buf_str(input), &n->seq, &n->messages, &err);
+		n->messages.failed |= input->failed;
+		if (r < 0)
+			fail(n, r, &err);
 	}
 	buf_release(input);
 }
 
-static void send_piece(struct iptables_backend *n, bool ipv6)
+static void fresh_buf(struct buf *b)
 {
-	struct family *f = &n->family[ipv6];
-	struct buf input;
-
-	buf_init(&input, SAVED_MAX);
-	iptables_batch_write(&f->batch, &input);
-	restore(n, ipv6, &input);
-	iptables_batch_reset(&f->batch);
+	if (b->cap > KEEP_MAX)
+		buf_release(b);
+	buf_init(b, INPUT_MAX);
 }
 
-/* --- what is there --- */
-
-struct saved_line {
-	struct str table, text;
-};
-
-typedef void saved_fn(void *user_data, const struct saved_line *line);
-
-static void each_saved(struct str saved, saved_fn *fn, void *user_data)
+static void open_transaction(struct iptables_backend *n)
 {
-	struct saved_line l = {0};
-
-	while (saved.n) {
-		str_cut(saved, '\n', &l.text, &saved);
-		if (l.text.n && l.text.p[0] == '*')
-			l.table = str_sub(l.text, 1, l.text.n);
-		else if (l.text.n)
-			fn(user_data, &l);
-	}
+	buf_release(&n->messages);
+	buf_init(&n->messages, INPUT_MAX);
+	n->seq = nft_batch_begin(&n->messages);
 }
 
-/* The chain of ":CHAIN - [0:0]"; empty when the line is no such. */
-static struct str chain_of(struct str text)
+static int send_transaction(struct iptables_backend *n, struct err *err)
 {
-	struct str name, rest;
+	struct iptables_wire *const wires[] = {&n->family[0].wire, &n->family[1].wire};
+	int r;
 
-	if (text.p[0] != ':')
-		return (struct str){0};
-	str_cut(str_sub(text, 1, text.n), ' ', &name, &rest);
-	return name;
-}
-
-static bool is_jump(const struct saved_line *l, const struct iptables_jump *j)
-{
-	char head[64], tail[64];
-
-	snprintf(head, sizeof(head), "-A %s ", j->from);
-	snprintf(tail, sizeof(tail), " -j %s", j->to);
-	return str_eqc(l->table, j->table) && str_starts(l->text, str_c(head)) &&
-	       str_ends(l->text, str_c(tail));
-}
-
-static void note_saved(void *user_data, const struct saved_line *l)
-{
-	struct family *f = user_data;
-	struct str chain = chain_of(l->text);
-
-	if (chain.n && str_eqc(l->table, "nat") && iptables_is_service_chain(chain))
-		map_set(&f->stale, chain, f);
-	for (int i = 0; i < IPTABLES_JUMPS; i++)
-		if (is_jump(l, &iptables_jumps[i]))
-			f->missing[i] = false;
-}
-
-static void look(struct iptables_backend *n, bool ipv6)
-{
-	struct family *f = &n->family[ipv6];
-	struct err err = {0};
-	struct buf saved;
-
-	map_release(&f->stale);
-	for (int i = 0; i < IPTABLES_JUMPS; i++)
-		f->missing[i] = true;
-	buf_init(&saved, SAVED_MAX);
-	if (iptables_save(ipv6, &saved, &err) < 0)
-		fail(n, &err);
-	each_saved(buf_str(&saved), note_saved, f);
-	buf_release(&saved);
+	if (n->seq == NFT_BATCH_FIRST)
+		return 0;
+	nft_batch_end(&n->messages, n->seq);
+	r = buf_failed(&n->messages)
+		    ? err_fmt(err, 500, "InternalError", "iptables: too many rules")
+		    : nft_socket_send(n->socket, buf_str(&n->messages), iptables_wire_echo,
+			      (void *)wires, err);
+	for (int v6 = 0; v6 < 2; v6++)
+		iptables_wire_expect_nothing(wires[v6]);
+	buf_release(&n->messages);
+	return r;
 }
 
 /* --- the mode --- */
@@ -138,8 +112,33 @@ static void render(struct proxy_backend *b, const struct proxy_service *svc, str
 {
 	struct iptables_backend *n = container_of(b, struct iptables_backend, base);
 
-	if (n->family[svc->ipv6].there)
-		iptables_render(n->config, svc, ret, a);
+	if (!n->family[svc->ipv6].there)
+		return;
+	iptables_render(n->config, svc, ret, a);
+	if (n->overlay.laid)
+		iptables_overlay_render(&n->overlay, svc, ret, a);
+}
+
+static void look(struct iptables_backend *n, bool ipv6)
+{
+	struct family *f = &n->family[ipv6];
+	struct err err = {0};
+	struct str name;
+	int r;
+
+	iptables_found_release(&f->found);
+	iptables_wire_release(&f->wire);
+	r = iptables_look(n->socket, ipv6, &f->found, &err);
+	if (r < 0) {
+		fail(n, r, &err);
+		return;
+	}
+	for (struct map_entry *e = map_first(&f->found.chains); e;
+		e = map_next(&f->found.chains, e)) {
+		struct str table = iptables_table_of(e, &name);
+
+		iptables_wire_knows(&f->wire, table, name);
+	}
 }
 
 static void begin_family(struct iptables_backend *n, bool ipv6)
@@ -148,16 +147,15 @@ static void begin_family(struct iptables_backend *n, bool ipv6)
 	struct buf input;
 
 	iptables_batch_reset(&f->batch);
-	buf_release(&f->top.filter);
-	buf_release(&f->top.nat);
-	buf_init(&f->top.filter, SAVED_MAX);
-	buf_init(&f->top.nat, SAVED_MAX);
+	fresh_buf(&f->top.filter);
+	fresh_buf(&f->top.nat);
+	fresh_buf(&f->input);
 	if (!n->full)
 		return;
 	look(n, ipv6);
-	buf_init(&input, SAVED_MAX);
+	buf_init(&input, INPUT_MAX);
 	iptables_base(n->config, &input);
-	restore(n, ipv6, &input);
+	emit(n, ipv6, &input);
 }
 
 static void begin(struct proxy_backend *b, bool full)
@@ -167,28 +165,46 @@ static void begin(struct proxy_backend *b, bool full)
 	n->full = full;
 	n->result = 0;
 	err_release(&n->err);
+	open_transaction(n);
+	fresh_buf(&n->overlay.commands);
+	if (full)
+		iptables_overlay_reset(&n->overlay);
+	n->reckoned &= !full;
 	for (int v6 = 0; v6 < 2; v6++)
 		if (n->family[v6].there)
 			begin_family(n, v6);
 }
 
-static void change(
-	struct proxy_backend *b, const struct ruleset *before, const struct ruleset *after)
+/* Somebody asks for a chain: it is no leftover. */
+static void forget_found(struct family *f, struct str chain)
+{
+	char *key = xasprintf("nat " STR_FMT, STR_ARG(chain));
+
+	map_remove(&f->found.chains, str_c(key));
+	free(key);
+}
+
+static void change(struct proxy_backend *b, struct str service, const struct ruleset *before,
+	const struct ruleset *after)
 {
 	struct iptables_backend *n = container_of(b, struct iptables_backend, base);
+	struct iptables_change c;
 
-	for (size_t i = 0; n->full && i < after->n; i++)
-		if (after->v[i].kind == IPTABLES_CHAIN)
-			map_remove(&n->family[after->v[i].ipv6].stale, after->v[i].name);
+	iptables_overlay_change(&n->overlay, service, before, after, n->full, &c);
 	for (int v6 = 0; v6 < 2; v6++) {
 		struct family *f = &n->family[v6];
 
 		if (!f->there)
 			continue;
-		iptables_diff(before, after, v6, &f->batch, n->full ? &f->top : NULL);
-		if (f->batch.n >= PIECE_SERVICES)
-			send_piece(n, v6);
+		for (size_t i = 0; n->full && i < after->n; i++)
+			if (after->v[i].kind == IPTABLES_CHAIN && after->v[i].ipv6 == v6)
+				forget_found(f, after->v[i].name);
+		if (c.retire)
+			iptables_retire(&c.before, &c.after, v6, &f->batch, &c.left, &c.arena);
+		else
+			iptables_diff(&c.before, &c.after, v6, &f->batch, n->full ? &f->top : NULL);
 	}
+	iptables_overlay_changed(&n->overlay, &c);
 }
 
 static bool tcp_is_liberal(void)
@@ -205,40 +221,109 @@ static bool tcp_is_liberal(void)
 }
 
 /* Chains refer to each other: all are emptied before the first is deleted. */
-static void delete_chains(struct iptables_backend *n, bool ipv6, const struct map *chains)
+static void delete_leftovers(struct iptables_backend *n, bool ipv6)
 {
-	for (int deleting = 0; deleting < 2; deleting++) {
-		struct map_entry *e = map_first(chains);
+	struct map *found = &n->family[ipv6].found.chains;
+	struct buf input;
+	struct str name;
 
-		while (e) {
-			struct buf input;
-
-			buf_init(&input, SAVED_MAX);
-			buf_add_c(&input, "*nat\n");
-			for (int i = 0; e && i < PIECE_CHAINS; i++, e = map_next(chains, e))
-				buf_fmt(&input, deleting ? "-X %s\n" : ":%s - [0:0]\n", e->key);
-			buf_add_c(&input, "COMMIT\n");
-			restore(n, ipv6, &input);
-		}
-	}
+	buf_init(&input, INPUT_MAX);
+	buf_add_c(&input, "*nat\n");
+	for (int deleting = 0; deleting < 2; deleting++)
+		for (struct map_entry *e = map_first(found); e; e = map_next(found, e))
+			if (str_eqc(iptables_table_of(e, &name), "nat") &&
+				iptables_is_service_chain(name))
+				buf_fmt(&input, deleting ? "-X %s\n" : ":%s - [0:0]\n", name.p);
+	buf_add_c(&input, "COMMIT\n");
+	emit(n, ipv6, &input);
 }
 
 /* Chains of services stand by now; with this the dispatch to them changes at once, and then nothing
- * refers to what is stale. */
+ * refers to what is left over. */
 static void finish_family(struct iptables_backend *n, bool ipv6)
 {
 	struct family *f = &n->family[ipv6];
 	struct buf input;
 
-	if (f->batch.n)
-		send_piece(n, ipv6);
+	buf_init(&input, INPUT_MAX);
+	iptables_batch_write(&f->batch, &input);
+	emit(n, ipv6, &input);
+	iptables_batch_reset(&f->batch);
 	if (!n->full)
 		return;
-	buf_init(&input, SAVED_MAX);
-	iptables_finish(n->config, ipv6, &f->top, f->missing, tcp_is_liberal(), &input);
-	restore(n, ipv6, &input);
-	delete_chains(n, ipv6, &f->stale);
-	map_release(&f->stale);
+	buf_init(&input, INPUT_MAX);
+	iptables_finish(n->config, ipv6, &f->top, f->found.missing, tcp_is_liberal(), &input);
+	emit(n, ipv6, &input);
+	delete_leftovers(n, ipv6);
+	iptables_found_release(&f->found);
+}
+
+/* How much more the kernel's chains are in use than our rules explain: jumps to them that were
+ * there before, for instance. As long as that does not change, nobody has touched them. */
+static int explain(struct iptables_backend *n, bool ipv6, int64_t *ret_unexplained, bool *ret_jumps)
+{
+	struct iptables_found found;
+	int r = iptables_look(n->socket, ipv6, &found, NULL);
+
+	if (r < 0)
+		return r;
+	*ret_unexplained = found.in_use - n->family[ipv6].wire.weight;
+	*ret_jumps = true;
+	for (int i = 0; i < IPTABLES_JUMPS; i++)
+		*ret_jumps &= !found.missing[i];
+	iptables_found_release(&found);
+	return 0;
+}
+
+/* After a full program the reckoning is left to the first tidying: it takes the time of a look. */
+static void reckon(struct iptables_backend *n)
+{
+	uint32_t generation = nft_socket_generation(n->socket);
+	bool jumps;
+
+	if (n->reckoned)
+		return;
+	for (int v6 = 0; v6 < 2; v6++)
+		if (n->family[v6].there)
+			explain(n, v6, &n->family[v6].unexplained, &jumps);
+	n->generation = generation;
+	n->reckoned = true;
+}
+
+static void count_own(struct iptables_backend *n)
+{
+	uint32_t generation = nft_socket_generation(n->socket);
+
+	if (generation == n->generation + 1)
+		n->generation = generation;
+}
+
+static int commit_nft(struct iptables_backend *n, struct err *err)
+{
+	int r = nft_wire_append(buf_str(&n->overlay.commands), &n->seq, &n->messages);
+
+	fresh_buf(&n->overlay.commands);
+	if (r < 0)
+		return err_errno(err, -r, "iptables: rules beside it");
+	r = send_transaction(n, err);
+	if (r == 0)
+		count_own(n);
+	return r;
+}
+
+static int commit_legacy(struct iptables_backend *n, struct err *err)
+{
+	int r = 0;
+
+	for (int v6 = 0; v6 < 2 && r == 0; v6++) {
+		struct buf *input = &n->family[v6].input;
+
+		if (buf_failed(input))
+			r = err_fmt(err, 500, "InternalError", "iptables: too many rules");
+		else if (input->n)
+			r = iptables_restore(v6, buf_str(input), err);
+	}
+	return r;
 }
 
 static int commit(struct proxy_backend *b, struct err *err)
@@ -248,27 +333,113 @@ static int commit(struct proxy_backend *b, struct err *err)
 	for (int v6 = 0; v6 < 2; v6++)
 		if (n->family[v6].there)
 			finish_family(n, v6);
-	if (n->result < 0)
+	if (n->result < 0) {
 		err_move(err, &n->err);
-	return n->result;
+		return n->result;
+	}
+	return n->socket ? commit_nft(n, err) : commit_legacy(n, err);
+}
+
+static void move_back(void *user_data, const struct ruleset *before, const struct ruleset *after)
+{
+	struct iptables_backend *n = user_data;
+
+	for (int v6 = 0; v6 < 2; v6++)
+		if (n->family[v6].there)
+			iptables_diff(before, after, v6, &n->family[v6].batch, NULL);
+}
+
+/* Two transactions: what is deleted must not be referred to when the second begins. */
+static int tidy(struct proxy_backend *b, struct err *err)
+{
+	struct iptables_backend *n = container_of(b, struct iptables_backend, base);
+	size_t many = 0;
+	int r = 0;
+
+	if (!n->socket)
+		return 0;
+	reckon(n);
+	if (n->overlay.services.n) {
+		begin(b, false);
+		iptables_overlay_fold(&n->overlay, move_back, n);
+		r = commit(b, err);
+	}
+	if (r < 0)
+		return r;
+	open_transaction(n);
+	for (int v6 = 0; v6 < 2; v6++) {
+		iptables_wire_tidy(&n->family[v6].wire, &n->seq, &n->messages);
+		many += (size_t)n->family[v6].wire.weight;
+	}
+	nft_tidy(&n->overlay.shared, &n->overlay.commands);
+	r = commit_nft(n, err);
+	if (r == 0 && !n->overlay.laid && many >= OVERLAY_WEIGHT)
+		r = iptables_overlay_lay(&n->overlay, err);
+	return r;
+}
+
+static bool intact_nft(struct iptables_backend *n)
+{
+	uint32_t generation = nft_socket_generation(n->socket);
+	int64_t unexplained;
+	bool jumps;
+
+	if (!n->reckoned || generation == n->generation)
+		return true;
+	if (n->overlay.laid && !nft_socket_has_chain(n->socket, false, NFT_TABLE, "nat_post"))
+		return false;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct family *f = &n->family[v6];
+
+		if (f->there && explain(n, v6, &unexplained, &jumps) == 0 &&
+			(!jumps || unexplained != f->unexplained))
+			return false;
+	}
+	n->generation = generation;
+	return true;
 }
 
 static bool intact(struct proxy_backend *b)
 {
+	struct iptables_backend *n = container_of(b, struct iptables_backend, base);
+
+	if (n->socket)
+		return intact_nft(n);
 	return iptables_has_chain(false, "nat", "KUBE-PROXY-CANARY") &&
 	       iptables_has_chain(false, "filter", "KUBE-PROXY-CANARY");
+}
+
+/* Nothing is left beside iptables' tables. */
+static void close_overlay(struct iptables_backend *n)
+{
+	struct err err CLEANUP(err_release) = {0};
+
+	begin(&n->base, false);
+	iptables_overlay_fold(&n->overlay, move_back, n);
+	iptables_overlay_reset(&n->overlay);
+	if (commit(&n->base, &err) < 0)
+		log_warn("service rules: %s", err_text(&err));
 }
 
 static void iptables_free(struct proxy_backend *b)
 {
 	struct iptables_backend *n = container_of(b, struct iptables_backend, base);
 
+	if (n->overlay.laid)
+		close_overlay(n);
 	for (int v6 = 0; v6 < 2; v6++) {
-		iptables_batch_release(&n->family[v6].batch);
-		buf_release(&n->family[v6].top.filter);
-		buf_release(&n->family[v6].top.nat);
-		map_release(&n->family[v6].stale);
+		struct family *f = &n->family[v6];
+
+		iptables_batch_release(&f->batch);
+		buf_release(&f->top.filter);
+		buf_release(&f->top.nat);
+		buf_release(&f->input);
+		iptables_found_release(&f->found);
+		iptables_wire_release(&f->wire);
 	}
+	iptables_overlay_release(&n->overlay);
+	buf_release(&n->messages);
+	nft_socket_free(n->socket);
 	err_release(&n->err);
 	free(n);
 }
@@ -279,6 +450,7 @@ static const struct proxy_backend_ops ops = {
 	.begin = begin,
 	.change = change,
 	.commit = commit,
+	.tidy = tidy,
 	.intact = intact,
 	.free = iptables_free,
 };
@@ -286,131 +458,29 @@ static const struct proxy_backend_ops ops = {
 int proxy_backend_iptables_new(
 	const struct proxy_config *c, struct proxy_backend **ret, struct err *err)
 {
+	struct nft_socket *socket = NULL;
+	struct iptables_found found;
 	struct iptables_backend *n;
-	struct buf saved;
-	int r;
+	bool nft;
+	int r = iptables_variant(&nft, err);
 
-	buf_init(&saved, SAVED_MAX);
-	r = iptables_save(false, &saved, err); /* also says whether we may */
-	buf_release(&saved);
-	if (r < 0)
+	if (r == 0 && nft)
+		r = nft_socket_new(&socket, err);
+	if (r == 0)
+		r = iptables_look(socket, false, &found, err); /* says whether we may */
+	if (r < 0) {
+		nft_socket_free(socket);
 		return r;
+	}
+	iptables_found_release(&found);
 	n = xcalloc(1, sizeof(*n));
 	n->base.ops = &ops;
-	n->config = c;
+	n->config = n->overlay.config = c;
+	n->socket = socket;
 	n->family[0].there = true;
 	n->family[1].there = c->ipv6 && iptables_installed(true);
+	n->family[1].wire.ipv6 = true;
+	buf_init(&n->overlay.commands, INPUT_MAX);
 	*ret = &n->base;
 	return 0;
-}
-
-/* --- cleanup --- */
-
-struct cleanup {
-	struct buf filter, nat, rest; /* jumps out, and the shared chains emptied */
-	struct map service_chains;
-	bool any;
-};
-
-/* The kubelet has KUBE-FIREWALL, KUBE-KUBELET-CANARY and KUBE-MARK-DROP. */
-static bool is_shared_chain(struct str name)
-{
-	static const char *const names[] = {"KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES",
-		"KUBE-FORWARD", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL", "KUBE-PROXY-CANARY",
-		"KUBE-POSTROUTING", "KUBE-MARK-MASQ"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (str_eqc(name, names[i]))
-			return true;
-	return false;
-}
-
-static struct buf *part_of(struct cleanup *c, struct str table)
-{
-	return str_eqc(table, "filter") ? &c->filter : str_eqc(table, "nat") ? &c->nat : NULL;
-}
-
-static void note_ours(void *user_data, const struct saved_line *l)
-{
-	struct cleanup *c = user_data;
-	struct str chain = chain_of(l->text);
-	struct buf *part = part_of(c, l->table);
-
-	if (chain.n && iptables_is_service_chain(chain))
-		map_set(&c->service_chains, chain, c);
-	if (chain.n && is_shared_chain(chain)) {
-		c->any = true;
-		if (part)
-			buf_fmt(part, ":" STR_FMT " - [0:0]\n", STR_ARG(chain));
-		else
-			buf_fmt(&c->rest,
-				"*" STR_FMT "\n:" STR_FMT " - [0:0]\n-X " STR_FMT "\nCOMMIT\n",
-				STR_ARG(l->table), STR_ARG(chain), STR_ARG(chain));
-	}
-	for (int i = 0; part && i < IPTABLES_JUMPS; i++)
-		if (strcmp(iptables_jumps[i].to, "KUBE-FIREWALL") != 0 &&
-			is_jump(l, &iptables_jumps[i]))
-			buf_fmt(part, "-D " STR_FMT "\n", STR_ARG(str_sub(l->text, 3, l->text.n)));
-}
-
-static void delete_shared(void *user_data, const struct saved_line *l)
-{
-	struct cleanup *c = user_data;
-	struct str chain = chain_of(l->text);
-	struct buf *part = part_of(c, l->table);
-
-	if (chain.n && part && is_shared_chain(chain))
-		buf_fmt(part, "-X " STR_FMT "\n", STR_ARG(chain));
-}
-
-/* KUBE-MARK-MASQ is referred to by services' chains: those go first, emptied; then the rest. */
-static void clean_family(struct iptables_backend *n, bool ipv6)
-{
-	struct cleanup c = {0};
-	struct buf saved, input;
-
-	buf_init(&saved, SAVED_MAX);
-	buf_init(&c.filter, SAVED_MAX);
-	buf_init(&c.nat, SAVED_MAX);
-	buf_init(&c.rest, SAVED_MAX);
-	if (iptables_save(ipv6, &saved, NULL) == 0)
-		each_saved(buf_str(&saved), note_ours, &c);
-	if (c.any) {
-		buf_init(&input, SAVED_MAX);
-		buf_add_c(&input, "*filter\n");
-		buf_add_str(&input, buf_str(&c.filter));
-		buf_add_c(&input, "COMMIT\n*nat\n");
-		buf_add_str(&input, buf_str(&c.nat));
-		buf_add_c(&input, "COMMIT\n");
-		restore(n, ipv6, &input);
-		delete_chains(n, ipv6, &c.service_chains);
-		buf_reset(&c.filter);
-		buf_reset(&c.nat);
-		each_saved(buf_str(&saved), delete_shared, &c);
-		buf_init(&input, SAVED_MAX);
-		buf_add_c(&input, "*filter\n");
-		buf_add_str(&input, buf_str(&c.filter));
-		buf_add_c(&input, "COMMIT\n*nat\n");
-		buf_add_str(&input, buf_str(&c.nat));
-		buf_add_c(&input, "COMMIT\n");
-		buf_add_str(&input, buf_str(&c.rest));
-		restore(n, ipv6, &input);
-	}
-	map_release(&c.service_chains);
-	buf_release(&saved);
-	buf_release(&c.filter);
-	buf_release(&c.nat);
-	buf_release(&c.rest);
-}
-
-void proxy_iptables_cleanup(void)
-{
-	struct iptables_backend n = {0};
-
-	for (int v6 = 0; v6 < 2; v6++)
-		if (iptables_installed(v6))
-			clean_family(&n, v6);
-	if (n.result < 0)
-		log_warn("removing the rules of iptables mode: %s", err_text(&n.err));
-	err_release(&n.err);
 }

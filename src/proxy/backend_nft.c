@@ -3,10 +3,11 @@
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <nftables/libnftables.h>
 #include <stdio.h>
 
 #include "proxy/nft_rules.h"
+#include "proxy/nft_socket.h"
+#include "proxy/nft_text.h"
 #include "proxy/nft_wire.h"
 #include "proxy/route.h"
 
@@ -15,97 +16,35 @@ enum { TEXT_MAX = 256 << 20 };
 struct nft_backend {
 	struct proxy_backend base;
 	const struct proxy_config *config;
-	struct mnl_socket *socket;
+	struct nft_socket *socket;
 	struct nft_shared shared;
 	struct buf commands;
 	bool full, from_scratch; /* delete the tables first: what is there does not fit */
 };
 
-static int run_text(struct str commands, struct err *err)
-{
-	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	const char *said;
-	int r;
-
-	if (!nft)
-		return err_errno(err, ENOMEM, "cannot open nftables");
-	nft_ctx_buffer_error(nft);
-	r = nft_run_cmd_from_buffer(nft, commands.p);
-	said = nft_ctx_get_error_buffer(nft);
-	if (r < 0)
-		r = err_fmt(err, 500, "InternalError", "nftables: %.500s", said ? said : "failed");
-	nft_ctx_free(nft);
-	return r;
-}
-
-/* What the kernel says to a batch that it has carried out by the time the send returns: nothing, or
- * an error for each message that it refused. */
-static int answers(struct mnl_socket *s, struct err *err)
-{
-	_Alignas(8) char buf[16384];
-
-	for (;;) {
-		ssize_t n = recv(mnl_socket_get_fd(s), buf, sizeof(buf), MSG_DONTWAIT);
-		int left = (int)n;
-
-		if (n < 0)
-			return errno == EAGAIN ? 0 : err_errno(err, errno, "nftables");
-		for (const struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
-			h = mnl_nlmsg_next(h, &left)) {
-			const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
-
-			if (h->nlmsg_type == NLMSG_ERROR && e->error)
-				return err_errno(err, -e->error,
-					"nftables refused change %u (of type %u)", e->msg.nlmsg_seq,
-					e->msg.nlmsg_type & 0xff);
-		}
-	}
-}
-
-static int send_batch(struct nft_backend *n, struct str messages, struct err *err)
-{
-	int size = messages.n + 4096 > INT32_MAX ? INT32_MAX : (int)messages.n + 4096;
-
-	/* a batch must go in one piece */
-	setsockopt(mnl_socket_get_fd(n->socket), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	if (mnl_socket_sendto(n->socket, messages.p, messages.n) < 0)
-		return err_errno(err, errno, "nftables: cannot send %zu bytes", messages.n);
-	return answers(n->socket, err);
-}
-
 static int run(struct nft_backend *n, struct str commands, struct err *err)
 {
 	struct buf messages;
+	uint32_t seq;
 	int r;
 
 	if (!commands.n)
 		return 0;
 	buf_init(&messages, TEXT_MAX);
-	r = nft_wire_assemble(commands, &messages);
+	seq = nft_batch_begin(&messages);
+	r = nft_wire_append(commands, &seq, &messages);
+	nft_batch_end(&messages, seq);
 	if (buf_failed(&messages))
 		r = err_fmt(err, 500, "InternalError", "nftables: too many rules");
 	else if (r == 0)
-		r = send_batch(n, buf_str(&messages), err);
+		r = nft_socket_send(n->socket, buf_str(&messages), NULL, NULL, err);
 	else
-		r = run_text(commands, err);
+		r = nft_run_text(commands, err);
 	buf_release(&messages);
 	return r;
 }
 
 /* --- what an earlier run left --- */
-
-static struct nlmsghdr *get_message(char *buf, int type, bool ipv6)
-{
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *g;
-
-	h->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | type;
-	h->nlmsg_flags = NLM_F_REQUEST;
-	h->nlmsg_seq = 1;
-	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
-	g->nfgen_family = ipv6 ? AF_INET6 : AF_INET;
-	return h;
-}
 
 struct leftovers {
 	struct nft_backend *n;
@@ -114,9 +53,9 @@ struct leftovers {
 
 /* Names of services' own things have a slash; the rest is the base's. Chains are emptied now; sets
  * keep the clients that they remember if they are wanted again. */
-static int leftover(const struct nlmsghdr *h, void *data)
+static void leftover(void *user_data, const struct nlmsghdr *h)
 {
-	struct leftovers *l = data;
+	struct leftovers *l = user_data;
 	const char *name = "", *table = "", *family = l->ipv6 ? "ip6" : "ip";
 	const struct nlattr *attr;
 	char key[512];
@@ -132,32 +71,26 @@ static int leftover(const struct nlmsghdr *h, void *data)
 			table = mnl_attr_get_str(attr);
 	}
 	if (!str_starts(str_c(table), S(NFT_TABLE)))
-		return MNL_CB_OK;
-	/* services of an earlier release are in the main table */
-	l->n->from_scratch |= strcmp(table, NFT_TABLE) == 0 && strcmp(name, "dispatch") == 0;
+		return;
+	/* services of an earlier release are in the main table; iptables mode has other priorities
+	 */
+	l->n->from_scratch |=
+		strcmp(table, NFT_TABLE) == 0 &&
+		(strcmp(name, "dispatch") == 0 || strcmp(name, NFT_BESIDE_IPTABLES_MARK) == 0);
 	if (!strchr(name, '/'))
-		return MNL_CB_OK;
+		return;
 	if (!l->sets)
 		buf_fmt(&l->n->commands, "flush chain %s %s %s\n", family, table, name);
 	snprintf(key, sizeof(key), "%s %s %s %s", l->sets ? "set" : "chain", family, table, name);
 	map_set(&l->n->shared.stale, str_c(key), l->n);
-	return MNL_CB_OK;
 }
 
 static void find_leftovers(struct nft_backend *n, bool sets, bool ipv6)
 {
 	struct leftovers l = {n, sets, ipv6};
-	_Alignas(8) char buf[65536];
-	struct nlmsghdr *h = get_message(buf, sets ? NFT_MSG_GETSET : NFT_MSG_GETCHAIN, ipv6);
-	ssize_t got;
 
-	h->nlmsg_flags |= NLM_F_DUMP;
-	if (mnl_socket_sendto(n->socket, h, h->nlmsg_len) < 0)
-		return;
-	do {
-		got = mnl_socket_recvfrom(n->socket, buf, sizeof(buf));
-	} while (got > 0 && mnl_cb_run(buf, got, 1, mnl_socket_get_portid(n->socket), leftover,
-				    &l) == MNL_CB_OK);
+	nft_socket_dump(n->socket, sets ? NFT_MSG_GETSET : NFT_MSG_GETCHAIN, ipv6, NULL, NULL,
+		leftover, &l);
 }
 
 /* --- the mode --- */
@@ -191,8 +124,8 @@ static void begin(struct proxy_backend *b, bool full)
 		nft_flush_maps(v6, &n->commands);
 }
 
-static void change(
-	struct proxy_backend *b, const struct ruleset *before, const struct ruleset *after)
+static void change(struct proxy_backend *b, struct str service, const struct ruleset *before,
+	const struct ruleset *after)
 {
 	struct nft_backend *n = container_of(b, struct nft_backend, base);
 
@@ -209,9 +142,9 @@ static int lay_base(struct nft_backend *n, struct err *err)
 	for (int v6 = 0; v6 <= n->config->ipv6; v6++) {
 		if (n->from_scratch)
 			nft_delete_tables(v6, &text);
-		nft_base(n->config, v6, &text);
+		nft_base(n->config, v6, NFT_ALONE, &text);
 	}
-	r = run_text(buf_str(&text), err);
+	r = nft_run_text(buf_str(&text), err);
 	buf_release(&text);
 	return r;
 }
@@ -234,35 +167,25 @@ static int commit(struct proxy_backend *b, struct err *err)
 	return r;
 }
 
-static void tidy(struct proxy_backend *b)
+static int tidy(struct proxy_backend *b, struct err *err)
 {
 	struct nft_backend *n = container_of(b, struct nft_backend, base);
-	struct err err CLEANUP(err_release) = {0};
 	struct buf text;
+	int r;
 
 	buf_init(&text, TEXT_MAX);
 	nft_tidy(&n->shared, &text);
-	if (run(n, buf_str(&text), &err) < 0)
-		log_warn("service rules: %s", err_text(&err));
+	r = run(n, buf_str(&text), err);
 	buf_release(&text);
+	return r;
 }
 
 /* Whether the table that holds everything is there. */
 static bool intact(struct proxy_backend *b)
 {
 	struct nft_backend *n = container_of(b, struct nft_backend, base);
-	_Alignas(8) char buf[4096];
-	struct nlmsghdr *h = get_message(buf, NFT_MSG_GETCHAIN, false);
-	ssize_t got;
 
-	mnl_attr_put_strz(h, NFTA_CHAIN_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, "nat_post");
-	if (mnl_socket_sendto(n->socket, h, h->nlmsg_len) < 0)
-		return true;
-	got = mnl_socket_recvfrom(n->socket, buf, sizeof(buf));
-	return got < 0 ||
-	       mnl_cb_run(buf, got, 1, mnl_socket_get_portid(n->socket), NULL, NULL) >= 0 ||
-	       errno != ENOENT;
+	return nft_socket_has_chain(n->socket, false, NFT_TABLE, "nat_post");
 }
 
 static void nft_free(struct proxy_backend *b)
@@ -271,7 +194,7 @@ static void nft_free(struct proxy_backend *b)
 
 	nft_shared_release(&n->shared);
 	buf_release(&n->commands);
-	mnl_socket_close(n->socket);
+	nft_socket_free(n->socket);
 	free(n);
 }
 
@@ -288,19 +211,16 @@ static const struct proxy_backend_ops ops = {
 
 int proxy_backend_nft_new(const struct proxy_config *c, struct proxy_backend **ret, struct err *err)
 {
-	struct nft_backend *n = xcalloc(1, sizeof(*n));
+	struct nft_socket *socket;
+	struct nft_backend *n;
+	int r = nft_socket_new(&socket, err);
 
+	if (r < 0)
+		return r;
+	n = xcalloc(1, sizeof(*n));
 	n->base.ops = &ops;
 	n->config = c;
-	n->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!n->socket || mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int r = err_errno(err, errno, "the kernel has no nftables");
-
-		if (n->socket)
-			mnl_socket_close(n->socket);
-		free(n);
-		return r;
-	}
+	n->socket = socket;
 	buf_init(&n->commands, TEXT_MAX);
 	*ret = &n->base;
 	return 0;
@@ -323,6 +243,6 @@ void proxy_nft_cleanup(void)
 	buf_init(&text, TEXT_MAX);
 	nft_delete_tables(false, &text);
 	nft_delete_tables(true, &text);
-	run_text(buf_str(&text), NULL);
+	nft_run_text(buf_str(&text), NULL);
 	buf_release(&text);
 }

@@ -84,16 +84,19 @@ static void shared_rule(struct walk *w, const struct ruleset_item *i, bool there
 		buf_fmt(to, "-%c " STR_FMT "\n", there ? 'I' : 'D', STR_ARG(i->name));
 }
 
+/* Naming an existing chain empties it. */
+static void empty_chain(struct walk *w, const struct ruleset_item *i, bool stays)
+{
+	buf_fmt(&w->b->nat_chains, ":" STR_FMT " - [0:0]\n", STR_ARG(i->name));
+	if (!stays)
+		buf_fmt(&w->b->nat_deletes, "-X " STR_FMT "\n", STR_ARG(i->name));
+}
+
 static void chain(struct walk *w, const struct ruleset_item *i, bool there)
 {
-	struct str rest = i->body, rule;
+	struct str rest = there ? i->body : (struct str){0}, rule;
 
-	/* naming an existing chain empties it */
-	buf_fmt(&w->b->nat_chains, ":" STR_FMT " - [0:0]\n", STR_ARG(i->name));
-	if (!there) {
-		buf_fmt(&w->b->nat_deletes, "-X " STR_FMT "\n", STR_ARG(i->name));
-		return;
-	}
+	empty_chain(w, i, there);
 	while (rest.n) {
 		str_cut(rest, '\n', &rule, &rest);
 		buf_fmt(&w->b->nat_rules, "-A " STR_FMT " " STR_FMT "\n", STR_ARG(i->name),
@@ -123,6 +126,45 @@ void iptables_diff(const struct ruleset *before, const struct ruleset *after, bo
 
 	ruleset_compare(before, after, visit, &w);
 	b->n += w.changed;
+}
+
+/* --- what is outdated --- */
+
+struct retirement {
+	struct walk walk;
+	struct ruleset *left;
+	struct arena *arena;
+};
+
+static void retire(
+	void *user_data, const struct ruleset_item *before, const struct ruleset_item *after)
+{
+	struct retirement *r = user_data;
+	const struct ruleset_item *i = after ? after : before;
+	bool changed = !before || !after || !str_eq(before->body, after->body);
+	struct ruleset_item left = *i;
+
+	if (i->ipv6 != r->walk.ipv6)
+		return;
+	if (changed && (before || i->kind == IPTABLES_FILTER_RULE)) {
+		r->walk.changed = true;
+		if (i->kind != IPTABLES_CHAIN)
+			shared_rule(&r->walk, i, after != NULL);
+		else if (before->body.n || !after)
+			empty_chain(&r->walk, i, after != NULL);
+		left.body = (struct str){0};
+	}
+	if (after && (before || i->kind == IPTABLES_FILTER_RULE))
+		ARENA_PUSH(r->arena, r->left, left);
+}
+
+void iptables_retire(const struct ruleset *before, const struct ruleset *after, bool ipv6,
+	struct iptables_batch *b, struct ruleset *left, struct arena *a)
+{
+	struct retirement r = {{ipv6, b, NULL, false}, left, a};
+
+	ruleset_compare(before, after, retire, &r);
+	b->n += r.walk.changed;
 }
 
 void iptables_base(const struct proxy_config *c, struct buf *out)

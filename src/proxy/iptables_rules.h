@@ -37,6 +37,12 @@ struct iptables_top {
 void iptables_diff(const struct ruleset *before, const struct ruleset *after, bool ipv6,
 	struct iptables_batch *b, struct iptables_top *top);
 
+/* Only takes away what `before` has and `after` has not, or not so, but in table filter does the
+ * rest, too. What then is there is appended to `left`, in no order: a chain that is to have other
+ * rules is empty. */
+void iptables_retire(const struct ruleset *before, const struct ruleset *after, bool ipv6,
+	struct iptables_batch *b, struct ruleset *left, struct arena *a);
+
 /* The chains that services' chains need: marking and masquerading. */
 void iptables_base(const struct proxy_config *c, struct buf *out);
 /* Everything around the services, and the rules of the shared chains, at once; `missing`: the jumps

@@ -114,6 +114,9 @@ static int run(char *const *argv, struct str input, struct buf *output, struct e
 	} else if (r > 0) {
 		struct str text = str_trim(buf_str(&said));
 
+		for (size_t i = 0; i < text.n; i++) /* an error is one line */
+			if (text.p[i] == '\n')
+				said.p[text.p - said.p + i] = ' ';
 		r = err_fmt(err, 500, "InternalError", "%s: exit code %d: " STR_FMT, argv[0], r,
 			(int)(text.n < 500 ? text.n : 500), text.p ? text.p : "");
 	} else if (output) {
@@ -132,6 +135,24 @@ static int not_installed(bool ipv6, struct err *err)
 		"%s-restore is not installed: install the package iptables, or use "
 		"--proxy-mode=nftables",
 		ipv6 ? "ip6tables" : "iptables");
+}
+
+/* "iptables-restore v1.8.9 (nf_tables)" */
+int iptables_variant(bool *ret_nft, struct err *err)
+{
+	char path[PROGRAM_MAX];
+	char *argv[] = {path, "--version", NULL};
+	struct buf said;
+	int r;
+
+	if (!find_program(false, "-restore", path))
+		return not_installed(false, err);
+	buf_init(&said, SAID_MAX);
+	r = run(argv, (struct str){0}, &said, err);
+	if (r == 0)
+		*ret_nft = str_find(buf_str(&said), S("nf_tables")) >= 0;
+	buf_release(&said);
+	return r;
 }
 
 int iptables_restore(bool ipv6, struct str input, struct err *err)

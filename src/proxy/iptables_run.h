@@ -7,6 +7,8 @@
 
 /* Whether iptables-restore and iptables-save (of IPv6: ip6tables-…) are installed. */
 bool iptables_installed(bool ipv6);
+/* Whether they are of the variant that keeps its tables in nftables. */
+int iptables_variant(bool *ret_nft, struct err *err);
 /* iptables-restore --noflush: all of a table's changes or none. */
 int iptables_restore(bool ipv6, struct str input, struct err *err);
 /* What iptables-save prints, appended. */

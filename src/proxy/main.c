@@ -7,6 +7,7 @@
 #include "base/notify.h"
 #include "proxy/flags.h"
 #include "proxy/proxy.h"
+#include "proxy/route.h"
 
 /* What the command line says, before it becomes a configuration. */
 struct settings {
@@ -216,6 +217,7 @@ static int run(struct proxy_config *c, const struct settings *s)
 	uv_signal_start(&term, on_signal, SIGTERM);
 	uv_signal_start(&interrupt, on_signal, SIGINT);
 	loop_run(loop);
+	proxy_stop(proxy);
 	return 0;
 }
 
@@ -239,6 +241,7 @@ int kube_proxy_program(int argc, char **argv,
 	if (s.cleanup) {
 		proxy_nft_cleanup();
 		proxy_iptables_cleanup();
+		proxy_routes_cleanup();
 		return 0;
 	}
 	proxy_config_init(&config);

@@ -242,6 +242,7 @@ void nft_tidy(struct nft_shared *s, struct buf *nft)
 struct base {
 	const struct proxy_config *config;
 	bool ipv6;
+	enum nft_place place;
 	const char *f, *table; /* "ip" */
 	struct buf *nft;
 };
@@ -335,6 +336,8 @@ static void filters(const struct base *b)
 /* Where a part of the services is. */
 static void shard(const struct base *b)
 {
+	bool beside = b->place == NFT_BESIDE_IPTABLES;
+
 	map(b, "services", address_key_type(b));
 	map(b, "nodeports", "inet_proto . inet_service");
 	chain(b, "masquerade_it", NULL);
@@ -343,9 +346,11 @@ static void shard(const struct base *b)
 	chain(b, "dispatch", NULL);
 	rule(b, "dispatch", "%s daddr . meta l4proto . th dport vmap @services", b->f);
 	node_ports(b, "dispatch", "nodeports");
-	chain(b, "nat_in", "nat hook prerouting priority -100");
+	chain(b, "nat_in",
+		beside ? "nat hook prerouting priority -99" : "nat hook prerouting priority -100");
 	rule(b, "nat_in", "jump dispatch");
-	chain(b, "nat_out", "nat hook output priority -100");
+	chain(b, "nat_out",
+		beside ? "nat hook output priority -99" : "nat hook output priority -100");
 	rule(b, "nat_out", "jump dispatch");
 }
 
@@ -367,11 +372,13 @@ static void masquerading(const struct base *b)
 			"oifname != \"lo\" ip saddr 127.0.0.0/8 ct status dnat masquerade");
 }
 
-void nft_base(const struct proxy_config *c, bool ipv6, struct buf *nft)
+void nft_base(const struct proxy_config *c, bool ipv6, enum nft_place place, struct buf *nft)
 {
-	struct base b = {c, ipv6, ipv6 ? "ip6" : "ip", NFT_TABLE, nft};
+	struct base b = {c, ipv6, place, ipv6 ? "ip6" : "ip", NFT_TABLE, nft};
 
 	buf_fmt(nft, "add table %s %s\n", b.f, b.table);
+	if (place == NFT_BESIDE_IPTABLES)
+		chain(&b, NFT_BESIDE_IPTABLES_MARK, NULL);
 	filters(&b);
 	masquerading(&b);
 	/* route_localnet, which node ports on 127.0.0.1 need, must not open the loopback addresses

@@ -38,8 +38,11 @@ void nft_diff(struct nft_shared *s, const struct ruleset *before, const struct r
 	struct buf *nft);
 /* Deletes what is stale. */
 void nft_tidy(struct nft_shared *s, struct buf *nft);
-/* The table, its maps and base chains; what is there stays. */
-void nft_base(const struct proxy_config *c, bool ipv6, struct buf *nft);
+/* The tables, their maps and base chains; what is there stays. Beside iptables: packets pass them
+ * after those of iptables, and a chain of that name marks the tables. */
+enum nft_place { NFT_ALONE, NFT_BESIDE_IPTABLES };
+#define NFT_BESIDE_IPTABLES_MARK "beside_iptables"
+void nft_base(const struct proxy_config *c, bool ipv6, enum nft_place place, struct buf *nft);
 /* Empties the maps that services fill. */
 void nft_flush_maps(bool ipv6, struct buf *nft);
 

@@ -121,21 +121,6 @@ static void end_message(struct asm_state *s)
 	buf_add(s->out, s->message, s->h->nlmsg_len);
 }
 
-static void edge(struct asm_state *s, int type)
-{
-	struct nlmsghdr *h = mnl_nlmsg_put_header(s->message);
-	struct nfgenmsg *g;
-
-	h->nlmsg_type = type;
-	h->nlmsg_flags = NLM_F_REQUEST;
-	h->nlmsg_seq = s->seq++;
-	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
-	g->nfgen_family = AF_UNSPEC;
-	g->version = NFNETLINK_V0;
-	g->res_id = htons(NFNL_SUBSYS_NFTABLES);
-	buf_add(s->out, s->message, h->nlmsg_len);
-}
-
 static void put_be32(struct asm_state *s, int attr, uint32_t v)
 {
 	mnl_attr_put_u32(s->h, attr, htonl(v));
@@ -634,6 +619,16 @@ static bool add_set(struct asm_state *s)
 	return true;
 }
 
+static bool table_itself(struct asm_state *s, int type, int flags)
+{
+	if (s->at < s->n)
+		return false;
+	begin_message(s, type, flags);
+	mnl_attr_put_strz(s->h, NFTA_TABLE_NAME, s->table);
+	end_message(s);
+	return true;
+}
+
 static bool command(struct asm_state *s)
 {
 	struct str verb = next(s), what = next(s), family = next(s), table = next(s);
@@ -642,6 +637,10 @@ static bool command(struct asm_state *s)
 	s->table = table.p;
 	if (!table.n || (!s->ipv6 && !str_eqc(family, "ip")))
 		return false;
+	if (str_eqc(what, "table"))
+		return str_eqc(verb, "add")      ? table_itself(s, NFT_MSG_NEWTABLE, NLM_F_CREATE)
+		       : str_eqc(verb, "delete") ? table_itself(s, NFT_MSG_DELTABLE, 0)
+						 : false;
 	if (str_eqc(verb, "add")) {
 		if (str_eqc(what, "rule"))
 			return add_rule(s);
@@ -667,17 +666,16 @@ static bool command(struct asm_state *s)
 	return str_eqc(what, "set") && simple(s, NFT_MSG_DELSET, 0, NFTA_SET_TABLE, NFTA_SET_NAME);
 }
 
-int nft_wire_assemble(struct str commands, struct buf *messages)
+int nft_wire_append(struct str commands, uint32_t *seq, struct buf *messages)
 {
-	struct asm_state s = {.out = messages, .seq = 1};
+	struct asm_state s = {.out = messages, .seq = *seq};
 	struct str rest = commands, line;
 
-	edge(&s, NFNL_MSG_BATCH_BEGIN);
 	while (rest.n) {
 		str_cut(rest, '\n', &line, &rest);
 		if (line.n && (!split(&s, line) || !command(&s)))
 			return -ENOTSUP;
 	}
-	edge(&s, NFNL_MSG_BATCH_END);
+	*seq = s.seq;
 	return 0;
 }

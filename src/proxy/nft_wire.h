@@ -11,8 +11,8 @@
 
 #include "base/base.h"
 
-/* Appends one nfnetlink batch that does what the commands (one per line) say. -ENOTSUP when a line
- * is not understood: then `messages` is incomplete. */
-int nft_wire_assemble(struct str commands, struct buf *messages);
+/* Appends messages to a batch (nft_socket.h) that do what the commands (one per line) say. -ENOTSUP
+ * when a line is not understood: then the batch is incomplete. */
+int nft_wire_append(struct str commands, uint32_t *seq, struct buf *messages);
 
 #endif

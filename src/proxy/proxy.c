@@ -9,7 +9,7 @@
 #define LABEL_ZONE "topology.kubernetes.io/zone"
 #define TAINT_LEAVING "ToBeDeletedByClusterAutoscaler"
 
-enum { COALESCE_MS = 2, RETRY_MS = 1000, TIDY_MS = 3000 };
+enum { COALESCE_MS = 2, RETRY_MS = 1000, TIDY_MS = 3000, TIDY_FIRST_MS = 100 };
 
 /* A service, or slices that name one that is not there (yet). */
 struct entry {
@@ -37,7 +37,8 @@ struct proxy {
 	struct map entries;             /* "ns/name" -> struct entry * */
 	struct map routed;              /* cluster IPs that were looked at */
 	struct entry *dirty;
-	struct proxy_routes routes; /* open during a sync */
+	struct str_vec unrouted; /* those to look at after this sync, in route_arena */
+	struct arena route_arena;
 	struct conntrack_stale stale;
 	struct loop_timer timer, tidy, look;
 	void (*on_synced)(void *user_data);
@@ -202,12 +203,24 @@ static void on_node(void *user_data, const struct store_event *ev)
 
 /* --- rules --- */
 
-static void ensure_route(struct proxy *p, struct str ip)
+static void want_route(struct proxy *p, struct str ip)
 {
 	if (!ip.n || map_get(&p->routed, ip))
 		return;
 	map_set(&p->routed, ip, p);
-	proxy_ensure_route(&p->routes, ip);
+	ARENA_PUSH(&p->route_arena, &p->unrouted, arena_str(&p->route_arena, ip));
+}
+
+/* Only programs of this machine need them: the rules come first. */
+static void ensure_routes(struct proxy *p)
+{
+	struct proxy_routes routes = {0};
+
+	for (size_t i = 0; i < p->unrouted.n; i++)
+		proxy_ensure_route(&routes, p->unrouted.v[i]);
+	proxy_routes_release(&routes);
+	p->unrouted = (struct str_vec){0};
+	arena_release(&p->route_arena);
 }
 
 static bool is_answered_here(const struct proxy *p, const struct entry *e)
@@ -272,7 +285,7 @@ static void desire(struct proxy *p, struct entry *e, struct arena *a, struct des
 		if (is_answered_here(p, e))
 			leave_out_unanswered(view);
 		p->backend->ops->render(p->backend, view, &ret->rules, a);
-		ensure_route(p, view->cluster_ip);
+		want_route(p, view->cluster_ip);
 		note_served(view, &ret->served);
 		ret->health_port =
 			view->health_check_port ? view->health_check_port : ret->health_port;
@@ -288,7 +301,9 @@ static void plan_entry(struct proxy *p, struct entry *e)
 	struct str served;
 
 	desire(p, e, &a, &next);
-	p->backend->ops->change(p->backend, &e->applied, &next.rules);
+	p->backend->ops->change(p->backend,
+		arena_fmt(&a, STR_FMT "/" STR_FMT, STR_ARG(e->ns), STR_ARG(e->name)), &e->applied,
+		&next.rules);
 	if (p->health)
 		proxy_health_set(p->health, e->ns, e->name, next.health_port, next.n_local);
 	p->stats.n_items += next.rules.n - e->applied.n;
@@ -348,8 +363,8 @@ static void after_success(struct proxy *p)
 	p->stats.queued_ms = 0;
 	p->stats.synced_ns = loop_wall_ns(p->loop);
 	clean_conntrack(p);
-	if (p->backend->ops->tidy && !loop_timer_armed(&p->tidy))
-		loop_timer_start(&p->tidy, TIDY_MS);
+	if (!loop_timer_armed(&p->tidy))
+		loop_timer_start(&p->tidy, first ? TIDY_FIRST_MS : TIDY_MS);
 	if (first && !p->alone) {
 		p->alone = true;
 		if (p->config->mode == PROXY_IPTABLES)
@@ -379,9 +394,9 @@ static void sync_rules(struct proxy *p)
 		e->dirty = false;
 		drop_if_gone(p, e);
 	}
-	proxy_routes_release(&p->routes);
 	r = p->backend->ops->commit(p->backend, &err);
 	proxy_histogram_add(full ? &p->stats.full : &p->stats.partial, seconds_since(&began));
+	ensure_routes(p);
 	if (r < 0) {
 		p->stats.failures++;
 		log_error("service rules: %s", err_text(&err));
@@ -402,8 +417,13 @@ static void on_timer(struct loop_timer *t)
 static void on_tidy(struct loop_timer *t)
 {
 	struct proxy *p = container_of(t, struct proxy, tidy);
+	struct err err CLEANUP(err_release) = {0};
 
-	p->backend->ops->tidy(p->backend);
+	if (!p->programmed || p->backend->ops->tidy(p->backend, &err) == 0)
+		return;
+	p->stats.failures++;
+	log_error("service rules: %s", err_text(&err));
+	start_over(p, RETRY_MS);
 }
 
 /* Somebody may have flushed the rules. */
@@ -470,6 +490,7 @@ void proxy_stop(struct proxy *p)
 	map_release(&p->routed);
 	conntrack_release(&p->stale);
 	p->backend->ops->free(p->backend);
+	arena_release(&p->route_arena);
 	arena_release(&p->arena);
 	free(p);
 }

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* Whose routes these are: so that they can be told from others'. */
+enum { ROUTE_PROTOCOL = 75, REMOVAL_BYTES_MAX = 64 << 20 };
+
 static int any_answer(const struct nlmsghdr *h, void *data)
 {
 	return MNL_CB_OK;
@@ -76,7 +79,7 @@ static int ensure(const struct proxy_routes *routes, int family, const void *add
 	h = message(buf, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, family, addr);
 	rt = mnl_nlmsg_get_payload(h);
 	rt->rtm_table = RT_TABLE_MAIN;
-	rt->rtm_protocol = RTPROT_STATIC;
+	rt->rtm_protocol = ROUTE_PROTOCOL;
 	rt->rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	rt->rtm_type = RTN_UNICAST;
 	mnl_attr_put_u32(h, RTA_OIF, if_nametoindex("lo"));
@@ -117,6 +120,70 @@ void proxy_routes_release(struct proxy_routes *r)
 	if (r->socket)
 		mnl_socket_close(r->socket);
 	*r = (struct proxy_routes){0};
+}
+
+struct removal {
+	struct buf messages; /* netlink's lengths keep them aligned */
+};
+
+static int doom_ours(const struct nlmsghdr *h, void *data)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	struct removal *r = data;
+	struct nlmsghdr *mine;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_protocol != ROUTE_PROTOCOL ||
+		rt->rtm_table != RT_TABLE_MAIN || !buf_reserve(&r->messages, h->nlmsg_len))
+		return MNL_CB_OK;
+	mine = (void *)(r->messages.p + r->messages.n);
+	buf_add(&r->messages, h, h->nlmsg_len);
+	mine->nlmsg_type = RTM_DELROUTE;
+	mine->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	return MNL_CB_OK;
+}
+
+static void find_ours(struct mnl_socket *s, int family, struct removal *ret)
+{
+	_Alignas(8) char buf[65536];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct rtmsg *rt;
+	ssize_t got;
+
+	h->nlmsg_type = RTM_GETROUTE;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	h->nlmsg_seq = 1;
+	rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
+	rt->rtm_family = family;
+	if (mnl_socket_sendto(s, h, h->nlmsg_len) < 0)
+		return;
+	do {
+		got = mnl_socket_recvfrom(s, buf, sizeof(buf));
+	} while (got > 0 &&
+		 mnl_cb_run(buf, got, 1, mnl_socket_get_portid(s), doom_ours, ret) == MNL_CB_OK);
+}
+
+void proxy_routes_cleanup(void)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	struct proxy_routes routes = {0};
+	int r = open_routes(&routes);
+
+	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++) {
+		struct removal doomed = {0};
+
+		buf_init(&doomed.messages, REMOVAL_BYTES_MAX);
+		find_ours(routes.socket, families[i], &doomed);
+		for (size_t at = 0; at < doomed.messages.n && r == 0;) {
+			struct nlmsghdr *h = (void *)(doomed.messages.p + at);
+
+			at += h->nlmsg_len;
+			r = talk(routes.socket, h);
+		}
+		buf_release(&doomed.messages);
+	}
+	if (r < 0)
+		log_warn("removing the routes to services: %s", strerror(-r));
+	proxy_routes_release(&routes);
 }
 
 void proxy_write_sysctl(const char *path, const char *value)

@@ -20,6 +20,8 @@ struct proxy_routes {
 };
 void proxy_ensure_route(struct proxy_routes *r, struct str ip);
 void proxy_routes_release(struct proxy_routes *r);
+/* Removes all that were made so, by whatever run. */
+void proxy_routes_cleanup(void);
 
 /* Writes a kernel setting; a warning when that fails. */
 void proxy_write_sysctl(const char *path, const char *value);

@@ -54,8 +54,8 @@ static void addresses(void **state)
 	int port;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(proxy_config_address(
-					 str_c(cases[i].text), 7, &a, &address, &port, NULL),
+		assert_int_equal(
+			proxy_config_address(str_c(cases[i].text), 7, &a, &address, &port, NULL),
 			0);
 		assert_string_equal(address.p, cases[i].address);
 		assert_int_equal(port, cases[i].port);
@@ -119,9 +119,11 @@ static void bad_files(void **state)
 		{"kind: X\n", "not a KubeProxyConfiguration"},
 		{HEAD "mode: userspace\n", "is gone"},
 		{HEAD "nonsense: 1\n", "unknown field \"nonsense\""},
-		{HEAD "iptables: {masqueradeBits: 1}\n", "unknown field \"iptables.masqueradeBits\""},
+		{HEAD "iptables: {masqueradeBits: 1}\n",
+			"unknown field \"iptables.masqueradeBits\""},
 		{HEAD "mode: 7\n", "mode: must be a string"},
-		{HEAD "iptables: {masqueradeAll: \"yes\"}\nmode: iptables\n", "must be true or false"},
+		{HEAD "iptables: {masqueradeAll: \"yes\"}\nmode: iptables\n",
+			"must be true or false"},
 		{HEAD "clusterCIDR: 10.0.0.0\n", "is no CIDR"},
 		{HEAD "nodePortAddresses: [eth0]\n", "neither a CIDR"},
 		{HEAD "mode: [\n", "yaml"},

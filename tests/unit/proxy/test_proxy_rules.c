@@ -22,24 +22,23 @@ static const struct golden {
 	} steps[STEPS_MAX];
 	bool ipv6;
 } cases[] = {
-	{"cluster-ip",
-		{{"one endpoint", SVC("", ""), SLICE(EP("10.1.0.2", "\"ready\":true"))},
-			{"a second one comes", SVC("", ""),
-				SLICE(EP("10.1.0.3", "") "," EP("10.1.0.2", ""))},
-			{"another takes its place", SVC("", ""),
-				SLICE(EP("10.1.0.4", "") "," EP("10.1.0.2", ""))},
-			{"none left", SVC("", ""), SLICE(EP("10.1.0.2", "\"ready\":false"))},
-			{"gone", NULL, NULL}}},
+	{"cluster-ip", {{"one endpoint", SVC("", ""), SLICE(EP("10.1.0.2", "\"ready\":true"))},
+			       {"a second one comes", SVC("", ""),
+				       SLICE(EP("10.1.0.3", "") "," EP("10.1.0.2", ""))},
+			       {"another takes its place", SVC("", ""),
+				       SLICE(EP("10.1.0.4", "") "," EP("10.1.0.2", ""))},
+			       {"none left", SVC("", ""), SLICE(EP("10.1.0.2", "\"ready\":false"))},
+			       {"gone", NULL, NULL}}},
 	{"node-port",
 		{{"policy Cluster", SVC(",\"nodePort\":30080", ",\"type\":\"NodePort\""),
 			 SLICE(EP("10.1.0.2", "") "," EP_ON("n2", "10.2.0.2", "", ""))},
 			{"policy Local",
-				SVC(",\"nodePort\":30080",
-					",\"type\":\"NodePort\",\"externalTrafficPolicy\":\"Local\""),
+				SVC(",\"nodePort\":30080", ",\"type\":\"NodePort\","
+							   "\"externalTrafficPolicy\":\"Local\""),
 				SLICE(EP("10.1.0.2", "") "," EP_ON("n2", "10.2.0.2", "", ""))},
 			{"policy Local, nothing here",
-				SVC(",\"nodePort\":30080",
-					",\"type\":\"NodePort\",\"externalTrafficPolicy\":\"Local\""),
+				SVC(",\"nodePort\":30080", ",\"type\":\"NodePort\","
+							   "\"externalTrafficPolicy\":\"Local\""),
 				SLICE(EP_ON("n2", "10.2.0.2", "", ""))},
 			{"nothing anywhere", SVC(",\"nodePort\":30080", ",\"type\":\"NodePort\""),
 				SLICE("")},
@@ -55,25 +54,30 @@ static const struct golden {
 				 "\"clientIP\":{\"timeoutSeconds\":60}}"),
 			 SLICE(EP("10.1.0.2", "") "," EP("10.1.0.3", ""))},
 			{"another timeout, one endpoint less",
-				SVC("",
-					",\"sessionAffinity\":\"ClientIP\",\"sessionAffinityConfig\":{"
+				SVC("", ",\"sessionAffinity\":\"ClientIP\","
+					"\"sessionAffinityConfig\":{"
 					"\"clientIP\":{\"timeoutSeconds\":90}}"),
 				SLICE(EP("10.1.0.2", ""))}}},
 	{"load-balancer",
 		{{"from some only",
-			 "{\"metadata\":{\"name\":\"lb\",\"namespace\":\"d\"},\"spec\":{\"type\":"
-			 "\"LoadBalancer\",\"clusterIP\":\"10.254.0.9\",\"externalIPs\":[\"192.0.2.1\"],"
-			 "\"externalTrafficPolicy\":\"Local\",\"healthCheckNodePort\":30999,"
-			 "\"loadBalancerSourceRanges\":[\"203.0.113.0/24\",\"10.0.0.7/32\"],\"ports\":[{"
-			 "\"name\":\"http\",\"port\":53,\"protocol\":\"TCP\"}]},\"status\":{"
-			 "\"loadBalancer\":{\"ingress\":[{\"ip\":\"198.51.100.1\"}]}}}",
-			 SLICE(EP("10.1.0.2", ""))}}},
+			"{\"metadata\":{\"name\":\"lb\",\"namespace\":\"d\"},\"spec\":{\"type\":"
+			"\"LoadBalancer\",\"clusterIP\":\"10.254.0.9\",\"externalIPs\":[\"192.0.2."
+			"1\"],"
+			"\"externalTrafficPolicy\":\"Local\",\"healthCheckNodePort\":30999,"
+			"\"loadBalancerSourceRanges\":[\"203.0.113.0/24\",\"10.0.0.7/"
+			"32\"],\"ports\":[{"
+			"\"name\":\"http\",\"port\":53,\"protocol\":\"TCP\"}]},\"status\":{"
+			"\"loadBalancer\":{\"ingress\":[{\"ip\":\"198.51.100.1\"}]}}}",
+			SLICE(EP("10.1.0.2", ""))}}},
 	{"ipv6",
 		{{"one endpoint",
-			"{\"metadata\":{\"name\":\"six\",\"namespace\":\"d\"},\"spec\":{\"clusterIP\":"
-			"\"fd25::5\",\"sessionAffinity\":\"ClientIP\",\"ports\":[{\"port\":80,\"nodePort\":"
+			"{\"metadata\":{\"name\":\"six\",\"namespace\":\"d\"},\"spec\":{"
+			"\"clusterIP\":"
+			"\"fd25::5\",\"sessionAffinity\":\"ClientIP\",\"ports\":[{\"port\":80,"
+			"\"nodePort\":"
 			"30080,\"protocol\":\"TCP\"}],\"type\":\"NodePort\"}}",
-			"{\"addressType\":\"IPv6\",\"ports\":[{\"name\":\"\",\"protocol\":\"TCP\",\"port\":"
+			"{\"addressType\":\"IPv6\",\"ports\":[{\"name\":\"\",\"protocol\":\"TCP\","
+			"\"port\":"
 			"8080}],\"endpoints\":[{\"addresses\":[\"fd01::2\"],\"conditions\":{}}]}"}},
 		true},
 };
@@ -145,7 +149,7 @@ static void write_base(const struct golden *g, const struct proxy_config *c, str
 	struct iptables_top top = {0};
 
 	memset(missing, true, sizeof(missing));
-	nft_base(c, g->ipv6, out);
+	nft_base(c, g->ipv6, NFT_ALONE, out);
 	iptables_base(c, out);
 	iptables_finish(c, g->ipv6, &top, missing, false, out);
 }
