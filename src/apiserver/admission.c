@@ -7,6 +7,7 @@ enum { CONFIG_MAX = 1 << 20 };
 
 struct enabled {
 	const struct admission_plugin *plugin;
+	size_t place; /* in admission_plugins */
 	void *state;
 };
 
@@ -89,6 +90,8 @@ struct outside *admission_outside(const struct admission_attrs *attrs)
 
 static void finish(struct admission_run *run, struct err *err)
 {
+	metrics_admission_step(run->attrs.server->metrics, run->attrs.op, run->validating,
+		err != NULL, run->began_ns);
 	run->done(run, err);
 }
 
@@ -110,7 +113,17 @@ static void ask_again(void *user_data)
 	struct admission_run *run = user_data;
 
 	run->at--; /* the plugin that wanted to know */
-	admission_resume(run, NULL);
+	run->suspended = false;
+	advance(run);
+}
+
+/* The plugin that ran last is done. */
+static void count_plugin(struct admission_run *run, bool rejected)
+{
+	struct apiserver *s = run->attrs.server;
+
+	run->since_ns = metrics_admission(s->metrics, s->admission->chain.v[run->at - 1].place,
+		run->attrs.op, run->validating, rejected, run->since_ns);
 }
 
 static void advance(struct admission_run *run)
@@ -141,6 +154,7 @@ static void advance(struct admission_run *run)
 			return;
 		}
 		run->suspended = false;
+		count_plugin(run, r < 0);
 		if (r < 0) {
 			finish(run, &err);
 			return;
@@ -152,6 +166,7 @@ static void advance(struct admission_run *run)
 static void start(struct admission_run *run, bool validating)
 {
 	run->at = 0;
+	run->began_ns = run->since_ns = metric_now_ns();
 	run->validating = validating;
 	run->again = run->second = false;
 	advance(run);
@@ -171,6 +186,7 @@ void admission_resume(struct admission_run *run, struct err *err)
 {
 	assert(run->suspended);
 	run->suspended = false;
+	count_plugin(run, err != NULL);
 	if (err)
 		finish(run, err);
 	else
@@ -305,6 +321,8 @@ static int enable(struct apiserver *s, struct admission *adm, const struct admis
 	struct enabled e = {.plugin = p};
 	int r = p->init ? p->init(s, config, &e.state, err) : 0;
 
+	while (admission_plugins[e.place] != p)
+		e.place++;
 	if (r >= 0)
 		ARENA_PUSH(&adm->arena, &adm->chain, e);
 	else if (e.state && p->free)

@@ -91,6 +91,7 @@ struct admission_run {
 	bool again;     /* a webhook asks for a second pass of the mutating ones */
 	bool second;    /* this is it */
 	void *webhooks; /* what they remember from the first pass */
+	int64_t began_ns, since_ns; /* the step, and the plugin that runs (metric_now_ns) */
 };
 
 void admission_admit(struct admission_run *run);

@@ -1,65 +1,335 @@
-/* metrics.c: the numbers behind /metrics (Prometheus text format 0.0.4), under upstream's names. */
 #include "apiserver/metrics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "apiserver/server.h"
-#include "base/map.h"
 
 enum {
-	TEXT_MAX = 16 * 1024 * 1024,
-	SERIES_MAX = 8192, /* of resources, verbs and codes together; what comes after is not told
-			      apart */
-	LABELS_MAX = 1024,
-	BUCKETS = 23,
+	KNOWN_SLOTS = 512, /* more are looked up each time */
+	PROBES_MAX = 16,
+	PLUGINS_MAX = 64,
 };
 
-/* Upstream's, in seconds. */
-static const double buckets[BUCKETS] = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5,
-	2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60};
+static const double latency[] = {0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4,
+	5, 6, 8, 10, 15, 20, 30, 45, 60};
+static const double sli_latency[] = {
+	0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60};
+static const double bytes[] = {1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+static const double from_1ms[] = {0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256,
+	0.512, 1.024, 2.048, 4.096, 8.192, 16.384};
+static const double admission_latency[] = {0.005, 0.025, 0.1, 0.5, 1, 2.5};
 
-struct durations {
-	uint64_t n[BUCKETS + 1];
-	double sum_s;
+static const struct metric request_total = {"apiserver_request_total", METRIC_COUNTER,
+	"[STABLE] Counter of apiserver requests broken out for each verb, dry run value, group, "
+	"version, resource, scope, component, and HTTP response code.",
+	{"code", "component", "dry_run", "group", "resource", "scope", "subresource",
+		"system_client", "verb", "version"}};
+static const struct metric request_duration = {"apiserver_request_duration_seconds",
+	METRIC_HISTOGRAM,
+	"[STABLE] Response latency distribution in seconds for each verb, dry run value, group, "
+	"version, resource, subresource, scope and component.",
+	{"component", "dry_run", "group", "resource", "scope", "subresource", "verb", "version"},
+	METRIC_BUCKETS(latency)};
+static const struct metric request_sli = {"apiserver_request_sli_duration_seconds",
+	METRIC_HISTOGRAM,
+	"[ALPHA] Response latency distribution (not counting webhook duration and priority & "
+	"fairness queue wait times) in seconds for each verb, group, version, resource, "
+	"subresource, scope and component.",
+	{"component", "group", "resource", "scope", "subresource", "verb", "version"},
+	METRIC_BUCKETS(sli_latency)};
+static const struct metric response_sizes = {"apiserver_response_sizes", METRIC_HISTOGRAM,
+	"[STABLE] Response size distribution in bytes for each group, version, verb, resource, "
+	"subresource, scope and component.",
+	{"component", "group", "resource", "scope", "subresource", "verb", "version"},
+	METRIC_BUCKETS(bytes)};
+static const struct metric longrunning = {"apiserver_longrunning_requests", METRIC_GAUGE,
+	"[STABLE] Gauge of all active long-running apiserver requests broken out by verb, group, "
+	"version, resource, scope and component. Not all requests are tracked this way.",
+	{"component", "group", "resource", "scope", "subresource", "verb", "version"}};
+static const struct metric watch_events = {"apiserver_watch_events_total", METRIC_COUNTER,
+	"[ALPHA] Number of events sent in watch clients", {"group", "resource", "version"}};
+static const struct metric inflight = {"apiserver_current_inflight_requests", METRIC_GAUGE,
+	"[STABLE] Maximal number of currently used inflight request limit of this apiserver per "
+	"request kind in last second.",
+	{"request_kind"}};
+static const struct metric authentications = {"authentication_attempts", METRIC_COUNTER,
+	"[ALPHA] Counter of authenticated attempts.", {"result"}};
+static const struct metric authentication_duration = {"authentication_duration_seconds",
+	METRIC_HISTOGRAM, "[ALPHA] Authentication duration in seconds broken out by result.",
+	{"result"}, METRIC_BUCKETS(from_1ms)};
+static const struct metric authorizations = {"authorization_attempts_total", METRIC_COUNTER,
+	"[ALPHA] Counter of authorization attempts broken down by result. It can be either "
+	"'allowed', 'denied', 'no-opinion' or 'error'.",
+	{"result"}};
+static const struct metric authorization_duration = {"authorization_duration_seconds",
+	METRIC_HISTOGRAM, "[ALPHA] Authorization duration in seconds broken out by result.",
+	{"result"}, METRIC_BUCKETS(from_1ms)};
+static const struct metric audit_events = {"apiserver_audit_event_total", METRIC_COUNTER,
+	"[ALPHA] Counter of audit events generated and sent to the audit backend."};
+static const struct metric admission_duration = {
+	"apiserver_admission_controller_admission_duration_seconds", METRIC_HISTOGRAM,
+	"[STABLE] Admission controller latency histogram in seconds, identified by name and broken "
+	"out for each operation and API resource and type (validate or admit).",
+	{"name", "operation", "rejected", "type"}, METRIC_BUCKETS(admission_latency)};
+static const struct metric admission_step = {"apiserver_admission_step_admission_duration_seconds",
+	METRIC_HISTOGRAM,
+	"[STABLE] Admission sub-step latency histogram in seconds, broken out for each operation "
+	"and API resource and step type (validate or admit).",
+	{"operation", "rejected", "type"}, METRIC_BUCKETS(admission_latency)};
+
+/* Series that were looked up before. A slot is filled under the lock, its key last. */
+struct known {
+	_Atomic uint64_t key; /* 0: free */
+	struct metric_series *v[4];
+};
+enum { OF_DURATION, OF_SLI, OF_SIZE, OF_RUNNING }; /* of requests alike but for their code */
+
+struct result_series {
+	struct metric_series *count[2], *duration[2]; /* no, yes */
 };
 
 struct server_metrics {
+	struct metrics *all;
 	pthread_mutex_t lock;
-	struct map requests;  /* labels -> uint64_t * */
-	struct map durations; /* labels without the code -> struct durations * */
+	struct known totals[KNOWN_SLOTS], alike[KNOWN_SLOTS];
+	struct result_series authentication, authorization;
+	struct metric_series *audit;
+	_Atomic(struct metric_series *) plugins[PLUGINS_MAX + 1][4][2]
+					       [2]; /* operation, type, rejected;
+						    the last: the step */
 	_Atomic int64_t reading, writing;
-	_Atomic int64_t watches;
-	time_t started;
 };
+
+static struct result_series result_series_new(struct metrics *all, const struct metric *count,
+	const struct metric *duration, const char *no, const char *yes)
+{
+	return (struct result_series){{METRICS_GET(all, count, no), METRICS_GET(all, count, yes)},
+		{METRICS_GET(all, duration, no), METRICS_GET(all, duration, yes)}};
+}
 
 struct server_metrics *server_metrics_new(void)
 {
 	struct server_metrics *m = xcalloc(1, sizeof(*m));
 
 	pthread_mutex_init(&m->lock, NULL);
-	m->started = time(NULL);
+	m->all = metrics_new();
+	m->authentication = result_series_new(
+		m->all, &authentications, &authentication_duration, "failure", "success");
+	m->authorization = result_series_new(
+		m->all, &authorizations, &authorization_duration, "denied", "allowed");
+	m->audit = metrics_get_plain(m->all, &audit_events);
 	return m;
-}
-
-static void free_values(struct map *map)
-{
-	for (struct map_entry *e = map_first(map); e; e = map_next(map, e))
-		free(e->value);
-	map_release(map);
 }
 
 void server_metrics_free(struct server_metrics *m)
 {
 	if (!m)
 		return;
-	free_values(&m->requests);
-	free_values(&m->durations);
+	metrics_free(m->all);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
+}
+
+struct metrics *server_metrics_all(struct server_metrics *m)
+{
+	return m->all;
+}
+
+/* --- what a request is --- */
+
+static const char *const verb_names[] = {"GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "DELETE",
+	"DELETECOLLECTION", "CONNECT", "APPLY", "other"};
+enum { VERB_GET_, VERB_LIST_, VERB_WATCH_, VERB_CONNECT_ = 8, VERB_APPLY_, VERB_OTHER_ };
+static const char *const scope_names[] = {"", "cluster", "namespace", "resource"};
+static const char *const dry_run_names[] = {"", "All"};
+static const char *const clients[] = {
+	"", "kube-apiserver", "kube-controller-manager", "kube-scheduler"};
+/* Of what is no resource; a client cannot make more of them. */
+static const char *const paths[] = {"", "/healthz", "/livez", "/readyz", "/metrics",
+	"/metrics/slis", "/version", "/statusz", "/flagz", "api", "apis", "openapi/v2",
+	"openapi/v3", "/openid/v1/jwks", "/.well-known/openid-configuration"};
+
+/* As upstream's CleanVerb: the method, but LIST, WATCH, APPLY, CONNECT. */
+static unsigned verb_of(const struct request *r)
+{
+	static const char *const words[] = {"get", "list", "watch", "create", "update", "patch",
+		"delete", "deletecollection", "", "post", "put"};
+	static const unsigned as[] = {0, 1, 2, 3, 4, 5, 6, 7, VERB_OTHER_, 3, 4};
+	static const char *const connects[] = {"log", "exec", "attach", "portforward", "proxy"};
+
+	for (size_t i = 0; r->sub && i < ARRAY_SIZE(connects); i++)
+		if (!strcmp(r->sub->name, connects[i]))
+			return VERB_CONNECT_;
+	if (str_eqc(r->info.verb, "patch") &&
+		str_starts(r->content_type, S("application/apply-patch")))
+		return VERB_APPLY_;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (str_eqc(r->info.verb, words[i]))
+			return as[i];
+	return VERB_OTHER_;
+}
+
+static unsigned scope_of(const struct request *r)
+{
+	if (!r->res)
+		return 0;
+	return r->info.parts.n > 1 || str_eqc(r->info.verb, "create") ? 3 : r->info.ns.n ? 2 : 1;
+}
+
+static unsigned client_of(const struct request *r)
+{
+	for (unsigned i = 1; i < ARRAY_SIZE(clients); i++) {
+		size_t n = strlen(clients[i]);
+
+		if (r->user_agent.n > n && r->user_agent.p[n] == '/' &&
+			!memcmp(r->user_agent.p, clients[i], n))
+			return i;
+	}
+	return 0;
+}
+
+static unsigned path_of(const struct request *r)
+{
+	for (unsigned i = 1; i < ARRAY_SIZE(paths); i++) {
+		struct str known = str_c(paths[i]), path = r->info.path;
+
+		if (paths[i][0] != '/' && path.n)
+			path = str_sub(path, 1, path.n);
+		if (str_starts(path, known) && (path.n == known.n || path.p[known.n] == '/'))
+			return i;
+	}
+	return 0;
+}
+
+/* What is alike in a request's labels as a number, from the highest bit: resource, subresource (or
+ * path), verb, scope, dry run; then a 1, so that it is never 0. */
+struct kind {
+	unsigned resource, sub, verb, scope, dry_run;
+};
+
+static struct kind kind_of(const struct request *r)
+{
+	struct kind k = {.verb = verb_of(r), .scope = scope_of(r), .dry_run = r->ctx.dry_run};
+
+	k.resource = r->res ? r->res->index + 1u : 0;
+	k.sub = !r->res ? path_of(r) : r->sub ? (unsigned)(r->sub - r->res->subresources) + 1 : 0;
+	return k;
+}
+
+static uint64_t kind_number(const struct kind *k)
+{
+	return ((((((uint64_t)k->resource << 8 | k->sub) << 4 | k->verb) << 2 | k->scope) << 1 |
+			k->dry_run)
+		       << 1) |
+	       1;
+}
+
+struct labels {
+	const char *component, *dry_run, *group, *resource, *scope, *subresource, *verb, *version;
+};
+
+static struct labels labels_of(const struct request *r, const struct kind *k)
+{
+	const struct schema_resource *res = r->res;
+
+	return (struct labels){
+		.component = res || paths[k->sub][0] != '/' ? "apiserver" : "",
+		.dry_run = dry_run_names[k->dry_run],
+		.group = res ? res->group : "",
+		.resource = res ? res->plural : "",
+		.scope = scope_names[k->scope],
+		.subresource = !res     ? paths[k->sub]
+			       : r->sub ? r->sub->name
+					: "",
+		.verb = verb_names[k->verb],
+		.version = res ? res->version : "",
+	};
+}
+
+/* --- finding series again --- */
+
+static struct known *slot_of(struct known *table, uint64_t key, size_t probe)
+{
+	return &table[((key * UINT64_C(0x9e3779b97f4a7c15) >> 40) + probe) % KNOWN_SLOTS];
+}
+
+static const struct known *known_find(struct known *table, uint64_t key)
+{
+	for (size_t i = 0; i < PROBES_MAX; i++) {
+		struct known *s = slot_of(table, key, i);
+		uint64_t found = atomic_load_explicit(&s->key, memory_order_acquire);
+
+		if (found == key)
+			return s;
+		if (!found)
+			return NULL;
+	}
+	return NULL;
+}
+
+static void known_keep(
+	struct server_metrics *m, struct known *table, uint64_t key, const struct known *values)
+{
+	pthread_mutex_lock(&m->lock);
+	for (size_t i = 0; i < PROBES_MAX; i++) {
+		struct known *s = slot_of(table, key, i);
+
+		if (s->key == key)
+			break;
+		if (s->key)
+			continue;
+		memcpy(s->v, values->v, sizeof(s->v));
+		atomic_store_explicit(&s->key, key, memory_order_release);
+		break;
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+static struct known alike(struct server_metrics *m, const struct request *r, const struct kind *k)
+{
+	uint64_t key = kind_number(k);
+	const struct known *found = known_find(m->alike, key);
+	struct known n = {0};
+
+	if (found) {
+		memcpy(n.v, found->v, sizeof(n.v));
+		return n;
+	}
+	struct labels l = labels_of(r, k);
+	n.v[OF_DURATION] = METRICS_GET(m->all, &request_duration, l.component, l.dry_run, l.group,
+		l.resource, l.scope, l.subresource, l.verb, l.version);
+	if (k->verb != VERB_WATCH_)
+		n.v[OF_SLI] = METRICS_GET(m->all, &request_sli, l.component, l.group, l.resource,
+			l.scope, l.subresource, l.verb, l.version);
+	if (k->verb == VERB_GET_ || k->verb == VERB_LIST_)
+		n.v[OF_SIZE] = METRICS_GET(m->all, &response_sizes, l.component, l.group,
+			l.resource, l.scope, l.subresource, l.verb, l.version);
+	if (k->verb == VERB_WATCH_)
+		n.v[OF_RUNNING] = METRICS_GET(m->all, &longrunning, l.component, l.group,
+			l.resource, l.scope, l.subresource, l.verb, l.version);
+	known_keep(m, m->alike, key, &n);
+	return n;
+}
+
+static struct metric_series *total(
+	struct server_metrics *m, const struct request *r, const struct kind *k, int code)
+{
+	unsigned client = client_of(r);
+	uint64_t key = kind_number(k) << 12 | (uint64_t)client << 10 | ((unsigned)code & 1023);
+	const struct known *found = known_find(m->totals, key);
+	struct known n = {0};
+	char text[16];
+
+	if (found)
+		return found->v[0];
+	struct labels l = labels_of(r, k);
+	snprintf(text, sizeof(text), "%d", code);
+	n.v[0] = METRICS_GET(m->all, &request_total, text, l.component, l.dry_run, l.group,
+		l.resource, l.scope, l.subresource, clients[client], l.verb, l.version);
+	known_keep(m, m->totals, key, &n);
+	return n.v[0];
 }
 
 /* --- counting --- */
@@ -71,229 +341,189 @@ static bool is_read(struct str method)
 
 void metrics_begin(struct server_metrics *m, const struct request *r)
 {
-	if (is_read(r->method))
-		m->reading++;
-	else
-		m->writing++;
-}
-
-/* As upstream's CleanVerb: the method, but LIST, WATCH, APPLY, CONNECT. */
-static const char *verb_of(const struct request *r)
-{
-	static const struct {
-		const char *verb, *name;
-	} names[] = {{"get", "GET"}, {"list", "LIST"}, {"watch", "WATCH"}, {"create", "POST"},
-		{"update", "PUT"}, {"patch", "PATCH"}, {"delete", "DELETE"},
-		{"deletecollection", "DELETECOLLECTION"}, {"post", "POST"}, {"put", "PUT"}};
-
-	if (r->sub && (!strcmp(r->sub->name, "exec") || !strcmp(r->sub->name, "attach") ||
-			      !strcmp(r->sub->name, "portforward") ||
-			      !strcmp(r->sub->name, "proxy") || !strcmp(r->sub->name, "log")))
-		return "CONNECT";
-	if (str_eqc(r->info.verb, "patch") &&
-		str_starts(r->content_type, S("application/apply-patch")))
-		return "APPLY";
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (str_eqc(r->info.verb, names[i].verb))
-			return names[i].name;
-	return "other";
-}
-
-static const char *scope_of(const struct request *r)
-{
-	if (!r->res)
-		return "";
-	return r->info.parts.n > 1 ? "resource" : r->info.ns.n ? "namespace" : "cluster";
-}
-
-/* Only what the server knows becomes a label: a client cannot make series. */
-static struct str labels_of(const struct request *r, char text[LABELS_MAX])
-{
-	int n = snprintf(text, LABELS_MAX,
-		"component=\"apiserver\",dry_run=\"%s\",group=\"%s\",resource=\"%s\",scope=\"%s\","
-		"subresource=\"%s\",verb=\"%s\",version=\"%s\"",
-		r->ctx.dry_run ? "All" : "", r->res ? r->res->group : "",
-		r->res ? r->res->plural : "", scope_of(r), r->sub ? r->sub->name : "", verb_of(r),
-		r->res ? r->res->version : "");
-
-	return str_n(text, MIN((size_t)n, (size_t)LABELS_MAX - 1));
-}
-
-static void *series(struct map *map, struct str labels, size_t size)
-{
-	void *v = map_get(map, labels);
-
-	if (v || map->n >= SERIES_MAX)
-		return v;
-	v = xcalloc(1, size);
-	map_set(map, labels, v);
-	return v;
-}
-
-static void count(struct server_metrics *m, struct str labels, int code, double seconds)
-{
-	char with_code[LABELS_MAX + 16];
-	int n = snprintf(
-		with_code, sizeof(with_code), "code=\"%d\"," STR_FMT, code, STR_ARG(labels));
-	struct durations *d;
-	uint64_t *total;
-	size_t i = 0;
-
-	pthread_mutex_lock(&m->lock);
-	total = series(&m->requests, str_n(with_code, n), sizeof(*total));
-	if (total)
-		++*total;
-	d = series(&m->durations, labels, sizeof(*d));
-	while (i < BUCKETS && seconds > buckets[i])
-		i++;
-	if (d) {
-		d->n[i]++;
-		d->sum_s += seconds;
-	}
-	pthread_mutex_unlock(&m->lock);
+	atomic_fetch_add_explicit(
+		is_read(r->method) ? &m->reading : &m->writing, 1, memory_order_relaxed);
 }
 
 void metrics_end(struct server_metrics *m, const struct request *r, int code)
 {
-	char text[LABELS_MAX];
-	int64_t ns = loop_wall_ns(r->loop) - r->now_ns;
+	double seconds = (double)MAX(loop_wall_ns(r->loop) - r->now_ns, 0) / 1e9;
+	struct kind k;
+	struct known n;
 
-	if (is_read(r->method))
-		m->reading--;
-	else
-		m->writing--;
-	count(m, labels_of(r, text), code, (double)MAX(ns, 0) / 1e9);
+	atomic_fetch_sub_explicit(
+		is_read(r->method) ? &m->reading : &m->writing, 1, memory_order_relaxed);
+	if (!code)
+		return;
+	k = kind_of(r);
+	n = alike(m, r, &k);
+	metric_add(total(m, r, &k, code), 1);
+	metric_observe(n.v[OF_DURATION], seconds);
+	metric_observe(n.v[OF_SLI], seconds);
+	if (r->x)
+		metric_observe(n.v[OF_SIZE], (double)r->x->sent);
 }
 
-void metrics_watch(struct server_metrics *m, int change)
+void metrics_watch(struct server_metrics *m, const struct request *r, int change)
 {
-	m->watches += change;
+	struct kind k = kind_of(r);
+
+	metric_add(alike(m, r, &k).v[OF_RUNNING], change);
+}
+
+struct metric_series *metrics_watch_events(struct server_metrics *m, const struct request *r)
+{
+	return METRICS_GET(m->all, &watch_events, r->res->group, r->res->plural, r->res->version);
+}
+
+static int64_t count_result(const struct result_series *s, bool ok, int64_t since_ns)
+{
+	int64_t now_ns = metric_now_ns();
+
+	metric_add(s->count[ok], 1);
+	metric_observe(s->duration[ok], (double)(now_ns - since_ns) / 1e9);
+	return now_ns;
+}
+
+int64_t metrics_authenticated(struct server_metrics *m, bool ok, int64_t since_ns)
+{
+	return count_result(&m->authentication, ok, since_ns);
+}
+
+void metrics_authorized(struct server_metrics *m, bool ok, int64_t since_ns)
+{
+	count_result(&m->authorization, ok, since_ns);
+}
+
+void metrics_audit_event(struct server_metrics *m)
+{
+	metric_add(m->audit, 1);
+}
+
+/* --- admission --- */
+
+static struct metric_series *admission_series(struct server_metrics *m, size_t plugin,
+	enum admission_op op, bool validating, bool rejected)
+{
+	static const char *const ops[] = {"CREATE", "UPDATE", "DELETE", "CONNECT"};
+	size_t at = (size_t)__builtin_ctz(op);
+	_Atomic(struct metric_series *) *s =
+		&m->plugins[MIN(plugin, (size_t)PLUGINS_MAX)][at][validating][rejected];
+	struct metric_series *found = atomic_load_explicit(s, memory_order_acquire);
+	const char *type = validating ? "validate" : "admit", *no = rejected ? "true" : "false";
+
+	if (found)
+		return found;
+	if (plugin >= PLUGINS_MAX)
+		found = METRICS_GET(m->all, &admission_step, ops[at], no, type);
+	else
+		found = METRICS_GET(m->all, &admission_duration, admission_plugins[plugin]->name,
+			ops[at], no, type);
+	atomic_store_explicit(s, found, memory_order_release);
+	return found;
+}
+
+int64_t metrics_admission(struct server_metrics *m, size_t plugin, enum admission_op op,
+	bool validating, bool rejected, int64_t since_ns)
+{
+	int64_t now_ns = metric_now_ns();
+
+	if (plugin < PLUGINS_MAX)
+		metric_observe(admission_series(m, plugin, op, validating, rejected),
+			(double)(now_ns - since_ns) / 1e9);
+	return now_ns;
+}
+
+void metrics_admission_step(struct server_metrics *m, enum admission_op op, bool validating,
+	bool rejected, int64_t since_ns)
+{
+	metric_observe_since(admission_series(m, PLUGINS_MAX, op, validating, rejected), since_ns);
 }
 
 /* --- telling --- */
 
-static void head(struct buf *b, const char *name, const char *type, const char *help)
+static const struct metric storage_objects = {"apiserver_storage_objects", METRIC_GAUGE,
+	"[STABLE] (Deprecated since 1.34.0) [DEPRECATED, consider using apiserver_resource_objects "
+	"instead] Number of stored objects at the time of last check split by kind. In case of a "
+	"fetching error, the value will be -1.",
+	{"resource"}};
+static const struct metric resource_objects = {"apiserver_resource_objects", METRIC_GAUGE,
+	"[ALPHA] Number of stored objects at the time of last check split by kind. In case of a "
+	"fetching error, the value will be -1.",
+	{"group", "resource"}};
+
+static bool is_stored(const struct schema_resource *res)
 {
-	buf_fmt(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	return res->storage && (res->verbs & VERB_LIST);
 }
 
-static int by_labels(const void *a, const void *b)
+static double count_objects(struct apiserver *s, const struct schema_resource *res)
 {
-	return strcmp((*(const struct map_entry *const *)a)->key,
-		(*(const struct map_entry *const *)b)->key);
+	struct snapshot *snap = store_snapshot(s->store, res);
+	size_t n = snapshot_count(snap);
+
+	snapshot_unref(snap);
+	return (double)n;
 }
 
-/* A map's entries by name, so that two answers can be compared. */
-static struct map_entry **sorted(const struct map *map, struct arena *a)
+static void write_objects(struct apiserver *s, struct buf *out)
 {
-	struct map_entry **v = ARENA_ARRAY(a, struct map_entry *, map->n + 1);
-	size_t n = 0;
+	char name[256];
 
-	for (struct map_entry *e = map_first(map); e; e = map_next(map, e))
-		v[n++] = e;
-	if (n)
-		qsort(v, n, sizeof(*v), by_labels);
-	return v;
-}
-
-static void write_durations(const struct map_entry *e, struct buf *b)
-{
-	static const char name[] = "apiserver_request_duration_seconds";
-	const struct durations *d = e->value;
-	uint64_t n = 0;
-
-	for (size_t i = 0; i <= BUCKETS; i++) {
-		n += d->n[i];
-		if (i < BUCKETS)
-			buf_fmt(b, "%s_bucket{%s,le=\"%g\"} %llu\n", name, e->key, buckets[i],
-				(unsigned long long)n);
-	}
-	buf_fmt(b, "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %.9g\n%s_count{%s} %llu\n", name,
-		e->key, (unsigned long long)n, name, e->key, d->sum_s, name, e->key,
-		(unsigned long long)n);
-}
-
-static void write_requests(struct server_metrics *m, struct arena *a, struct buf *b)
-{
-	struct map_entry **v;
-
-	pthread_mutex_lock(&m->lock);
-	head(b, "apiserver_request_total", "counter",
-		"[STABLE] Counter of apiserver requests broken out for each verb, dry run value, "
-		"group, version, resource, scope, component, and HTTP response code.");
-	v = sorted(&m->requests, a);
-	for (size_t i = 0; i < m->requests.n; i++)
-		buf_fmt(b, "apiserver_request_total{%s} %llu\n", v[i]->key,
-			(unsigned long long)*(const uint64_t *)v[i]->value);
-	head(b, "apiserver_request_duration_seconds", "histogram",
-		"[STABLE] Response latency distribution in seconds for each verb, dry run value, "
-		"group, version, resource, subresource, scope and component.");
-	v = sorted(&m->durations, a);
-	for (size_t i = 0; i < m->durations.n; i++)
-		write_durations(v[i], b);
-	pthread_mutex_unlock(&m->lock);
-	head(b, "apiserver_current_inflight_requests", "gauge",
-		"[STABLE] Maximal number of currently used inflight request limit of this "
-		"apiserver "
-		"per request kind in last second.");
-	buf_fmt(b,
-		"apiserver_current_inflight_requests{request_kind=\"mutating\"} %lld\n"
-		"apiserver_current_inflight_requests{request_kind=\"readOnly\"} %lld\n",
-		(long long)m->writing, (long long)m->reading);
-	head(b, "apiserver_longrunning_requests", "gauge",
-		"[STABLE] Gauge of all active long-running apiserver requests broken out by verb, "
-		"group, version, resource, scope and component. Not all requests are tracked this "
-		"way.");
-	buf_fmt(b, "apiserver_longrunning_requests{component=\"apiserver\",verb=\"WATCH\"} %lld\n",
-		(long long)m->watches);
-}
-
-static void write_objects(struct apiserver *s, struct buf *b)
-{
-	head(b, "apiserver_storage_objects", "gauge", "[STABLE] Number of stored objects by kind.");
+	metric_begin(out, &resource_objects);
+	for (size_t i = 0; i < schema_n_resources; i++)
+		if (is_stored(schema_resources[i]))
+			METRIC_LINE(out, &resource_objects, count_objects(s, schema_resources[i]),
+				schema_resources[i]->group, schema_resources[i]->plural);
+	metric_begin(out, &storage_objects);
 	for (size_t i = 0; i < schema_n_resources; i++) {
 		const struct schema_resource *res = schema_resources[i];
-		struct snapshot *snap;
 
-		if (!res->storage || !(res->verbs & VERB_LIST))
+		if (!is_stored(res))
 			continue;
-		snap = store_snapshot(s->store, res);
-		buf_fmt(b, "apiserver_storage_objects{resource=\"%s%s%s\"} %zu\n", res->plural,
-			*res->group ? "." : "", res->group, snapshot_count(snap));
-		snapshot_unref(snap);
+		snprintf(name, sizeof(name), "%s%s%s", res->plural, *res->group ? "." : "",
+			res->group);
+		METRIC_LINE(out, &storage_objects, count_objects(s, res), name);
 	}
 }
 
-static void write_process(const struct server_metrics *m, struct buf *b)
+static void collect(void *user_data, struct buf *out)
 {
-	struct timespec cpu;
-	long resident = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
+	struct apiserver *s = user_data;
 
-	if (f && fscanf(f, "%*d %ld", &resident) != 1)
-		resident = 0;
-	if (f)
-		fclose(f);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	head(b, "process_cpu_seconds_total", "counter",
-		"Total user and system CPU time spent in seconds.");
-	buf_fmt(b, "process_cpu_seconds_total %lld.%02ld\n", (long long)cpu.tv_sec,
-		cpu.tv_nsec / 10000000);
-	head(b, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
-	buf_fmt(b, "process_resident_memory_bytes %ld\n", resident * sysconf(_SC_PAGESIZE));
-	head(b, "process_start_time_seconds", "gauge",
-		"Start time of the process since unix epoch in seconds.");
-	buf_fmt(b, "process_start_time_seconds %lld\n", (long long)m->started);
+	metric_begin(out, &inflight);
+	METRIC_LINE(out, &inflight, (double)s->metrics->writing, "mutating");
+	METRIC_LINE(out, &inflight, (double)s->metrics->reading, "readOnly");
+	write_objects(s, out);
 }
 
-void handle_metrics(struct request *r)
+/* "etcd" is what probes and people ask for: the store, whichever it is. */
+static void checks(void *user_data, enum component_page page, component_check_fn *each, void *to)
 {
-	struct buf b;
+	struct apiserver *s = user_data;
 
-	buf_init(&b, TEXT_MAX);
-	write_requests(r->s->metrics, r->arena, &b);
-	write_objects(r->s, &b);
-	write_process(r->s->metrics, &b);
-	respond_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b));
-	buf_release(&b);
+	each(to, "ping", true);
+	each(to, "log", true);
+	each(to, "etcd", store_healthy(s->store));
+	each(to, "poststarthook/bootstrap-controller", atomic_load(&s->bootstrapped));
+}
+
+void metrics_pages_init(struct apiserver *s)
+{
+	s->pages = (struct component){.name = "apiserver",
+		.metrics = s->metrics->all,
+		.collect = collect,
+		.pages = COMPONENT_HEALTHZ | COMPONENT_LIVEZ | COMPONENT_READYZ,
+		.checks = checks,
+		.flags = arena_str(&s->arena, s->opts.flags_text),
+		.user_data = s};
+	component_init(&s->pages);
+}
+
+bool handle_pages(struct request *r)
+{
+	if (!component_is_page(&r->s->pages, r->x->path))
+		return false;
+	respond_headers(r);
+	return component_serve(&r->s->pages, r->x);
 }

@@ -1,6 +1,5 @@
 /* non_resource.c: what is not a resource: discovery, version, health, metrics, OpenAPI, keys. */
 #include "apiserver/discovery.h"
-#include "apiserver/metrics.h"
 #include "apiserver/negotiate.h"
 #include "apiserver/openapi_documents.h"
 #include "apiserver/server.h"
@@ -53,98 +52,6 @@ static void handle_version(struct request *r)
 		  "\"compiler\":\"" SAMPAN_COMPILER "\",\"platform\":\"linux/" SAMPAN_ARCH "\"}"));
 }
 
-/* --- health --- */
-
-struct check {
-	const char *name;
-	bool (*ok)(struct request *r);
-};
-
-static bool always(struct request *r)
-{
-	return true;
-}
-
-static bool store_ok(struct request *r)
-{
-	return store_healthy(r->s->store);
-}
-
-static bool bootstrapped(struct request *r)
-{
-	return atomic_load(&r->s->bootstrapped);
-}
-
-/* "etcd" is what probes and people ask for: the store, whichever it is. */
-static const struct check checks[] = {
-	{"ping", always},
-	{"log", always},
-	{"etcd", store_ok},
-	{"poststarthook/bootstrap-controller", bootstrapped},
-};
-
-static struct str run_checks(struct request *r, struct str path, bool *ret_ok)
-{
-	struct str_vec excluded = query_all(&r->query, r->arena, "exclude");
-	struct buf b;
-	struct str text;
-
-	*ret_ok = true;
-	buf_init(&b, 64 * 1024);
-	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-		bool skip = str_vec_has(&excluded, str_c(checks[i].name));
-		bool ok = skip || checks[i].ok(r);
-
-		buf_fmt(&b, ok ? "[+]%s %sok\n" : "[-]%s %sfailed: reason withheld\n",
-			checks[i].name, skip ? "excluded: " : "");
-		*ret_ok = *ret_ok && ok;
-	}
-	for (size_t i = 0; i < excluded.n; i++) {
-		bool known = false;
-
-		for (size_t k = 0; k < ARRAY_SIZE(checks); k++)
-			known = known || str_eqc(excluded.v[i], checks[k].name);
-		if (!known)
-			buf_fmt(&b,
-				"warn: some health checks cannot be excluded: no matches for "
-				"\"" STR_FMT "\"\n",
-				STR_ARG(excluded.v[i]));
-	}
-	buf_fmt(&b, STR_FMT " check %s\n", STR_ARG(path), *ret_ok ? "passed" : "failed");
-	text = arena_str(r->arena, buf_str(&b));
-	buf_release(&b);
-	return text;
-}
-
-static void respond_plain(struct request *r, int code, struct str text)
-{
-	http_header(r->x, "X-Content-Type-Options", S("nosniff"));
-	respond_text(r, code, "text/plain; charset=utf-8", text);
-}
-
-static void handle_health(struct request *r)
-{
-	struct str path = str_sub(r->info.path, 1, r->info.path.n), name, sub, text;
-	bool ok;
-
-	if (str_cut(path, '/', &name, &sub)) {
-		for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-			if (!str_eqc(sub, checks[i].name))
-				continue;
-			ok = checks[i].ok(r);
-			respond_plain(r, ok ? 200 : 500,
-				ok ? S("ok") : S("internal server error: reason withheld\n"));
-			return;
-		}
-		respond_plain(r, 404, S("404 page not found\n"));
-		return;
-	}
-	text = run_checks(r, name, &ok);
-	if (ok && !query_has(&r->query, "verbose"))
-		text = S("ok");
-	respond_plain(r, ok ? 200 : 500, text);
-}
-
 /* --- the rest --- */
 
 static void handle_jwks(struct request *r)
@@ -162,8 +69,9 @@ static void handle_openid(struct request *r)
 
 static const char *const index_paths[] = {"/.well-known/openid-configuration", "/api", "/api/v1",
 	"/apis", "/healthz", "/healthz/etcd", "/healthz/log", "/healthz/ping", "/livez",
-	"/livez/etcd", "/livez/log", "/livez/ping", "/metrics", "/openapi/v2", "/openapi/v3",
-	"/openid/v1/jwks", "/readyz", "/readyz/etcd", "/readyz/log", "/readyz/ping", "/version"};
+	"/livez/etcd", "/livez/log", "/livez/ping", "/metrics", "/metrics/slis", "/openapi/v2",
+	"/openapi/v3", "/openid/v1/jwks", "/readyz", "/readyz/etcd", "/readyz/log", "/readyz/ping",
+	"/statusz", "/version"};
 
 /* The list of paths: of "/", and of everything that does not exist. */
 static void handle_index(struct request *r, int code)
@@ -191,14 +99,10 @@ void handle_non_resource(struct request *r)
 {
 	struct str path = r->info.path;
 
-	if (handle_discovery(r) || handle_openapi(r))
+	if (handle_discovery(r) || handle_openapi(r) || handle_pages(r))
 		return;
 	if (under(path, "/version"))
 		handle_version(r);
-	else if (under(path, "/healthz") || under(path, "/livez") || under(path, "/readyz"))
-		handle_health(r);
-	else if (str_eqc(path, "/metrics"))
-		handle_metrics(r);
 	else if (str_eqc(path, "/openid/v1/jwks"))
 		handle_jwks(r);
 	else if (str_eqc(path, "/.well-known/openid-configuration"))

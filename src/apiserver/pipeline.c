@@ -133,10 +133,13 @@ static int admit_user(struct request *r, struct err *err)
 	const char *constraint = NULL;
 	int ret = 0;
 
+	if (!r->asked_ns)
+		r->asked_ns = metric_now_ns();
 	if (r->stage == UNKNOWN_USER) {
 		ret = authenticate(r->s->auth, &r->outside, r->x, r->now_ns, &r->user, err);
 		if (outside_waits(&r->outside))
 			return ret;
+		r->asked_ns = metrics_authenticated(r->s->metrics, ret == 0, r->asked_ns);
 		r->stage = KNOWN_USER;
 		audit_begin(r, ret == 0 ? &r->user : NULL);
 	}
@@ -151,7 +154,12 @@ static int admit_user(struct request *r, struct err *err)
 		if (ret >= 0 && r->detached)
 			copy_user(r->arena, &r->user);
 	}
-	return ret < 0 ? ret : authorize_audited(r, err);
+	if (ret < 0)
+		return ret;
+	ret = authorize_audited(r, err);
+	if (!outside_waits(&r->outside))
+		metrics_authorized(r->s->metrics, ret == 0, r->asked_ns);
+	return ret;
 }
 
 /* In the words of Go's server, not in a Status: what may be is not known. */

@@ -420,7 +420,7 @@ static void respond_plain(struct request *r, int code, const struct object *o)
 	http_header(r->x, "Content-Type", S("application/json"));
 	http_header(r->x, "Content-Length", str_c(length));
 	http_start(r->x, code);
-	r->x->ops->write_object(r->x, o->json, o);
+	http_write_object(r->x, o->json, o);
 	http_write(r->x, S("\n"));
 	http_end(r->x);
 }

@@ -89,6 +89,7 @@ int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret, str
 	pipeline_init(s);
 	s->retained = retained_new();
 	s->metrics = server_metrics_new();
+	metrics_pages_init(s);
 	s->openapi = openapi_documents_new();
 	s->discovery = discovery_new(server_address(s).p);
 	r = open_auth(s, &opts->auth, err);
@@ -122,6 +123,7 @@ void apiserver_free(struct apiserver *s)
 	discovery_free(s->discovery);
 	openapi_documents_free(s->openapi);
 	service_books_free(s->service_books);
+	component_release(&s->pages);
 	server_metrics_free(s->metrics);
 	retained_free(s->retained);
 	if (s->kubelet_ssl_ctx)

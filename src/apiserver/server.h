@@ -19,6 +19,7 @@
 #include "apiserver/request.h"
 #include "apiserver/strategy.h"
 #include "apiserver/metrics.h"
+#include "serving/component.h"
 #include "loop/loop.h"
 
 struct audit_sink;
@@ -37,11 +38,12 @@ struct apiserver {
 	struct audit_sink *audit; /* NULL: no audit log */
 	struct admission *admission;
 	struct discovery *discovery;
-	struct masters *masters; /* or NULL */
+	struct masters *masters;         /* or NULL */
 	struct cluster_ips *cluster_ips; /* from the end of the bootstrap on */
 	struct openapi_documents *openapi;
 	struct retained *retained; /* snapshots behind continue tokens */
 	struct server_metrics *metrics;
+	struct component pages;              /* /metrics, /healthz … */
 	struct service_books *service_books; /* cluster IPs and node ports that are taken */
 	_Atomic bool bootstrapped; /* apiserver_bootstrap is done, or was never asked for */
 	void *kubelet_ssl_ctx;     /* towards kubelets, NULL = none */
@@ -88,6 +90,7 @@ struct request {
 	void (*on_gone)(struct request *r); /* the peer left; may be NULL */
 	void *state;                        /* of the verb's file */
 	struct request_audit *audit;        /* audit/event.c's; NULL: nothing is written */
+	int64_t asked_ns;                   /* when who it is, then what he may, began to be asked */
 	struct str audit_id;                /* request_audit_id() */
 };
 

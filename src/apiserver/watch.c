@@ -22,8 +22,9 @@ struct watcher {
 	struct store_watch *watch;
 	struct loop_timer timeout, bookmark;
 	struct table table;
-	bool headers;   /* the table's columns were sent */
-	uint64_t after; /* what is not newer is not sent */
+	bool headers;                 /* the table's columns were sent */
+	struct metric_series *events; /* counts them */
+	uint64_t after;               /* what is not newer is not sent */
 	struct buf buf;
 };
 
@@ -40,6 +41,7 @@ static void flush(struct watcher *w)
 
 static void frame(struct watcher *w, const char *type, struct str object)
 {
+	metric_add(w->events, 1);
 	if (w->r->out.type == MEDIA_PROTO) {
 		protobuf_event(type, object, &w->buf);
 	} else {
@@ -57,6 +59,7 @@ static void frame_table(struct watcher *w, const char *type, struct arena *a, vo
 	struct str meta =
 		arena_fmt(a, "{\"resourceVersion\":\"%llu\"}", (unsigned long long)revision);
 
+	metric_add(w->events, 1);
 	w->table.n_rows = 0;
 	w->table.now_ns = loop_wall_ns(w->r->loop);
 	buf_fmt(&w->buf, "{\"type\":\"%s\",\"object\":", type);
@@ -162,7 +165,7 @@ static void gone(struct request *r)
 
 	loop_timer_stop(&w->timeout);
 	loop_timer_stop(&w->bookmark);
-	metrics_watch(r->s->metrics, -1);
+	metrics_watch(r->s->metrics, r, -1);
 	if (w->watch)
 		store_watch_close(w->watch);
 	w->watch = NULL;
@@ -299,7 +302,7 @@ static void start(struct watcher *w)
 	r->x->ops->flush(r->x);
 	r->state = w;
 	r->on_gone = gone;
-	metrics_watch(r->s->metrics, 1);
+	metrics_watch(r->s->metrics, r, 1);
 	r->x->on_writable = on_writable;
 	start_timers(w);
 }
@@ -347,6 +350,7 @@ void handle_watch(struct request *r)
 	uint64_t version;
 
 	w->r = r;
+	w->events = metrics_watch_events(r->s->metrics, r);
 	buf_init(&w->buf, EVENT_MAX);
 	if (negotiate_output(r, &err) < 0 || list_options_read(r, true, &w->o, &err) < 0 ||
 		read_version(r, &w->o, &version, &err) < 0 ||

@@ -150,6 +150,7 @@ void http_respond(struct http_exchange *x, int status, const char *content_type,
 		assert(!x->started);
 		x->status = status;
 		x->started = true;
+		x->sent = body.n;
 		x->ops->respond(x, body);
 		return;
 	}

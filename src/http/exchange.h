@@ -76,6 +76,7 @@ struct http_exchange {
 	struct http_header *out_headers;
 	size_t n_out_headers;
 	bool started, ended;
+	uint64_t sent; /* bytes of the body so far */
 
 	/* handler's */
 	void *user_data;
@@ -97,11 +98,13 @@ void http_start(struct http_exchange *x, int status);
 void http_respond_too_large(struct http_exchange *x, size_t limit);
 static inline void http_write(struct http_exchange *x, struct str bytes)
 {
+	x->sent += bytes.n;
 	x->ops->write(x, bytes);
 }
 /* Bytes inside o's block, kept referenced instead of copied. */
 static inline void http_write_object(struct http_exchange *x, struct str bytes, const struct object *o)
 {
+	x->sent += bytes.n;
 	x->ops->write_object(x, bytes, o);
 }
 /* What was written leaves now instead of at the end of the loop's turn. */

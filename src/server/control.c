@@ -279,6 +279,7 @@ static int make_apiserver(struct control *c, struct err *err)
 			.disable = names_of(c, &c->flags->admission_off, NULL),
 			.only = names_of(c, &c->flags->admission_only, NULL)},
 		.kubelet_port = c->flags->kubelet_port,
+		.flags_text = c->flags->text,
 	};
 	int r = parse_port_range(
 		c->flags->node_port_range, &opts.node_port_min, &opts.node_port_max, err);

@@ -39,14 +39,12 @@ static void answer(struct http_exchange *x, int code, const char *type, const st
 		http_respond(x, 500, PLAIN, S("the answer is too large\n"));
 		return;
 	}
-	http_header(x, "Cache-Control", S("no-cache, private"));
 	http_header(x, "X-Content-Type-Options", S("nosniff"));
 	http_respond(x, code, type, buf_str(b));
 }
 
 static void answer_plain(struct http_exchange *x, int code, struct str text)
 {
-	http_header(x, "Cache-Control", S("no-cache, private"));
 	http_header(x, "X-Content-Type-Options", S("nosniff"));
 	http_respond(x, code, PLAIN, text);
 }
@@ -133,21 +131,22 @@ static void serve_health(struct component *c, struct http_exchange *x, size_t pa
 	buf_release(&h.text);
 }
 
-static bool try_health(struct component *c, struct http_exchange *x)
+/* Which health page a path is for, and which check of it; -1: none. */
+static int health_page(const struct component *c, struct str path, struct str *ret_check)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(health_pages); i++) {
 		struct str rest;
 
 		if (!(c->pages & health_pages[i].page) ||
-			!str_starts(x->path, str_c(health_pages[i].path)))
+			!str_starts(path, str_c(health_pages[i].path)))
 			continue;
-		rest = str_sub(x->path, strlen(health_pages[i].path), x->path.n);
+		rest = str_sub(path, strlen(health_pages[i].path), path.n);
 		if (rest.n && rest.p[0] != '/')
 			continue;
-		serve_health(c, x, i, rest.n ? str_sub(rest, 1, rest.n) : rest);
-		return true;
+		*ret_check = rest.n ? str_sub(rest, 1, rest.n) : rest;
+		return (int)i;
 	}
-	return false;
+	return -1;
 }
 
 /* --- metrics --- */
@@ -247,20 +246,45 @@ static void serve_config(struct component *c, struct http_exchange *x)
 	buf_release(&b);
 }
 
+static const struct {
+	const char *path;
+	void (*serve)(struct component *c, struct http_exchange *x);
+} pages[] = {
+	{"/metrics", serve_metrics},
+	{"/metrics/slis", serve_slis},
+	{"/statusz", serve_status},
+	{"/flagz", serve_flags},
+	{"/configz", serve_config},
+};
+
+static int other_page(const struct component *c, struct str path)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
+		if (str_eqc(path, pages[i].path))
+			return (pages[i].serve == serve_flags && !c->flags.p) ||
+					       (pages[i].serve == serve_config && !c->config)
+				       ? -1
+				       : (int)i;
+	return -1;
+}
+
+bool component_is_page(const struct component *c, struct str path)
+{
+	struct str check_name;
+
+	return health_page(c, path, &check_name) >= 0 || other_page(c, path) >= 0 ||
+	       str_starts(path, S("/debug/pprof"));
+}
+
 bool component_serve(struct component *c, struct http_exchange *x)
 {
-	if (try_health(c, x))
-		return true;
-	if (str_eqc(x->path, "/metrics"))
-		serve_metrics(c, x);
-	else if (str_eqc(x->path, "/metrics/slis"))
-		serve_slis(c, x);
-	else if (str_eqc(x->path, "/statusz"))
-		serve_status(c, x);
-	else if (str_eqc(x->path, "/flagz") && c->flags.p)
-		serve_flags(c, x);
-	else if (str_eqc(x->path, "/configz") && c->config)
-		serve_config(c, x);
+	struct str check_name;
+	int health = health_page(c, x->path, &check_name), other = other_page(c, x->path);
+
+	if (health >= 0)
+		serve_health(c, x, (size_t)health, check_name);
+	else if (other >= 0)
+		pages[other].serve(c, x);
 	else if (str_starts(x->path, S("/debug/pprof")))
 		answer_plain(x, 404, S(COMPONENT_NO_PPROF));
 	else

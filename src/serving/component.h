@@ -35,6 +35,8 @@ void component_init(struct component *c);
 void component_release(struct component *c);
 /* Answers a request for one of the pages; false: it is for none of them. */
 bool component_serve(struct component *c, struct http_exchange *x);
+/* Whether component_serve would answer it. */
+bool component_is_page(const struct component *c, struct str path);
 /* The paths that /statusz lists, apart by blanks. */
 void component_paths(const struct component *c, struct buf *out);
 /* 404 as upstream's mux gives it. */

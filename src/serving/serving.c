@@ -22,6 +22,7 @@ static void show(void *user_data, struct http_exchange *x)
 {
 	struct serving *s = user_data;
 
+	http_header(x, "Cache-Control", S("no-cache, private"));
 	if (!component_serve(s->component, x))
 		component_not_found(x);
 }

@@ -83,6 +83,7 @@ static void emit(struct request *r, enum audit_stage stage, const char *name)
 	a->event.stage = str_c(name);
 	a->event.stage_timestamp = stage == AUDIT_RECEIVED ? a->event.request_received_timestamp
 							   : micro_time(loop_wall_ns(r->loop));
+	metrics_audit_event(r->s->metrics);
 	sort_annotations(&a->annotations);
 	a->event.annotations = a->annotations;
 	buf_init(&b, EVENT_MAX);
