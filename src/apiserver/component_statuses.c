@@ -13,7 +13,7 @@
 
 enum { TIMEOUT_MS = 20 * 1000, BODY_MAX = 10 * 1024, COMPONENTS_MAX = 3 };
 
-struct component {
+struct probed {
 	struct run *run;
 	const char *name;
 	const char *url;            /* NULL: need not be asked */
@@ -26,13 +26,13 @@ struct run {
 	struct request *r;
 	struct list_options options;
 	bool one;
-	struct component v[COMPONENTS_MAX]; /* in order of their names */
+	struct probed v[COMPONENTS_MAX]; /* in order of their names */
 	size_t n, in_flight;
 };
 
 /* --- the answer --- */
 
-static struct v1_component_status *status_of(struct arena *a, const struct component *c)
+static struct v1_component_status *status_of(struct arena *a, const struct probed *c)
 {
 	struct v1_component_status *s = ARENA_NEW(a, struct v1_component_status);
 	struct v1_component_condition condition = {.type = S("Healthy"),
@@ -116,7 +116,7 @@ static void gone(struct request *r)
 
 static void on_response(void *user_data, const struct http_response *a, struct err *err)
 {
-	struct component *c = user_data;
+	struct probed *c = user_data;
 	struct run *run = c->run;
 	struct arena *arena = run->r->arena;
 
@@ -133,7 +133,7 @@ static void on_response(void *user_data, const struct http_response *a, struct e
 		answer(run);
 }
 
-static void ask(struct component *c, void *ssl_ctx)
+static void ask(struct probed *c, void *ssl_ctx)
 {
 	struct http_client_opts opts = {
 		.url = str_c(c->url), .connections_max = 1, .ssl_ctx = ssl_ctx};
@@ -158,7 +158,7 @@ static void add(struct run *run, const char *name, const char *url)
 
 	if (run->one && !str_eqc(r->ctx.name, name))
 		return;
-	run->v[run->n++] = (struct component){
+	run->v[run->n++] = (struct probed){
 		.run = run, .name = name, .url = url, .well = true, .message = S("ok")};
 }
 
