@@ -1,5 +1,6 @@
 /* create.c: POST of an object. */
 #include "apiserver/convert.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/meta.h"
 #include "apiserver/options.h"
 #include "apiserver/write.h"
@@ -28,6 +29,7 @@ static int read_body(struct request *r, enum field_validation v, void **ret, str
 	if (e < 0)
 		return e;
 	meta_dedup_owners(m, r);
+	managed_fields_update(r, NULL, *ret);
 	return 0;
 }
 

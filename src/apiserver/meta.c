@@ -10,8 +10,6 @@ void meta_wipe(struct meta_v1_object_meta *m)
 	m->creation_timestamp = m->deletion_timestamp = (struct k8s_time){0};
 	m->uid = m->self_link = (struct str){0};
 	m->deletion_grace_period_seconds = NULL;
-	m->managed_fields.v = NULL;
-	m->managed_fields.n = 0;
 }
 
 void meta_fill(struct meta_v1_object_meta *m, struct request *r)
@@ -26,6 +24,21 @@ int meta_ensure_namespace(struct meta_v1_object_meta *m, struct str ns, struct e
 		return err_bad_request(err, "the namespace of the provided object does not match "
 					    "the namespace sent on the request");
 	m->namespace = ns;
+	return 0;
+}
+
+int meta_check_name(const struct meta_v1_object_meta *m, struct request *r, struct err *err)
+{
+	if (!m->name.n)
+		return err_bad_request(err,
+			"the name of the object (" STR_FMT
+			" based on URL) was undeterminable: name must be provided",
+			STR_ARG(r->ctx.name));
+	if (!str_eq(m->name, r->ctx.name))
+		return err_bad_request(err,
+			"the name of the object (" STR_FMT
+			") does not match the name on the URL (" STR_FMT ")",
+			STR_ARG(m->name), STR_ARG(r->ctx.name));
 	return 0;
 }
 

@@ -15,6 +15,8 @@ void meta_wipe(struct meta_v1_object_meta *m);
 void meta_fill(struct meta_v1_object_meta *m, struct request *r);
 /* The namespace of the request, or 400 when the object says another. */
 int meta_ensure_namespace(struct meta_v1_object_meta *m, struct str ns, struct err *err);
+/* The name of the request: 400 when the object says another or none. */
+int meta_check_name(const struct meta_v1_object_meta *m, struct request *r, struct err *err);
 /* generateName with five random letters behind it. */
 void meta_generate_name(struct meta_v1_object_meta *m, struct request *r);
 /* Drops owner references that stand twice, with a warning. */

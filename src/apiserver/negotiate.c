@@ -13,7 +13,8 @@ static const char *const produces_list[] = {
 	JSON, YAML, PROTO, JSON ";stream=watch", PROTO ";stream=watch", NULL};
 static const char *const produces_log[] = {"text/plain", JSON, YAML, PROTO, NULL};
 static const char *const patch_types[] = {"application/json-patch+json",
-	"application/merge-patch+json", "application/strategic-merge-patch+json", NULL};
+	"application/merge-patch+json", "application/strategic-merge-patch+json",
+	"application/apply-patch+yaml", NULL};
 
 /* --- the Accept header --- */
 

@@ -1,5 +1,8 @@
 #include "apiserver/options.h"
 
+#include "apiserver/apply.h"
+#include "apiserver/managed_fields.h"
+
 #include "apiserver/validation/names.h"
 
 enum { FIELD_MANAGER_MAX = 128 };
@@ -130,16 +133,20 @@ int write_options_read(
 	struct request *r, const char *kind, struct write_options *ret, struct err *err)
 {
 	struct field_errors errs = {.arena = r->arena};
-	struct field_path force = FIELD(NULL, "force");
+	struct field_path force = FIELD(NULL, "force"), name = FIELD(NULL, "fieldManager");
+	bool patch = !strcmp(kind, "PatchOptions"), apply = patch && is_apply_patch(r);
 	struct str_vec dry_run = query_all(&r->query, r->arena, "dryRun");
 
 	ret->dry_run = dry_run.n > 0;
 	ret->field_manager = query_get(&r->query, "fieldManager");
-	if (!strcmp(kind, "PatchOptions") && query_has(&r->query, "force"))
+	if (apply && !ret->field_manager.n)
+		field_required(&errs, &name, "is required for apply patch");
+	if (patch && !apply && query_has(&r->query, "force"))
 		field_forbidden(&errs, &force, "may not be specified for non-apply patch");
 	check_field_manager(&errs, ret->field_manager);
 	check_dry_run(&errs, &dry_run);
 	read_validation(r, &errs, &ret->validation);
+	r->field_manager = managed_fields_manager(r, ret->field_manager);
 	return status_of(&errs, kind, err);
 }
 

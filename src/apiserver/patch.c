@@ -1,6 +1,8 @@
 /* patch.c: PATCH: JSON patch, merge patch, strategic merge patch on what is stored at the time. */
 #include "api/patch.h"
 
+#include "apiserver/apply.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/meta.h"
 #include "apiserver/patch_check.h"
 #include "apiserver/render.h"
@@ -62,21 +64,6 @@ static int decode(struct write *w, const struct patch_state *p, struct str patch
 	return convert(r->res, typed, r->storage, r->arena, ret, err);
 }
 
-static int check_name(struct request *r, const struct meta_v1_object_meta *m, struct err *err)
-{
-	if (!m->name.n)
-		return err_bad_request(err,
-			"the name of the object (" STR_FMT
-			" based on URL) was undeterminable: name must be provided",
-			STR_ARG(r->ctx.name));
-	if (!str_eq(m->name, r->ctx.name))
-		return err_bad_request(err,
-			"the name of the object (" STR_FMT
-			") does not match the name on the URL (" STR_FMT ")",
-			STR_ARG(m->name), STR_ARG(r->ctx.name));
-	return 0;
-}
-
 /* The stored object as JSON of the version that is patched. */
 static struct str current_json(struct write *w, const void *old)
 {
@@ -102,7 +89,7 @@ static int check_versionless(
 			!str_eqc(v->members.v[i].key, "apiVersion"))
 			request_warn(w->r, "unknown field \"" STR_FMT "\"",
 				STR_ARG(v->members.v[i].key));
-	return check_name(w->r, &(struct meta_v1_object_meta){0}, err);
+	return meta_check_name(&(struct meta_v1_object_meta){0}, w->r, err);
 }
 
 static int make(struct write *w, const void *old, void **ret, struct err *err)
@@ -126,9 +113,10 @@ static int make(struct write *w, const void *old, void **ret, struct err *err)
 	if (e < 0)
 		return e;
 	write_default(r, *ret);
+	managed_fields_update(r, old, *ret);
 	m = meta_of(r->storage, *ret);
 	e = meta_ensure_namespace(m, w->ns, err);
-	return e < 0 ? e : check_name(r, m, err);
+	return e < 0 ? e : meta_check_name(m, r, err);
 }
 
 void handle_patch(struct request *r)
@@ -146,6 +134,10 @@ void handle_patch(struct request *r)
 	}
 	r->ctx.dry_run = opts.dry_run;
 	audit_request_patch(r, r->body);
+	if (is_apply_patch(r)) {
+		handle_apply(r, &opts);
+		return;
+	}
 	p->how = type_of(r->content_type);
 	p->validation = opts.validation;
 	w = write_new(r);

@@ -1,6 +1,8 @@
 /* scale.c: autoscaling/v1 Scale, the replicas of a workload seen alone. */
 #include "api/patch.h"
 #include "api/selector.h"
+#include "apiserver/apply.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/meta.h"
 #include "apiserver/options.h"
 #include "apiserver/patch_check.h"
@@ -134,6 +136,8 @@ static void answer(struct write *w, int code, const struct object *o, void *type
 
 struct scale_change {
 	struct autoscaling_v1_scale *put; /* NULL: a patch */
+	bool apply, force;                /* of server-side apply */
+	struct apply_body body;
 	enum patch_type how;
 	enum field_validation validation;
 };
@@ -215,13 +219,34 @@ static int check_scale_name(
 	return 0;
 }
 
+/* The Scale as it shall be, and in meta who manages it. */
+static int change_scale(struct write *w, const void *old, struct meta_v1_object_meta *meta,
+	struct autoscaling_v1_scale **ret, struct err *err)
+{
+	struct request *r = w->r;
+	struct scale_change *c = w->user_data;
+	int e = 0;
+
+	*ret = c->put;
+	if (c->apply)
+		e = apply_body_parse(r, c->validation, &c->body, err);
+	else if (!c->put)
+		e = patch(w, old, ret, err);
+	if (e >= 0)
+		e = managed_fields_scale(
+			r, scale_from(r, old), c->body.config, c->force, ret, meta, err);
+	if (e >= 0 && c->apply)
+		e = apply_body_check(r, &c->body, err);
+	return e;
+}
+
 static int make(struct write *w, const void *old, void **ret, struct err *err)
 {
 	struct request *r = w->r;
-	const struct scale_change *c = w->user_data;
-	struct autoscaling_v1_scale *scale = c->put;
+	struct meta_v1_object_meta meta = *meta_of_const(r->storage, old);
+	struct autoscaling_v1_scale *scale;
 	struct scaled s;
-	int e = scale ? 0 : patch(w, old, &scale, err);
+	int e = change_scale(w, old, &meta, &scale, err);
 
 	if (e >= 0)
 		e = check_scale_name(r, scale, err);
@@ -234,6 +259,7 @@ static int make(struct write *w, const void *old, void **ret, struct err *err)
 	*s.replicas = ARENA_NEW(r->arena, int32_t);
 	**s.replicas = scale->spec.replicas;
 	meta_of(r->storage, *ret)->resource_version = scale->metadata.resource_version;
+	meta_of(r->storage, *ret)->managed_fields = meta.managed_fields;
 	return 0;
 }
 
@@ -255,6 +281,8 @@ static int read_change(
 	if (e < 0)
 		return e;
 	c->how = patch_type_of(r->content_type);
+	c->apply = !put && is_apply_patch(r);
+	c->force = c->apply && query_bool(&r->query, "force");
 	c->validation = opts->validation;
 	if (!put)
 		return 0;

@@ -76,6 +76,7 @@ struct request {
 	struct request_info info;
 	struct query query;
 	struct str method, path, raw_query, body, content_type, accept, user_agent;
+	struct str field_manager; /* who writes (metadata.managedFields) */
 	struct user_info user;
 	struct outside outside; /* what was asked elsewhere to find out who he is and what he may */
 	enum { UNKNOWN_USER, KNOWN_USER, ACTING_USER } stage; /* of the pipeline */

@@ -1,24 +1,10 @@
 /* update.c: PUT of an object or of its status (and of other subresources that are the object
  * itself). */
 #include "apiserver/convert.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/meta.h"
 #include "apiserver/options.h"
 #include "apiserver/write.h"
-
-static int check_name(struct request *r, const struct meta_v1_object_meta *m, struct err *err)
-{
-	if (!m->name.n)
-		return err_bad_request(err,
-			"the name of the object (" STR_FMT
-			" based on URL) was undeterminable: name must be provided",
-			STR_ARG(r->ctx.name));
-	if (!str_eq(m->name, r->ctx.name))
-		return err_bad_request(err,
-			"the name of the object (" STR_FMT
-			") does not match the name on the URL (" STR_FMT ")",
-			STR_ARG(m->name), STR_ARG(r->ctx.name));
-	return 0;
-}
 
 static int read_body(struct request *r, enum field_validation v, void **ret, struct err *err)
 {
@@ -39,7 +25,7 @@ static int read_body(struct request *r, enum field_validation v, void **ret, str
 	e = meta_ensure_namespace(m, r->ctx.ns, err);
 	if (e < 0)
 		return e;
-	e = check_name(r, m, err);
+	e = meta_check_name(m, r, err);
 	if (e < 0)
 		return e;
 	meta_dedup_owners(m, r);
@@ -49,6 +35,7 @@ static int read_body(struct request *r, enum field_validation v, void **ret, str
 static int make(struct write *w, const void *old, void **ret, struct err *err)
 {
 	*ret = schema_copy(w->r->storage->type, w->user_data, w->r->arena);
+	managed_fields_update(w->r, old, *ret);
 	return 0;
 }
 

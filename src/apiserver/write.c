@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "apiserver/generic.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/meta.h"
 #include "apiserver/options.h"
 #include "apiserver/validation/names.h"
@@ -393,8 +394,6 @@ static void keep_system_fields(struct meta_v1_object_meta *m, const struct meta_
 	if (old->deletion_grace_period_seconds && !m->deletion_grace_period_seconds)
 		m->deletion_grace_period_seconds = old->deletion_grace_period_seconds;
 	m->self_link = (struct str){0};
-	m->managed_fields.v = NULL;
-	m->managed_fields.n = 0;
 }
 
 static void prepare_update(struct write *w)
@@ -447,6 +446,7 @@ static int finish_update(struct write *w, struct err *err)
 		st->warn(&r->ctx, w->obj, w->old);
 	if (st && st->canonicalize)
 		st->canonicalize(&r->ctx, w->obj);
+	managed_fields_keep_times(r, w->old, w->obj);
 	return 0;
 }
 

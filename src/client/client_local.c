@@ -23,6 +23,7 @@ struct local {
 	struct store *store;
 	struct http_handler *handler;
 	struct user_info user;
+	struct str agent;   /* under which name its writes appear in metadata.managedFields */
 	struct arena arena; /* user, selectors */
 	struct source *sources, **sources_tail;
 	struct local_call *calls;
@@ -190,7 +191,7 @@ struct local_call {
 	struct local *client;
 	struct local_call *prev, *next; /* of the client's */
 	struct client_call *call;
-	struct http_header content_type;
+	struct http_header headers[2]; /* Content-Type, User-Agent */
 	struct buf sent, answer;
 	struct loop_timer done_timer;
 };
@@ -311,10 +312,11 @@ static void local_do(struct client *c, struct client_call *call)
 	x->method = str_c(client_call_method(call));
 	set_target(x, call);
 	x->body = client_call_body(call, &lc->sent);
-	lc->content_type =
+	lc->headers[0] =
 		(struct http_header){S("Content-Type"), str_c(client_call_content_type(call))};
-	x->headers = &lc->content_type;
-	x->n_headers = 1;
+	lc->headers[1] = (struct http_header){S("User-Agent"), l->agent};
+	x->headers = lc->headers;
+	x->n_headers = ARRAY_SIZE(lc->headers);
 	x->peer.user = &l->user;
 	x->peer.address = S("127.0.0.1:0");
 	l->handler->handle(l->handler, x);
@@ -382,6 +384,21 @@ static void copy_user(struct arena *a, struct user_info *to, const struct user_i
 	}
 }
 
+/* The program that this user is in a cluster of several programs: what is written here appears
+ * under the same manager there. */
+static struct str agent_of(struct arena *a, struct str user)
+{
+	if (str_starts(user, S("system:serviceaccount:kube-system:")))
+		return S("kube-controller-manager");
+	if (str_eqc(user, "system:apiserver"))
+		return S("kube-apiserver");
+	if (str_starts(user, S("system:node:")))
+		return S("kubelet");
+	if (str_starts(user, S("system:")))
+		return arena_str(a, str_sub(user, strlen("system:"), user.n));
+	return arena_str(a, user);
+}
+
 struct client *client_local_new(struct loop *loop, struct store *store,
 	struct http_handler *handler, const struct user_info *user)
 {
@@ -393,6 +410,7 @@ struct client *client_local_new(struct loop *loop, struct store *store,
 	l->sources_tail = &l->sources;
 	arena_init(&l->arena);
 	copy_user(&l->arena, &l->user, user);
+	l->agent = agent_of(&l->arena, user->name);
 	loop_timer_init(&l->start_timer, loop, start_now);
 	return &l->base;
 }

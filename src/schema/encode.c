@@ -138,7 +138,7 @@ static void encode_field(const struct schema_field *f, const void *at, struct bu
 }
 
 /* Go's emptiness: a struct by value is never empty for omitempty. */
-static bool is_omitted(const struct schema_field *f, const void *at)
+bool schema_is_omitted(const struct schema_field *f, const void *at)
 {
 	const struct k8s_time *t = at;
 	bool optional = f->flags & SCHEMA_OPTIONAL;
@@ -177,7 +177,7 @@ static bool is_omitted(const struct schema_field *f, const void *at)
 }
 
 /* An optional member that is absent, but always written: null. */
-static bool is_null(const struct schema_field *f, const void *at)
+bool schema_is_null(const struct schema_field *f, const void *at)
 {
 	if (f->shape != SCHEMA_ONE || !(f->flags & SCHEMA_OPTIONAL) || schema_is_boxed(f))
 		return false;
@@ -191,7 +191,7 @@ static void encode_variant(const struct schema_type *t, const char *v, struct bu
 	for (size_t i = 0; i < t->n_fields; i++) {
 		const struct schema_field *f = &t->fields[i];
 
-		if (f->kind != SCHEMA_BOOL && !is_omitted(f, v + f->offset)) {
+		if (f->kind != SCHEMA_BOOL && !schema_is_omitted(f, v + f->offset)) {
 			encode_field(f, v + f->offset, out);
 			return;
 		}
@@ -219,7 +219,7 @@ static void encode_message(const struct schema_type *t, const char *v, struct bu
 		const struct schema_field *f = &t->fields[i];
 		char *to;
 
-		if (is_omitted(f, v + f->offset))
+		if (schema_is_omitted(f, v + f->offset))
 			continue;
 		to = buf_reserve(out, f->name_len + 4u);
 		if (!to)
@@ -233,7 +233,7 @@ static void encode_message(const struct schema_type *t, const char *v, struct bu
 		*to++ = ':';
 		out->n = to - out->p;
 		first = false;
-		if (is_null(f, v + f->offset))
+		if (schema_is_null(f, v + f->offset))
 			buf_add(out, "null", 4);
 		else
 			encode_field(f, v + f->offset, out);

@@ -99,7 +99,7 @@ static void write_body(struct openapi *o, const struct operation *op, const stru
 {
 	static const char patches[] =
 		"\"application/json-patch+json\",\"application/merge-patch+json\","
-		"\"application/strategic-merge-patch+json\"";
+		"\"application/strategic-merge-patch+json\",\"application/apply-patch+yaml\"";
 	bool patch = op->verb == VERB_PATCH,
 	     required = op->verb != VERB_DELETE && op->verb != VERB_DELETECOLLECTION;
 
@@ -119,7 +119,8 @@ static void write_body(struct openapi *o, const struct operation *op, const stru
 			"\"application/json-patch+json\":{\"schema\":{\"type\":\"object\"}},"
 			"\"application/merge-patch+json\":{\"schema\":{\"type\":\"object\"}},"
 			"\"application/"
-			"strategic-merge-patch+json\":{\"schema\":{\"type\":\"object\"}}");
+			"strategic-merge-patch+json\":{\"schema\":{\"type\":\"object\"}},"
+			"\"application/apply-patch+yaml\":{\"schema\":{\"type\":\"object\"}}");
 	else {
 		buf_add_c(o->out, "\"*/*\":{\"schema\":");
 		openapi_ref(o, t->name);

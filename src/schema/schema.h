@@ -221,6 +221,11 @@ size_t schema_value_size(const struct schema_field *f); /* of one value, item or
 size_t schema_pair_size(const struct schema_field *f);  /* of a map's pair */
 bool schema_is_boxed(const struct schema_field *f);     /* the member is a pointer to one value */
 
+/* Whether JSON has nothing of a member (at its place in the struct), as Go's omitempty and omitzero
+ * have it; and whether it has null there. */
+bool schema_is_omitted(const struct schema_field *f, const void *at);
+bool schema_is_null(const struct schema_field *f, const void *at);
+
 /* --- the walker --- */
 
 enum schema_decode_flags {
