@@ -51,7 +51,7 @@ static int write_all(int fd, struct str s)
 	return 0;
 }
 
-int fs_write(const char *path, struct str content, mode_t mode)
+static int write_file(const char *path, struct str content, mode_t mode, bool durably)
 {
 	char *tmp CLEANUP(free_ptr) = xasprintf("%s.%d.tmp", path, gettid());
 	int fd CLEANUP(fd_close) = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
@@ -60,11 +60,31 @@ int fs_write(const char *path, struct str content, mode_t mode)
 	if (fd < 0)
 		return -errno;
 	r = fchmod(fd, mode) < 0 ? -errno : write_all(fd, content);
+	if (r == 0 && durably && fsync(fd) < 0)
+		r = -errno;
 	if (r == 0 && rename(tmp, path) < 0)
 		r = -errno;
 	if (r < 0)
 		unlink(tmp);
 	return r;
+}
+
+int fs_write(const char *path, struct str content, mode_t mode)
+{
+	return write_file(path, content, mode, false);
+}
+
+int fs_write_durably(const char *path, struct str content, mode_t mode)
+{
+	char *dir CLEANUP(free_ptr) = xstrdup(path), *slash = strrchr(dir, '/');
+	int fd CLEANUP(fd_close) = -1, r = write_file(path, content, mode, true);
+
+	if (r < 0)
+		return r;
+	if (slash)
+		*slash = 0;
+	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 int fs_put(const char *path, struct str content)

@@ -3,8 +3,8 @@
  * only.
  *
  * All return 0 or a negative errno. Files written here are state that a power cut may lose together
- * with the containers it speaks of, so nothing is synced; they are never seen half-written by
- * another process.
+ * with the containers it speaks of, so nothing is synced but by fs_write_durably (images outlive a
+ * power cut); they are never seen half-written by another process.
  */
 #ifndef SAMPAN_RUNTIME_FS_H
 #define SAMPAN_RUNTIME_FS_H
@@ -15,6 +15,8 @@ enum { FS_SMALL_MAX = 4 * 1024 * 1024 }; /* what fs_read takes where nothing els
 
 int fs_mkdirs(const char *path, mode_t mode); /* like mkdir -p; the mode is for what is made */
 int fs_write(const char *path, struct str content, mode_t mode); /* temporary file and rename */
+int fs_write_durably(
+	const char *path, struct str content, mode_t mode); /* on the disk, under that name */
 int fs_put(const char *path,
 	struct str content);                 /* one write into an existing file (cgroup, sysctl) */
 int fs_touch(const char *path, mode_t mode); /* an empty file, if there is none */

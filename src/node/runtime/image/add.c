@@ -199,7 +199,7 @@ static int put_blob(
 
 	sha256_of(content, digest);
 	*ret_digest = arena_strc(add->arena, digest);
-	r = fs_write(image_blob_path(add->store, *ret_digest, add->arena), content, 0600);
+	r = fs_write_durably(image_blob_path(add->store, *ret_digest, add->arena), content, 0600);
 	return r < 0 ? err_errno(err, -r, "cannot write a blob") : 0;
 }
 

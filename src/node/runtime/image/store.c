@@ -161,7 +161,7 @@ int image_index_save(const struct image_store *s, const struct image_index *idx,
 	jout_close(&j, '}');
 	if (buf_failed(&b))
 		return err_fmt(err, 500, "InternalError", "too many images");
-	r = fs_write(sub(s, "index.json", a), buf_str(&b), 0600);
+	r = fs_write_durably(sub(s, "index.json", a), buf_str(&b), 0600);
 	return r < 0 ? err_errno(err, -r, "cannot write %s/index.json", s->dir) : 0;
 }
 
