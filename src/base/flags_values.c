@@ -51,6 +51,12 @@ static void add_list(const struct flag_list *list, struct buf *out)
 	buf_add_char(out, ']');
 }
 
+/* What lets in whoever knows it. */
+static bool is_secret(const struct flag *f)
+{
+	return !strcmp(f->name, "token") || str_ends(str_c(f->name), S("-token"));
+}
+
 static void add_value(const struct flag *f, struct buf *out)
 {
 	const char *text;
@@ -64,7 +70,7 @@ static void add_value(const struct flag *f, struct buf *out)
 		break;
 	case FLAG_STRING:
 		text = *(const char *const *)f->to;
-		buf_add_c(out, text ? text : "");
+		buf_add_c(out, !text ? "" : is_secret(f) ? "<hidden>" : text);
 		break;
 	case FLAG_DURATION:
 		duration_format(*(const int64_t *)f->to, out);

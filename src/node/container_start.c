@@ -166,11 +166,12 @@ static void started(void *user_data, struct err *err)
 		fail(op, "RunContainerError", text);
 		return;
 	}
+	meter_container_started(&op->pod->k->meter, op->kind);
 	op->memory->restarting = false; /* told once the runtime shows it */
 	pod_event(op->pod, op->container->name, "Normal", "Started", "Container started");
 	if (op->pod->seen_ms)
-		start_duration_add(&op->pod->k->pod_starts,
-			loop_now_ms(op->pod->k->loop) - op->pod->seen_ms);
+		meter_pod_started(
+			&op->pod->k->meter, loop_now_ms(op->pod->k->loop) - op->pod->seen_ms);
 	op->pod->seen_ms = 0;
 	pod_set_waiting(m, NULL, (struct str){0});
 	m->failed = false;

@@ -18,8 +18,9 @@ struct eviction {
 	int64_t low_ms; /* when memory was last too low; 0: never */
 };
 
-static void evict(struct pod *p, int64_t grace_s, struct str message)
+static void evict(struct pod *p, const char *signal, int64_t grace_s, struct str message)
 {
+	meter_eviction(&p->k->meter, signal);
 	p->fail_grace_s = grace_s;
 	pod_event(p, (struct str){0}, "Warning", "Evicted", STR_FMT, STR_ARG(message));
 	pod_fail(p, "Evicted", message);
@@ -45,7 +46,7 @@ static void check_volumes(struct pod *p, const struct v1_pod *spec, struct arena
 
 		if (!volume_is_over(p, v))
 			continue;
-		evict(p, EVICT_GRACE_S,
+		evict(p, "emptydirfs.limit", EVICT_GRACE_S,
 			arena_fmt(a,
 				"Usage of EmptyDir volume \"" STR_FMT
 				"\" exceeds the limit \"" STR_FMT "\". ",
@@ -84,7 +85,7 @@ static void free_memory(struct eviction *e, uint64_t available)
 		most = over;
 	}
 	if (worst)
-		evict(worst, 0,
+		evict(worst, "memory.available", 0,
 			arena_fmt(&a,
 				"The node was low on resource: memory. Threshold quantity: 100Mi, "
 				"available: %lluKi. ",

@@ -5,11 +5,16 @@
 struct healthz {
 	struct http_handler handler;
 	struct http_server *http;
+	struct kubelet *k;
 };
 
 static void handle(struct http_handler *h, struct http_exchange *x)
 {
-	(void)h;
+	const struct healthz *z = container_of(h, struct healthz, handler);
+	struct kubelet_server *s = z->k->server;
+
+	if (s && str_starts(x->path, S("/healthz")) && component_serve(&s->pages, x))
+		return;
 	if (str_eq(x->path, S("/healthz")))
 		http_respond(x, 200, "text/plain; charset=utf-8", S("ok"));
 	else
@@ -22,6 +27,7 @@ struct healthz *healthz_start(struct kubelet *k)
 	struct err err CLEANUP(err_release) = {0};
 
 	h->handler.handle = handle;
+	h->k = k;
 	/* Taken by another kubelet of this machine: not worth failing for, as upstream finds, too.
 	 */
 	if (http_server_new(k->loop,

@@ -116,8 +116,10 @@ static int start_runtime(struct kubelet *k, struct err *err)
 	if (r == 0)
 		r = cri_endpoint_record(
 			o->data_dir, k->builtin_runtime ? S("") : str_c(o->runtime_endpoint), err);
-	if (r == 0)
+	if (r == 0) {
+		k->cri = cri_metered_new(k->cri, k->meter.all);
 		k->cri->ops->version(k->cri, got_version, k);
+	}
 	return r;
 }
 
@@ -149,6 +151,7 @@ static int start_client(struct kubelet *k, struct err *err)
 		.server = str_c(k->opts.server),
 		.token = str_c(k->opts.token),
 		.user_agent = "kubelet/" KUBELET_VERSION " (linux) sampan/" SAMPAN_VERSION,
+		.metrics = k->meter.all,
 	};
 	struct str ca;
 	int r = 0;
@@ -205,6 +208,7 @@ int kubelet_start(
 	k->opts = *opts;
 	arena_init(&k->arena);
 	arena_init(&k->images_arena);
+	kubelet_meter_init(&k->meter);
 	fill_in(k);
 	k->node_name = opts->node_name && opts->node_name[0]
 			       ? arena_strc(&k->arena, opts->node_name)
@@ -266,6 +270,7 @@ void kubelet_stop(struct kubelet *k)
 	if (k->client)
 		client_free(k->client);
 	/* Pods with operations under way cannot be taken apart; the process ends here. */
+	kubelet_meter_release(&k->meter);
 	arena_release(&k->images_arena);
 	free(k->node_images);
 	free(k->runtime_message);
@@ -275,7 +280,7 @@ void kubelet_stop(struct kubelet *k)
 
 struct pod_network *kubelet_pod_network(const struct kubelet *k)
 {
-	return k->builtin_runtime ? cri_runtime_network(k->cri) : NULL;
+	return k->builtin_runtime ? cri_runtime_network(cri_metered_inner(k->cri)) : NULL;
 }
 
 struct str kubelet_node_name(const struct kubelet *k)

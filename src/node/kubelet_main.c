@@ -102,8 +102,9 @@ void kubelet_flags_table(struct kubelet_command *c, struct flag table[KUBELET_FL
 	memcpy(table, flags, sizeof(flags));
 }
 
-static int parse(struct kubelet_command *c, int argc, char **argv)
+static int parse(struct kubelet_command *c, int argc, char **argv, struct arena *a)
 {
+	int r;
 	struct kubelet_opts *o = &c->o;
 	struct flag joining[JOIN_FLAGS_MAX], others[KUBELET_FLAGS_MAX];
 	const struct flag flags[] = {
@@ -123,7 +124,10 @@ static int parse(struct kubelet_command *c, int argc, char **argv)
 
 	kubelet_join_flags(&c->join, o, joining);
 	kubelet_flags_table(c, others);
-	return flags_parse(flags, "kubelet", argc, argv, NULL);
+	r = flags_parse(flags, "kubelet", argc, argv, NULL);
+	if (r == 0)
+		o->flags_text = flags_text(flags, a);
+	return r;
 }
 
 /* In 2016 --config was what --pod-manifest-path is today. */
@@ -207,7 +211,7 @@ static int read_command(struct kubelet_command *c, int argc, char **argv, struct
 		return r;
 	dns = c->dns;
 	c->dns.n = 0; /* a list on the command line takes the place of the file's */
-	r = parse(c, argc, argv);
+	r = parse(c, argc, argv, a);
 	if (!c->dns.n)
 		c->dns = dns;
 	return r ? r : finish(c, a);

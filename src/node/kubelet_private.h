@@ -8,6 +8,7 @@
 #include "node/cri.h"
 #include "node/eviction.h"
 #include "node/kubelet.h"
+#include "node/meter.h"
 #include "node/objects.h"
 #include "types.gen.h"
 
@@ -22,15 +23,6 @@ struct certificates;
 struct static_pods;
 struct stats;
 struct housekeeping;
-
-/* How long pods took from being seen to their first container's start. */
-enum { START_BUCKETS = 16 };
-struct start_durations {
-	uint64_t n[START_BUCKETS]; /* by start_bucket_s; the last: longer */
-	int64_t sum_ms;
-};
-double start_bucket_s(size_t i); /* the bucket's upper end */
-void start_duration_add(struct start_durations *d, int64_t ms);
 
 struct kubelet {
 	struct loop *loop;
@@ -62,12 +54,12 @@ struct kubelet {
 	struct node_agent *node;
 	struct kubelet_server *server;
 	struct certificates *certificates; /* NULL: none is renewed */
-	struct healthz *healthz; /* NULL: none */
+	struct healthz *healthz;           /* NULL: none */
 	struct static_pods *static_pods;
 	struct housekeeping *housekeeping;
 	struct eviction *eviction;
 	struct stats *stats;
-	struct start_durations pod_starts;
+	struct kubelet_meter meter;
 
 	struct pod *pods; /* linked by next */
 	bool pods_synced; /* all pods of the API are known */

@@ -423,7 +423,7 @@ void node_on_event(void *user_data, const struct store_event *ev)
 			i ? "," : "", STR_ARG(node->spec.pod_cidrs.v[i]));
 	if (k->builtin_runtime && !str_empty(cidrs) && !str_eq(cidrs, k->pod_cidr)) {
 		k->pod_cidr = arena_str(&k->arena, cidrs);
-		cri_runtime_set_pod_cidr(k->cri, k->pod_cidr);
+		cri_runtime_set_pod_cidr(cri_metered_inner(k->cri), k->pod_cidr);
 		ask_runtime(k->node);
 	}
 	if (contradicted(k->node, &node->status)) {

@@ -180,6 +180,7 @@ static void got_containers(
 		finished(r, false);
 		return;
 	}
+	meter_relist_done(&r->k->meter);
 	adopt_orphans(r);
 	r->done = r->running;
 	hand_out(r, v, n);
@@ -206,5 +207,6 @@ static void ask(struct relist *r)
 	loop_timer_stop(&r->timer);
 	r->busy = true;
 	r->running = r->asked;
+	meter_relist_begins(&r->k->meter);
 	r->k->cri->ops->list_sandboxes(r->k->cri, got_sandboxes, r);
 }

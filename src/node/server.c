@@ -29,17 +29,11 @@ struct pod *server_pod(struct route_args *r, const char *not_found)
 	return NULL;
 }
 
-static void serve_healthz(struct route_args *r)
-{
-	http_respond(r->x, 200, "text/plain; charset=utf-8", S("ok"));
-}
-
 static const struct route {
 	const char *path;
 	size_t min_parts;
 	void (*serve)(struct route_args *r);
 } routes[] = {
-	{"healthz", 1, serve_healthz},
 	{"containerLogs", 4, serve_container_logs},
 	{"exec", 4, serve_exec},
 	{"attach", 4, serve_attach},
@@ -52,9 +46,7 @@ static const struct route {
 
 static void dispatch_metrics(struct route_args *r)
 {
-	if (r->n == 1)
-		serve_metrics(r);
-	else if (str_eq(r->part[1], S("resource")))
+	if (str_eq(r->part[1], S("resource")))
 		serve_metrics_resource(r);
 	else if (str_eq(r->part[1], S("cadvisor")))
 		serve_metrics_cadvisor(r);
@@ -75,7 +67,9 @@ static void dispatch(struct kubelet_server *s, struct http_exchange *x)
 		if (one.n)
 			r.part[r.n++] = one;
 	}
-	if (r.n && str_eq(r.part[0], S("metrics"))) {
+	if (component_serve(&s->pages, x))
+		return;
+	if (r.n > 1 && str_eq(r.part[0], S("metrics"))) {
 		dispatch_metrics(&r);
 		return;
 	}
@@ -101,6 +95,7 @@ int kubelet_server_start(struct kubelet *k, struct err *err)
 
 	s->k = k;
 	s->handler.handle = handle;
+	kubelet_pages_init(s);
 	k->server = s;
 	r = server_certificate(k, &tls, &k->arena, err);
 	s->knows_client_ca = tls.client_ca_pem.n > 0;
@@ -137,5 +132,6 @@ void kubelet_server_free(struct kubelet_server *s)
 	if (s->ssl_ctx)
 		SSL_CTX_free(s->ssl_ctx);
 	s->k->server = NULL;
+	component_release(&s->pages);
 	free(s);
 }

@@ -3,6 +3,7 @@
 #define SAMPAN_NODE_SERVER_H
 
 #include "http/server.h"
+#include "serving/component.h"
 #include "node/pod.h"
 
 struct log_stream;
@@ -12,6 +13,7 @@ struct kubelet_server {
 	struct kubelet *k;
 	struct http_server *http;
 	void *ssl_ctx;
+	struct component pages;  /* /metrics, /healthz … */
 	struct log_stream *logs; /* those that follow */
 	bool knows_client_ca;
 	struct loop_timer ca_timer; /* the client CA is not known: the API server is asked */
@@ -52,7 +54,8 @@ void serve_run(struct route_args *r);
 void serve_pods(struct route_args *r);
 void serve_running_pods(struct route_args *r);
 void serve_stats_summary(struct route_args *r);
-void serve_metrics(struct route_args *r);
+/* pages.c: what the kubelet shows of itself (component.h). */
+void kubelet_pages_init(struct kubelet_server *s);
 void serve_metrics_resource(struct route_args *r);
 void serve_metrics_cadvisor(struct route_args *r);
 void serve_metrics_probes(struct route_args *r);

@@ -55,7 +55,8 @@ static struct str subresource(struct str path)
 	static const struct {
 		const char *prefix, *subresource;
 	} all[] = {{"/stats", "stats"}, {"/metrics", "metrics"}, {"/logs", "log"},
-		{"/pods", "pods"}, {"/runningpods", "pods"}, {"/healthz", "healthz"}};
+		{"/pods", "pods"}, {"/runningpods", "pods"}, {"/healthz", "healthz"},
+		{"/configz", "configz"}, {"/flagz", "configz"}, {"/statusz", "statusz"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (str_starts(path, str_c(all[i].prefix)))

@@ -1,8 +1,6 @@
-/* server_metrics.c: /metrics, /metrics/resource, /metrics/cadvisor, /metrics/probes, in Prometheus'
+/* server_metrics.c: /metrics/resource, /metrics/cadvisor, /metrics/probes, in Prometheus'
  * text format. */
 #include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "node/machine.h"
 #include "node/handler.h"
@@ -288,101 +286,4 @@ void serve_metrics_probes(struct route_args *r)
 		server_error(r->x, 500, "the answer is too large");
 	else
 		http_respond(r->x, 200, TEXT_FORMAT, buf_str(&b));
-}
-
-/* --- how fast pods start --- */
-
-double start_bucket_s(size_t i)
-{
-	static const double ends[START_BUCKETS] = {
-		0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 60, 600, 0};
-
-	return ends[i];
-}
-
-void start_duration_add(struct start_durations *d, int64_t duration_ms)
-{
-	size_t i = 0;
-
-	while (i < START_BUCKETS - 1 && (double)duration_ms > start_bucket_s(i) * 1000)
-		i++;
-	d->n[i]++;
-	d->sum_ms += duration_ms;
-}
-
-/* --- /metrics --- */
-
-static void write_process(struct buf *b)
-{
-	struct timespec cpu;
-	long resident = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
-
-	if (f && fscanf(f, "%*d %ld", &resident) != 1)
-		resident = 0;
-	if (f)
-		fclose(f);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	heading(b, "process_cpu_seconds_total", "counter",
-		"Total user and system CPU time spent in seconds.");
-	buf_fmt(b, "process_cpu_seconds_total %lld.%02ld\n", (long long)cpu.tv_sec,
-		cpu.tv_nsec / 10000000);
-	heading(b, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
-	buf_fmt(b, "process_resident_memory_bytes %ld\n", resident * sysconf(_SC_PAGESIZE));
-}
-
-static void write_started(const struct kubelet *k, struct buf *b)
-{
-	const struct start_durations *d = &k->pod_starts;
-	uint64_t n = 0;
-
-	heading(b, "kubelet_pod_start_duration_seconds", "histogram",
-		"[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the "
-		"pod starting to run");
-	for (size_t i = 0; i < START_BUCKETS; i++) {
-		n += d->n[i];
-		if (i < START_BUCKETS - 1)
-			buf_fmt(b, "kubelet_pod_start_duration_seconds_bucket{le=\"%g\"} %llu\n",
-				start_bucket_s(i), (unsigned long long)n);
-	}
-	buf_fmt(b,
-		"kubelet_pod_start_duration_seconds_bucket{le=\"+Inf\"} %llu\n"
-		"kubelet_pod_start_duration_seconds_sum %.3f\n"
-		"kubelet_pod_start_duration_seconds_count %llu\n",
-		(unsigned long long)n, (double)d->sum_ms / 1000, (unsigned long long)n);
-}
-
-void serve_metrics(struct route_args *r)
-{
-	struct kubelet *k = r->s->k;
-	struct buf b CLEANUP(buf_release) = {0};
-	size_t pods = 0, desired = 0, states[4] = {0};
-
-	buf_init(&b, ANSWER_MAX);
-	for (struct pod *p = k->pods; p; p = p->next) {
-		pods += observed_ready_sandbox(&p->observed) != NULL;
-		desired += p->object != NULL;
-		for (size_t i = 0; i < p->observed.n_containers; i++)
-			states[p->observed.containers[i].state]++;
-	}
-	heading(&b, "kubelet_node_name", "gauge",
-		"[ALPHA] The node's name. The count is always 1.");
-	buf_fmt(&b, "kubelet_node_name{node=\"" STR_FMT "\"} 1\n", STR_ARG(k->node_name));
-	heading(&b, "kubelet_running_pods", "gauge",
-		"[ALPHA] Number of pods that have a running pod sandbox");
-	buf_fmt(&b, "kubelet_running_pods %zu\n", pods);
-	heading(&b, "kubelet_desired_pods", "gauge",
-		"[ALPHA] The number of pods the kubelet is being instructed to run.");
-	buf_fmt(&b, "kubelet_desired_pods{static=\"\"} %zu\n", desired);
-	heading(&b, "kubelet_running_containers", "gauge",
-		"[ALPHA] Number of containers currently running");
-	buf_fmt(&b,
-		"kubelet_running_containers{container_state=\"created\"} %zu\n"
-		"kubelet_running_containers{container_state=\"exited\"} %zu\n"
-		"kubelet_running_containers{container_state=\"running\"} %zu\n"
-		"kubelet_running_containers{container_state=\"unknown\"} %zu\n",
-		states[CRI_CREATED], states[CRI_EXITED], states[CRI_RUNNING], states[CRI_UNKNOWN]);
-	write_started(k, &b);
-	write_process(&b);
-	http_respond(r->x, 200, TEXT_FORMAT, buf_str(&b));
 }

@@ -27,6 +27,7 @@ struct proxy_config {
 	struct str node_name;
 	struct str bind_address;    /* the node's own address; empty: the Node object's */
 	struct str healthz_address; /* "0.0.0.0:10256"; empty: none */
+	struct str flags_text; /* "name: value" lines for /flagz; NULL: there is no such page */
 	struct str metrics_address; /* "127.0.0.1:10249"; empty: none */
 	bool bind_hard_fail;        /* a port in use ends the program */
 	bool ipv6;                  /* serve IPv6, too */

@@ -11,7 +11,8 @@ struct proxy_health {
 	struct proxy_stats *stats;
 	struct http_handler health_handler, metrics_handler;
 	struct http_server *health, *metrics;
-	struct map services; /* "ns/name" -> struct checked * */
+	struct component pages; /* of the metrics port */
+	struct map services;    /* "ns/name" -> struct checked * */
 };
 
 /* A service whose load balancer asks. */
@@ -90,6 +91,7 @@ static void serve_health(struct http_handler *handler, struct http_exchange *x)
 		return;
 	}
 	healthy = is_healthy(h) && (live || is_eligible(h));
+	proxy_stats_asked(h->stats, live, healthy ? 200 : 503);
 	http_header(x, "X-Content-Type-Options", S("nosniff"));
 	http_respond(x, healthy ? 200 : 503, "application/json",
 		health_json(h, &x->arena, healthy, !live));
@@ -178,90 +180,16 @@ void proxy_health_set(
 
 /* --- metrics --- */
 
-/* 1 ms, doubled each time: as upstream. */
-static double bucket_limit_s(int i)
-{
-	return 0.001 * (double)(1u << i);
-}
-
-void proxy_histogram_add(struct proxy_histogram *h, double seconds)
-{
-	int i = 0;
-
-	while (i < PROXY_BUCKETS && seconds > bucket_limit_s(i))
-		i++;
-	h->buckets[i]++;
-	h->count++;
-	h->sum_s += seconds;
-}
-
-static void write_histogram(struct buf *b, const char *name, const struct proxy_histogram *h)
-{
-	uint64_t n = 0;
-
-	buf_fmt(b, "# TYPE %s histogram\n", name);
-	for (int i = 0; i < PROXY_BUCKETS; i++) {
-		n += h->buckets[i];
-		buf_fmt(b, "%s_bucket{ip_family=\"IPv4\",le=\"%g\"} %llu\n", name,
-			bucket_limit_s(i), (unsigned long long)n);
-	}
-	buf_fmt(b,
-		"%s_bucket{ip_family=\"IPv4\",le=\"+Inf\"} %llu\n%s_sum{ip_family=\"IPv4\"} %.9g\n"
-		"%s_count{ip_family=\"IPv4\"} %llu\n",
-		name, (unsigned long long)h->count, name, h->sum_s, name,
-		(unsigned long long)h->count);
-}
-
-static void write_number(struct buf *b, const char *name, const char *type, double v)
-{
-	buf_fmt(b, "# TYPE %s %s\n%s %.15g\n", name, type, name, v);
-}
-
-static void write_metrics(const struct proxy_stats *s, struct buf *b)
-{
-	struct proxy_histogram all = s->full;
-
-	for (size_t i = 0; i < ARRAY_SIZE(all.buckets); i++)
-		all.buckets[i] += s->partial.buckets[i];
-	all.count += s->partial.count;
-	all.sum_s += s->partial.sum_s;
-	write_histogram(b, "kubeproxy_sync_proxy_rules_duration_seconds", &all);
-	write_histogram(b, "kubeproxy_sync_full_proxy_rules_duration_seconds", &s->full);
-	write_histogram(b, "kubeproxy_sync_partial_proxy_rules_duration_seconds", &s->partial);
-	write_number(b, "kubeproxy_sync_proxy_rules_last_timestamp_seconds", "gauge",
-		(double)s->synced_ns / 1e9);
-	write_number(b, "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", "gauge",
-		(double)s->queued_ns / 1e9);
-	write_number(b, "kubeproxy_sync_proxy_rules_service_changes_total", "counter",
-		(double)s->service_changes);
-	write_number(b, "kubeproxy_sync_proxy_rules_endpoint_changes_total", "counter",
-		(double)s->endpoint_changes);
-	write_number(b,
-		strcmp(s->mode, "iptables") == 0
-			? "kubeproxy_sync_proxy_rules_iptables_restore_failures_total"
-			: "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
-		"counter", (double)s->failures);
-	write_number(b, "sampan_proxy_services", "gauge", (double)s->n_services);
-	write_number(b, "sampan_proxy_rule_items", "gauge", (double)s->n_items);
-}
-
 static void serve_metrics(struct http_handler *handler, struct http_exchange *x)
 {
 	struct proxy_health *h = container_of(handler, struct proxy_health, metrics_handler);
-	struct buf b;
 
-	if (str_eqc(x->path, "/proxyMode")) {
+	if (str_eqc(x->path, "/proxyMode"))
 		http_respond(x, 200, "text/plain; charset=utf-8", str_c(h->stats->mode));
-	} else if (str_eqc(x->path, "/healthz")) {
+	else if (str_eqc(x->path, "/healthz"))
 		http_respond(x, 200, "text/plain; charset=utf-8", S("ok"));
-	} else if (str_eqc(x->path, "/metrics")) {
-		buf_init(&b, 1 << 20);
-		write_metrics(h->stats, &b);
-		http_respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b));
-		buf_release(&b);
-	} else {
+	else if (!component_serve(&h->pages, x))
 		not_found(x);
-	}
 }
 
 /* --- the servers --- */
@@ -302,6 +230,7 @@ int proxy_health_new(struct loop *loop, const struct proxy_config *c, struct pro
 	h->stats = stats;
 	h->health_handler.handle = serve_health;
 	h->metrics_handler.handle = serve_metrics;
+	proxy_pages_init(&h->pages, stats);
 	r = listen_at(h, c->healthz_address, 10256, &h->health_handler, &h->health, err);
 	if (r == 0)
 		r = listen_at(h, c->metrics_address, 10249, &h->metrics_handler, &h->metrics, err);
@@ -322,5 +251,6 @@ void proxy_health_free(struct proxy_health *h)
 	for (struct map_entry *e = map_first(&h->services); e; e = map_next(&h->services, e))
 		checked_free(e->value);
 	map_release(&h->services);
+	component_release(&h->pages);
 	free(h);
 }

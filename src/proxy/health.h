@@ -11,26 +11,25 @@
 #include "base/map.h"
 #include "http/server.h"
 #include "proxy/config.h"
+#include "serving/component.h"
 
 /* Numbers that /metrics shows, kept by the proxy. */
-enum { PROXY_BUCKETS = 15 };
-struct proxy_histogram {
-	uint64_t buckets[PROXY_BUCKETS + 1];
-	uint64_t count;
-	double sum_s;
-};
-
 struct proxy_stats {
 	const char *mode;              /* "nftables" */
 	int64_t started_ms, queued_ms; /* loop time; queued: since when a change waits, 0 = none */
 	int64_t synced_ns,
-		queued_ns; /* Unix time of the last sync, of the last change; 0 = never */
-	struct proxy_histogram full, partial;
+		queued_ns;       /* Unix time of the last sync, of the last change; 0 = never */
+	struct metrics *metrics; /* what is counted besides */
+	const struct proxy_config *config;
 	uint64_t failures, service_changes, endpoint_changes;
 	size_t n_services, n_items;
 	bool node_known, node_leaving; /* the Node object, and whether it is about to go */
 };
-void proxy_histogram_add(struct proxy_histogram *h, double seconds);
+/* pages.c: a sync has taken so long; somebody has asked how it is. */
+void proxy_stats_sync(struct proxy_stats *s, bool full, double duration_s);
+void proxy_stats_asked(struct proxy_stats *s, bool live, int code);
+/* What the metrics port shows; component_release at the end. */
+void proxy_pages_init(struct component *c, struct proxy_stats *s);
 
 struct proxy_health;
 

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "base/notify.h"
+#include "metrics/metrics.h"
 #include "proxy/flags.h"
 #include "proxy/proxy.h"
 #include "proxy/route.h"
@@ -19,6 +20,8 @@ struct settings {
 	int64_t sync_period_ms, min_sync_period_ms;
 	bool bind_hard_fail, masquerade_all, localhost_node_ports, cleanup;
 	struct proxy_company company;
+	struct arena arena;
+	struct str flags_text; /* in arena */
 	int (*join)(const struct proxy_company *c, struct proxy_opts *opts, struct err *err);
 };
 
@@ -100,7 +103,11 @@ static int parse(struct settings *s, int argc, char **argv)
 		{NULL},
 	};
 
-	return flags_parse(flags, "kube-proxy", argc, argv, NULL);
+	int r = flags_parse(flags, "kube-proxy", argc, argv, NULL);
+
+	if (r == 0)
+		s->flags_text = flags_text(flags, &s->arena);
+	return r;
 }
 
 static int configure_locality(struct proxy_config *c, const struct settings *s, struct err *err)
@@ -158,6 +165,7 @@ static int settle(struct proxy_config *c, const struct settings *s, struct err *
 	if (!c->node_name.n && gethostname(host, sizeof(host) - 1) == 0)
 		c->node_name = arena_strc(&c->arena, host);
 	c->master = s->master;
+	c->flags_text = s->flags_text;
 	c->ipv6 = access("/proc/net/if_inet6", F_OK) == 0;
 	if (r == 0)
 		r = proxy_config_check(c, err);
@@ -185,9 +193,13 @@ static int start(struct proxy_config *c, const struct settings *s, struct loop *
 {
 	struct client_http_opts client = {.kubeconfig = c->kubeconfig,
 		.server = str_c(c->master),
-		.user_agent = "kube-proxy/v1.36.2"};
-	struct proxy_opts opts = {
-		.loop = loop, .config = c, .on_synced = on_synced, .user_data = c};
+		.user_agent = "kube-proxy/v1.36.2",
+		.metrics = metrics_new()}; /* as long as the program */
+	struct proxy_opts opts = {.metrics = client.metrics,
+		.loop = loop,
+		.config = c,
+		.on_synced = on_synced,
+		.user_data = c};
 	int r = proxy_backend_new(c, &opts.backend, err);
 
 	if (r == 0)

@@ -30,6 +30,7 @@ struct proxy {
 	struct proxy_backend *backend;
 	struct proxy_health *health;
 	struct proxy_stats stats;
+	bool own_metrics;
 	struct arena arena; /* of what the Node object said */
 	struct proxy_place place;
 	struct str answered_here;
@@ -395,7 +396,7 @@ static void sync_rules(struct proxy *p)
 		drop_if_gone(p, e);
 	}
 	r = p->backend->ops->commit(p->backend, &err);
-	proxy_histogram_add(full ? &p->stats.full : &p->stats.partial, seconds_since(&began));
+	proxy_stats_sync(&p->stats, full, seconds_since(&began));
 	ensure_routes(p);
 	if (r < 0) {
 		p->stats.failures++;
@@ -459,6 +460,9 @@ struct proxy *proxy_start(const struct proxy_opts *opts, struct err *err)
 	p->place.node_name = arena_str(&p->arena, opts->config->node_name);
 	p->answered_here = arena_str(&p->arena, opts->answered_here);
 	p->stats.mode = p->backend->ops->name;
+	p->stats.config = p->config;
+	p->stats.metrics = opts->metrics ? opts->metrics : metrics_new();
+	p->own_metrics = !opts->metrics;
 	p->on_synced = opts->on_synced;
 	p->user_data = opts->user_data;
 	loop_timer_init(&p->timer, p->loop, on_timer);
@@ -490,6 +494,8 @@ void proxy_stop(struct proxy *p)
 	map_release(&p->routed);
 	conntrack_release(&p->stale);
 	p->backend->ops->free(p->backend);
+	if (p->own_metrics)
+		metrics_free(p->stats.metrics);
 	arena_release(&p->route_arena);
 	arena_release(&p->arena);
 	free(p);

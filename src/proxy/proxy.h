@@ -21,6 +21,7 @@ struct proxy_opts {
 	/* "namespace/name" of a service that this machine itself answers where the service has no
 	 * endpoints (DNS): its packets are not refused then. May be empty. */
 	struct str answered_here;
+	struct metrics *metrics;            /* counts what it does; outlives it; NULL: its own */
 	void (*on_synced)(void *user_data); /* after the first full program; may be NULL */
 	void *user_data;
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "metrics/metrics.h"
 #include "base/file.h"
 #include "base/flags.h"
 #include "dns/dns.h"
@@ -51,9 +52,10 @@ static int start_dns(const struct dns_opts *opts, struct proxy_opts *proxy, stru
 }
 
 static int new_client(struct loop *loop, const struct kubelet_opts *opts, const char *user_agent,
-	struct client **ret, struct err *err)
+	struct metrics *metrics, struct client **ret, struct err *err)
 {
-	struct client_http_opts client = {.kubeconfig = opts->kubeconfig, .user_agent = user_agent};
+	struct client_http_opts client = {
+		.kubeconfig = opts->kubeconfig, .user_agent = user_agent, .metrics = metrics};
 	struct arena a = {0};
 	int r = 0;
 
@@ -74,7 +76,7 @@ static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struc
 	/* both live as long as the program */
 	static struct loop_thread thread;
 	static struct proxy_config config;
-	struct proxy_opts proxy = {.config = &config};
+	struct proxy_opts proxy = {.config = &config, .metrics = metrics_new()};
 	const struct dns_opts dns = {
 		.cluster_domain = opts->cluster_domain,
 		.addresses = opts->cluster_dns,
@@ -93,7 +95,8 @@ static int start_proxy(struct kubelet *k, const struct kubelet_opts *opts, struc
 	if (r == 0)
 		r = proxy_backend_new(&config, &proxy.backend, err);
 	if (r == 0)
-		r = new_client(thread.loop, opts, "kube-proxy/v1.36.2", &proxy.client, err);
+		r = new_client(
+			thread.loop, opts, "kube-proxy/v1.36.2", proxy.metrics, &proxy.client, err);
 	if (r < 0)
 		return r;
 	r = start_dns(&dns, &proxy, err);
@@ -118,12 +121,13 @@ static int start_network(struct kubelet *k, const struct kubelet_opts *opts, str
 	r = loop_thread_init(&thread, err);
 	o.loop = policies.loop = thread.loop;
 	if (r == 0)
-		r = new_client(thread.loop, opts, "sampan-network/" SAMPAN_VERSION, &o.client, err);
+		r = new_client(
+			thread.loop, opts, "sampan-network/" SAMPAN_VERSION, NULL, &o.client, err);
 	if (r == 0)
-		r = new_client(thread.loop, opts, "sampan-network-policy/" SAMPAN_VERSION,
+		r = new_client(thread.loop, opts, "sampan-network-policy/" SAMPAN_VERSION, NULL,
 			&policies.policy_client, err);
 	if (r == 0)
-		r = new_client(thread.loop, opts, "sampan-network-policy/" SAMPAN_VERSION,
+		r = new_client(thread.loop, opts, "sampan-network-policy/" SAMPAN_VERSION, NULL,
 			&policies.pod_client, err);
 	if (r == 0)
 		r = network_agent_start(&o, err);
