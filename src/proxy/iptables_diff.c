@@ -99,8 +99,11 @@ static void chain(struct walk *w, const struct ruleset_item *i, bool there)
 	empty_chain(w, i, there);
 	while (rest.n) {
 		str_cut(rest, '\n', &rule, &rest);
-		buf_fmt(&w->b->nat_rules, "-A " STR_FMT " " STR_FMT "\n", STR_ARG(i->name),
-			STR_ARG(rule));
+		buf_add_c(&w->b->nat_rules, "-A ");
+		buf_add_str(&w->b->nat_rules, i->name);
+		buf_add_char(&w->b->nat_rules, ' ');
+		buf_add_str(&w->b->nat_rules, rule);
+		buf_add_char(&w->b->nat_rules, '\n');
 	}
 }
 

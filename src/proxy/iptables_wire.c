@@ -25,6 +25,8 @@ struct assembler {
 	char table[IPTABLES_TABLE_MAX];
 	_Alignas(8) char message[MESSAGE_MAX];
 	struct nlmsghdr *h;
+	char weighed[IPTABLES_NAME_MAX]; /* the chain whose rules are being added up */
+	intptr_t balance;
 };
 
 /* --- messages --- */
@@ -76,17 +78,30 @@ static struct str chain_key(const struct assembler *a, struct str chain, char *b
 	return str_c(buf);
 }
 
-static void weigh(struct assembler *a, struct str chain, int by)
+/* What was added up for one chain goes to the books. */
+static void settle(struct assembler *a)
 {
 	struct iptables_wire *w = a->wire;
 	char buf[2 * IPTABLES_NAME_MAX];
-	struct str key = chain_key(a, chain, buf, sizeof(buf));
-	intptr_t weight = (intptr_t)map_get(&w->chains, key);
+	struct str key = chain_key(a, str_c(a->weighed), buf, sizeof(buf));
+	intptr_t weight = a->balance ? (intptr_t)map_get(&w->chains, key) : 0;
 
-	if (!weight) /* a base chain */
-		return;
-	map_set(&w->chains, key, (void *)(weight + by));
-	w->weight += by;
+	if (weight) { /* no base chain */
+		map_set(&w->chains, key, (void *)(weight + a->balance));
+		w->weight += a->balance;
+	}
+	a->balance = 0;
+}
+
+/* Rules of a chain mostly come together. */
+static void weigh(struct assembler *a, struct str chain, int by)
+{
+	if (!str_eqc(chain, a->weighed)) {
+		settle(a);
+		memcpy(a->weighed, chain.p, chain.n);
+		a->weighed[chain.n] = 0;
+	}
+	a->balance += by;
 }
 
 static char *handle_key(const struct assembler *a, struct str rule)
@@ -149,6 +164,8 @@ static int delete_rule(struct assembler *a, struct str rule)
 	if (!handle)
 		return -ENOENT;
 	str_cut(rule, ' ', &chain, &spec);
+	if (chain.n >= IPTABLES_NAME_MAX)
+		return -EINVAL;
 	begin(a, NFT_MSG_DELRULE, 0);
 	mnl_attr_put_strz(a->h, NFTA_RULE_TABLE, a->table);
 	put_str(a, NFTA_RULE_CHAIN, chain);
@@ -200,6 +217,7 @@ static int begin_table(struct assembler *a, struct str name)
 {
 	if (!name.n || name.n >= sizeof(a->table))
 		return -EINVAL;
+	settle(a);
 	memcpy(a->table, name.p, name.n);
 	a->table[name.n] = 0;
 	begin(a, NFT_MSG_NEWTABLE, NLM_F_CREATE);
@@ -228,6 +246,7 @@ static int fresh_chain(struct assembler *a, struct str line)
 	str_cut(line, ' ', &name, &rest);
 	if (!name.n || name.n >= IPTABLES_NAME_MAX)
 		return -EINVAL;
+	settle(a);
 	key = chain_key(a, name, buf, sizeof(buf));
 	weight = (intptr_t)map_set(&w->chains, key, (void *)CHAIN_EMPTY);
 	name_chain(a, NFT_MSG_NEWCHAIN, NLM_F_CREATE, NFTA_CHAIN_NAME, name);
@@ -275,6 +294,7 @@ int iptables_wire_append(struct iptables_wire *w, struct str input, uint32_t *se
 		if (l.n)
 			r = line(&a, l);
 	}
+	settle(&a);
 	if (r < 0)
 		return err_errno(err, -r, "cannot write the rule \"" STR_FMT "\"", STR_ARG(l));
 	*seq = a.seq;
