@@ -37,6 +37,7 @@ struct proxy_backend_ops {
 
 struct proxy_backend {
 	const struct proxy_backend_ops *ops;
+	bool no_sctp; /* the kernel cannot match ports of SCTP: render must not be given any */
 };
 
 /* The kernel's nftables in this network namespace. `c` must outlive it. */

@@ -459,24 +459,28 @@ int proxy_backend_iptables_new(
 	const struct proxy_config *c, struct proxy_backend **ret, struct err *err)
 {
 	struct nft_socket *socket = NULL;
-	struct iptables_found found;
 	struct iptables_backend *n;
 	bool nft;
 	int r = iptables_variant(&nft, err);
 
 	if (r == 0 && nft)
 		r = nft_socket_new(&socket, err);
-	if (r == 0)
-		r = iptables_look(socket, false, &found, err); /* says whether we may */
+	else if (r == 0)
+		nft_socket_new(&socket, NULL); /* only to see whether we may */
+	if (r == 0 && socket)
+		r = nft_socket_may_change(socket, err);
 	if (r < 0) {
 		nft_socket_free(socket);
 		return r;
 	}
-	iptables_found_release(&found);
 	n = xcalloc(1, sizeof(*n));
 	n->base.ops = &ops;
+	n->base.no_sctp = nft && !nft_socket_has_match(socket, "sctp", 0);
 	n->config = n->overlay.config = c;
-	n->socket = socket;
+	if (nft)
+		n->socket = socket;
+	else
+		nft_socket_free(socket);
 	n->family[0].there = true;
 	n->family[1].there = c->ipv6 && iptables_installed(true);
 	n->family[1].wire.ipv6 = true;

@@ -217,6 +217,11 @@ int proxy_backend_nft_new(const struct proxy_config *c, struct proxy_backend **r
 
 	if (r < 0)
 		return r;
+	r = nft_socket_may_change(socket, err);
+	if (r < 0) {
+		nft_socket_free(socket);
+		return r;
+	}
 	n = xcalloc(1, sizeof(*n));
 	n->base.ops = &ops;
 	n->config = c;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netinet/in.h>
 
@@ -185,6 +186,29 @@ bool nft_socket_has_chain(struct nft_socket *s, bool ipv6, const char *table, co
 	mnl_attr_put_strz(h, NFTA_CHAIN_TABLE, table);
 	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, chain);
 	return ask(s, h, NULL, NULL) != -ENOENT;
+}
+
+bool nft_socket_has_match(struct nft_socket *s, const char *name, int revision)
+{
+	enum { A_MATCH = 0 };
+	_Alignas(8) char buf[256];
+	struct nlmsghdr *h = question(s, buf, NFNL_MSG_COMPAT_GET, false);
+
+	h->nlmsg_type = NFNL_SUBSYS_NFT_COMPAT << 8 | NFNL_MSG_COMPAT_GET;
+	mnl_attr_put_strz(h, NFTA_COMPAT_NAME, name);
+	mnl_attr_put_u32(h, NFTA_COMPAT_REV, htonl(revision));
+	mnl_attr_put_u32(h, NFTA_COMPAT_TYPE, htonl(A_MATCH));
+	return ask(s, h, NULL, NULL) != -ENOENT;
+}
+
+int nft_socket_may_change(struct nft_socket *s, struct err *err)
+{
+	_Alignas(8) char buf[64];
+
+	return ask(s, question(s, buf, NFT_MSG_GETGEN, false), NULL, NULL) == -EPERM
+		       ? err_errno(err, EPERM,
+				 "rules of the kernel may not be changed (CAP_NET_ADMIN)")
+		       : 0;
 }
 
 static void read_generation(void *user_data, const struct nlmsghdr *h)

@@ -38,6 +38,10 @@ int nft_socket_dump(struct nft_socket *s, int type, bool ipv6, const char *table
 	nft_message_fn *fn, void *user_data);
 /* Whether a chain is there; true when nobody can tell. */
 bool nft_socket_has_chain(struct nft_socket *s, bool ipv6, const char *table, const char *chain);
+/* Whether the kernel has a module of iptables for a match, as far as anybody can tell. */
+bool nft_socket_has_match(struct nft_socket *s, const char *name, int revision);
+/* -EPERM with err when the socket may change nothing. */
+int nft_socket_may_change(struct nft_socket *s, struct err *err);
 /* The number of the ruleset, which every change of anybody increments; 0 when unknown. */
 uint32_t nft_socket_generation(struct nft_socket *s);
 

@@ -1,6 +1,8 @@
 #include "proxy/proxy.h"
 
+#include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proxy/conntrack.h"
 #include "proxy/health.h"
@@ -19,7 +21,7 @@ struct entry {
 	struct arena arena;           /* holds `applied` and `served` */
 	struct ruleset applied;       /* what the kernel has */
 	struct str served;            /* its UDP endpoints, as text to compare */
-	bool dirty;
+	bool dirty, told_sctp;
 	struct entry *next_dirty;
 };
 
@@ -243,6 +245,34 @@ static void leave_out_unanswered(struct proxy_service *s)
 	s->n_ports = n;
 }
 
+/* Connection tracking must know it, or the kernel cannot send it to another address. */
+static bool kernel_has_sctp(const struct proxy *p)
+{
+	static const char dir[] = "/proc/sys/net/netfilter/";
+	char any[64], sctp[64];
+
+	snprintf(any, sizeof(any), "%snf_conntrack_max", dir);
+	snprintf(sctp, sizeof(sctp), "%snf_conntrack_sctp_timeout_established", dir);
+	return !p->backend->no_sctp && (access(any, F_OK) < 0 || access(sctp, F_OK) == 0);
+}
+
+/* Ports of SCTP on a kernel that has none; said once for each service. */
+static void leave_out_sctp(struct proxy *p, struct entry *e, struct proxy_service *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_ports; i++)
+		if (strcmp(s->ports[i].protocol, "sctp") != 0 || kernel_has_sctp(p))
+			s->ports[n++] = s->ports[i];
+	if (n < s->n_ports && !e->told_sctp) {
+		e->told_sctp = true;
+		log_warn("service " STR_FMT "/" STR_FMT
+			 ": no rules for its ports of SCTP: this kernel has no SCTP in netfilter",
+			STR_ARG(e->ns), STR_ARG(e->name));
+	}
+	s->n_ports = n;
+}
+
 static void note_served(const struct proxy_service *svc, struct buf *b)
 {
 	for (size_t i = 0; i < svc->n_ports; i++) {
@@ -285,6 +315,7 @@ static void desire(struct proxy *p, struct entry *e, struct arena *a, struct des
 		proxy_service_from(svc, slices, n, &p->place, v6, a, view);
 		if (is_answered_here(p, e))
 			leave_out_unanswered(view);
+		leave_out_sctp(p, e, view);
 		p->backend->ops->render(p->backend, view, &ret->rules, a);
 		want_route(p, view->cluster_ip);
 		note_served(view, &ret->served);

@@ -6,7 +6,7 @@ plane; endpoints are plain servers in namespaces of their own, told to the clust
 Modes: nftables, iptables (the variant that is installed), iptables-legacy (the other one, put in its place for the proxies alone) and
 iptables-many (with so many services that changes take effect beside iptables' tables first).
 SERVICES_ONLY=word runs the cases whose name has the word."""
-import base64, http.client, ipaddress, json, os, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading, time
+import base64, fcntl, http.client, ipaddress, json, os, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading, time
 import yaml
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/../lib")
@@ -18,12 +18,16 @@ PORT = 6443
 PODS = {"a0": (0, 2), "b0": (0, 3), "a1": (1, 2), "a2": (2, 2)}
 
 
+class Skipped(Exception):
+    pass
+
+
 class Cluster:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="sampan-services-")
         self.net = Machines(f"svc{os.getpid()}")
         self.servers, self.proxies, self.pods, self.serial, self.made = Servers(), {}, {}, 0, []
-        self.legacy = self.many = False
+        self.legacy = self.many = self.hide_sctp = False
         for name, (machine, number) in PODS.items():
             v4, v6 = self.net.pod(name, machine, number)
             self.pods[name] = (v4, v6, f"m{machine}")
@@ -142,8 +146,11 @@ class Cluster:
 
     def inside(self, machine, *words):
         """A command of ours on a machine, with the variant of iptables that is asked for."""
-        swap = ["unshare", "-m", "sh", "-c", 'mount --bind /usr/sbin/xtables-legacy-multi "$(readlink -f /usr/sbin/iptables-restore)" && exec "$@"', "-"]
-        return ["nsenter", "--net=/run/netns/" + self.ns(machine), *(swap if self.legacy else []), *words]
+        steps = ['mount --bind /usr/sbin/xtables-legacy-multi "$(readlink -f /usr/sbin/iptables-restore)"'] if self.legacy else []
+        if self.hide_sctp:  # as a kernel shows itself that has none
+            steps += ["mount -t tmpfs none /proc/sys/net/netfilter", "touch /proc/sys/net/netfilter/nf_conntrack_max"]
+        private = ["unshare", "-m", "sh", "-c", " && ".join([*steps, 'exec "$@"']), "-"]
+        return ["nsenter", "--net=/run/netns/" + self.ns(machine), *(private if steps else []), *words]
 
     def start_proxy(self, machine, mode, *more):
         log = open(f"{self.dir}/proxy-{machine}.log", "ab")
@@ -358,12 +365,29 @@ def udp(c, mode):
 def sctp(c, mode):
     name, ip, _ = c.service(ports=[{"name": "p", "port": 36412, "protocol": "SCTP", "targetPort": 8080}])
     c.endpoints(name, ["a1"], "SCTP")
-    wait_for("rules for SCTP", lambda: f"{ip} . sctp . 36412" in c.rules("m0") or f"-d {ip}/32 -p sctp" in c.rules("m0"), True)
+    rules = lambda: f"{ip} . sctp . 36412" in c.rules("m0") or f"-d {ip}/32 -p sctp" in c.rules("m0")
+    wait_for("rules for SCTP", rules, True)
+    # a kernel without it: two services, of which one has another port, too
+    both, ip2, _ = c.service(ports=[{"name": "p", "port": 80, "targetPort": 8080}, {"name": "s", "port": 36413, "protocol": "SCTP", "targetPort": 8080}])
+    c.endpoints(both, ["a1"])
+    c.stop_proxy("m0")
+    mark = os.path.getsize(c.dir + "/proxy-m0.log")
+    c.hide_sctp = True
+    c.start_proxy("m0", mode)
+    c.await_proxy("m0", mark)
+    wait_for("the other port", lambda: c.one("a0", ip2, 80).split()[0], "a1")
+    c.endpoints(name, ["a1", "a2"], "SCTP")
+    c.endpoints(both, ["a2"])
+    wait_for("the other port", lambda: c.one("a0", ip2, 80).split()[0], "a2")
+    said = [l for l in open(c.dir + "/proxy-m0.log").read()[mark:].splitlines() if "SCTP" in l]
+    assert len(said) == 2 and not rules(), f"a kernel without SCTP: {said}"
+    c.hide_sctp = False
+    c.restart_proxy("m0", mode)
+    wait_for("rules for SCTP", rules, True)
     try:
         socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132).close()
     except OSError:
-        print("     SKIPPED: this kernel has no SCTP sockets: rules alone were checked")
-        return
+        raise Skipped("this kernel has no SCTP sockets: rules alone were checked")
 
     def listen():
         s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)
@@ -638,6 +662,35 @@ def bad_input(c):
         assert code == 2 and words in text and len(text.splitlines()) == 1, f"{args}: {code} {text}"
 
 
+def not_allowed(c, mode):
+    """Without the right, or without the programs: one line says so."""
+    def run(*words):
+        r = subprocess.run([*c.inside("m0", *words), SAMPAN, "kube-proxy", "--kubeconfig", c.dir + "/kubeconfig", "--proxy-mode", mode,
+                            "--hostname-override", "m0"], capture_output=True, text=True, timeout=20)
+        return r.returncode, [l for l in r.stderr.splitlines() if "/proc/sys" not in l]
+    code, said = run("setpriv", "--bounding-set=-net_admin")
+    assert code == 1 and len(said) == 1 and "CAP_NET_ADMIN" in said[0], f"without CAP_NET_ADMIN: {code} {said}"
+    if mode == "iptables":
+        code, said = run("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /etc/alternatives && exec "$@"', "-")
+        assert code == 1 and len(said) == 1 and "iptables-restore is not installed" in said[0], f"without iptables: {code} {said}"
+
+
+def lock(c, mode):
+    """The legacy variant's lock, held by somebody else: said in one line, and done afterwards."""
+    if not c.legacy:
+        return
+    name, ip, _ = c.service()
+    mark = os.path.getsize(c.dir + "/proxy-m0.log")
+    with open("/run/xtables.lock", "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        c.endpoints(name, ["a1"])
+        wait_for("it says so", lambda: [l for l in open(c.dir + "/proxy-m0.log").read()[mark:].splitlines() if "holding the xtables lock" in l] != [], True, 15)
+    wait_for("afterwards", lambda: c.one("a0", ip, 80).split()[0], "a1", 20)
+
+
+BEHAVIOURS += [not_allowed, lock]
+
+
 def main():
     if os.geteuid() != 0:
         print("this test needs root")
@@ -674,6 +727,8 @@ def main():
                 try:
                     b(c, mode)
                     print(f"ok   {variant} {b.__name__} ({time.time() - start:.1f} s)", flush=True)
+                except Skipped as e:
+                    print(f"SKIPPED {variant} {b.__name__}: {e}", flush=True)
                 except (AssertionError, OSError, IndexError) as e:
                     failed.append(f"{variant} {b.__name__}")
                     print(f"FAIL {variant} {b.__name__}: {e!r}", flush=True)
