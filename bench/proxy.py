@@ -3,7 +3,9 @@
 all services programmed (the program's own figure and the time from start), then one endpoint changed, as seen by the proxy
 (write to rules) and end to end (PATCH sent to rules in the kernel). Upstream's kube-proxy beside it where it is installed.
 
-PROXY_SERVICES=N (10000), PROXY_MODES="nftables iptables", PROXY_UPSTREAM=path of kube-proxy, PROXY_CHANGES=20."""
+then one service more. Sizes: PROXY_SIZES (one hundredth, one tenth and all of PROXY_SERVICES=10000), PROXY_MODES="nftables iptables"
+("iptables-legacy" puts the legacy variant in the place of the one installed), PROXY_UPSTREAM=path of kube-proxy, PROXY_CHANGES=20.
+Sets of rules that stand beside iptables' own for a moment (iptables mode, many services) are waited for before the changes."""
 import base64, concurrent.futures, http.client, json, os, re, signal, ssl, statistics, subprocess, sys, tempfile, time
 import yaml
 
@@ -110,8 +112,12 @@ class Bench:
 
     def run(self, words, mode, n):
         log = open(f"{self.dir}/proxy.log", "a")
+        legacy, mode = mode.endswith("-legacy"), mode.split("-")[0]
+        self.legacy = "-legacy" if legacy else ""
+        swap = ["unshare", "-m", "sh", "-c", 'mount --bind /usr/sbin/xtables-legacy-multi "$(readlink -f /usr/sbin/iptables-restore)" && exec "$@"', "-"]
+        inside = [*self.inside, *(swap if legacy else [])]
         start = time.time()
-        p = subprocess.Popen([*self.inside, *words, "--kubeconfig", self.dir + "/data/admin.kubeconfig", "--hostname-override", "n0", "--proxy-mode", mode,
+        p = subprocess.Popen([*inside, *words, "--kubeconfig", self.dir + "/data/admin.kubeconfig", "--hostname-override", "n0", "--proxy-mode", mode,
                               "--iptables-min-sync-period", "0s"], stdout=log, stderr=log)
         try:
             last = f"10.254.{100 + (n - 1) // 250}.{(n - 1) % 250}"
@@ -121,7 +127,7 @@ class Bench:
             full = total / count if count else float("nan")
             syncs, ends = [], []
             c = self.connection()
-            time.sleep(1)
+            time.sleep(1.5)
             for k in range(CHANGES):
                 before = self.timing()
                 t = time.time()
@@ -132,17 +138,35 @@ class Bench:
                 after = self.timing()
                 syncs.append((after[1] - before[1]) / (after[0] - before[0]))
                 time.sleep(0.05)
-            return whole, full, syncs, ends
+            added = [self.add_one(c, k) for k in range(5)]
+            return whole, full, syncs, ends, added
         finally:
             p.send_signal(signal.SIGTERM)
             p.wait(20)
-            subprocess.run([*self.inside, SAMPAN, "kube-proxy", "--cleanup"], check=False)
+            subprocess.run([*inside, SAMPAN, "kube-proxy", "--cleanup"], check=False)
             subprocess.run([*self.inside, "nft", "flush", "ruleset"], check=False)
+
+    def add_one(self, c, k):
+        """Seconds of the sync that writes a new service with an endpoint; it goes again."""
+        def change(method, kind, path, body):
+            before = self.timing()
+            self.ask(method, f"{kind}/namespaces/default/{path}", body, c)
+            self.until(lambda: self.timing()[0] > before[0], 60)
+            time.sleep(0.05)
+            after = self.timing()
+            return (after[1] - before[1]) / (after[0] - before[0])
+        eps = slice_of(99999, ["10.1.9.%d" % (k + 1)])
+        change("POST", "/apis/discovery.k8s.io/v1", "endpointslices", eps)
+        seconds = change("POST", "/api/v1", "services", {"metadata": {"name": "s99999"}, "spec": {"clusterIP": "10.254.99.9", "ports": [
+            {"name": "http", "port": 80, "targetPort": 8080}]}})
+        change("DELETE", "/api/v1", "services/s99999", None)
+        change("DELETE", "/apis/discovery.k8s.io/v1", "endpointslices/s99999-x", None)
+        return seconds
 
     def has(self, mode, address):
         """Whether the last service's address is in the kernel."""
         if mode == "iptables":
-            return subprocess.run([*self.inside, "sh", "-c", f"iptables-save -t nat | grep -q 'd {address}/32'"]).returncode == 0
+            return subprocess.run([*self.inside, "sh", "-c", f"iptables{self.legacy}-save -t nat | grep -q 'd {address}/32'"]).returncode == 0
         return subprocess.run([*self.inside, "sh", "-c", f"nft list ruleset | grep -q '{address} '"]).returncode == 0
 
     def close(self):
@@ -166,7 +190,7 @@ def main():
     try:
         b.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n0"}})
         b.ask("PATCH", "/api/v1/nodes/n0/status", {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.10"}]}})
-        sizes, done = [int(s) for s in os.environ.get("PROXY_SIZES", f"{max(1, N // 10)} {N}").split()], 0
+        sizes, done = [int(s) for s in os.environ.get("PROXY_SIZES", f"{max(1, N // 100)} {max(1, N // 10)} {N}").split()], 0
         for n in sizes:
             b.fill(done, n)
             done = n
@@ -178,8 +202,9 @@ def main():
                                      "--conntrack-tcp-timeout-established", "0", "--conntrack-tcp-timeout-close-wait", "0"], mode, n)
                 pick = lambda f: f(theirs) if theirs else "-"
                 full = lambda r: "%.2f s (from start %.2f s)" % (r[1], r[0])
-                row(f"{n} services, {mode}: all programmed", full(ours), "<= 1 s" if n == N and mode == "nftables" else "-", pick(full), "2 endpoints each; full sync; until the last is seen")
-                row(f"{n} services, {mode}: one endpoint, sync", ms(ours[2]), "<= 10 ms", pick(lambda r: ms(r[2])), "the proxy's own histogram")
+                row(f"{n} services, {mode}: all programmed", full(ours), "<= 1 s" if n == N and not mode.endswith("-legacy") else "-", pick(full), "2 endpoints each; full sync; until the last is seen")
+                row(f"{n} services, {mode}: one endpoint, sync", ms(ours[2]), "-" if mode.endswith("-legacy") else "<= 10 ms", pick(lambda r: ms(r[2])), "the proxy's own histogram")
+                row(f"{n} services, {mode}: one service added, sync", ms(ours[4]), "-", pick(lambda r: ms(r[4])), "the same; with an endpoint")
                 row(f"{n} services, {mode}: one endpoint, all", ms(ours[3]), "-", pick(lambda r: ms(r[3])), "PATCH sent to metric moved")
     finally:
         b.close()
