@@ -1,4 +1,5 @@
-/* rows.c: kinds that have nothing of their own but how `kubectl get` shows them. */
+/* rows.c: kinds that have nothing of their own but how `kubectl get` shows them,
+ * and who may overwrite what he has not seen. */
 #include "apiserver/resources/printers.h"
 #include "apiserver/resources/rules.h"
 
@@ -119,21 +120,25 @@ static void print_priority_level(
 
 const struct strategy csi_driver_strategy = {
 	.resource = &storage_v1_csi_driver_resource,
+	.no_unconditional_update = true,
 	.table_row = print_csi_driver,
 };
 
 const struct strategy csi_node_strategy = {
 	.resource = &storage_v1_csi_node_resource,
+	.no_unconditional_update = true,
 	.table_row = print_csi_node,
 };
 
 const struct strategy csi_storage_capacity_strategy = {
 	.resource = &storage_v1_csi_storage_capacity_resource,
+	.no_unconditional_update = true,
 	.table_row = print_csi_storage_capacity,
 };
 
 const struct strategy volume_attachment_strategy = {
 	.resource = &storage_v1_volume_attachment_resource,
+	.no_unconditional_update = true,
 	.table_row = print_volume_attachment,
 };
 
@@ -144,10 +149,12 @@ const struct strategy volume_attributes_class_strategy = {
 
 const struct strategy flow_schema_strategy = {
 	.resource = &flowcontrol_v1_flow_schema_resource,
+	.generate_generation = true,
 	.table_row = print_flow_schema,
 };
 
 const struct strategy priority_level_configuration_strategy = {
 	.resource = &flowcontrol_v1_priority_level_configuration_resource,
+	.generate_generation = true,
 	.table_row = print_priority_level,
 };
