@@ -88,6 +88,9 @@ struct cel_issues {
 	     "ERROR: <input>:1:5: undeclared reference to 'x' (in container '')\n | …\n | ....^" */
 	struct cel_issue *v;
 	size_t n;
+	bool instantiation; /* the expression is well formed, but its program could not be made
+			       (int('x')): text is the bare reason, v is empty. Upstream says
+			       "program instantiation failed: " then, not "compilation failed: " */
 };
 
 struct cel_program;

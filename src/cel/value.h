@@ -52,9 +52,10 @@ struct cel_ref { /* of lists, maps and opaque values */
 };
 
 struct cel_value {
-	uint8_t kind; /* enum cel_kind */
-	uint8_t rep;  /* enum cel_rep */
-	int32_t nsec; /* of a timestamp, 0 … 999999999 */
+	uint8_t kind;     /* enum cel_kind */
+	uint8_t rep;      /* enum cel_rep */
+	int16_t zone_min; /* of a timestamp: the zone it was written in, minutes east of UTC */
+	int32_t nsec;     /* of a timestamp, 0 … 999999999 */
 	union {
 		bool b;
 		int64_t i; /* int; duration in nanoseconds; timestamp in Unix seconds */
