@@ -2,7 +2,7 @@
 #include <ctype.h>
 
 #include "cel/url.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 
 struct format {
 	const char *name;    /* in expressions */

@@ -1,7 +1,7 @@
 /* show.c: values as text: in messages, and as JSON. */
 #include "cel/eval.h"
 #include "json/write.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * schema, lazy ones. */
 #include "cel/eval.h"
 #include "json/value.h"
-#include "schema/base64.h"
+#include "base/base64.h"
 #include "schema/schema.h"
 #include "schema/time.h"
 
