@@ -7,6 +7,7 @@
 #include "apiserver/auth/policy.h"
 #include "apiserver/cluster_ips.h"
 #include "apiserver/masters.h"
+#include "apiserver/resources/node_port_record.h"
 #include "client/client.h"
 #include "json/write.h"
 #include "pki/bootstrap_token.h"
@@ -244,6 +245,9 @@ static void finish(struct bootstrap *b)
 
 	if (store_is_shared(b->s->store) && b->s->opts.advertise_address)
 		b->s->masters = masters_start(b->s, b->loop);
+	if (store_is_shared(b->s->store))
+		b->s->node_port_repair =
+			node_port_repair_start(b->s->store, b->s->service_books, b->loop);
 	b->s->cluster_ips = cluster_ips_start(b->s, b->loop);
 	atomic_store(&b->s->bootstrapped, true);
 	client_free(b->client);

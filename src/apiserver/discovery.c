@@ -52,7 +52,7 @@ static const struct {
 
 static bool is_served(const struct schema_resource *res)
 {
-	return convert_exists(res, res->storage_resource);
+	return res->verbs && convert_exists(res, res->storage_resource);
 }
 
 static bool has_version(const char *group, const char *version)

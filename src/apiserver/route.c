@@ -146,7 +146,7 @@ static int resolve(struct request *r, struct err *err)
 		schema_resource_find(info->group, info->version, info->resource);
 	int ret;
 
-	if (!res || !convert_exists(res, res->storage_resource))
+	if (!res || !res->verbs || !convert_exists(res, res->storage_resource))
 		return not_found(err);
 	r->res = res;
 	r->storage = res->storage_resource;

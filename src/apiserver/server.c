@@ -6,6 +6,7 @@
 #include "apiserver/discovery.h"
 #include "apiserver/masters.h"
 #include "apiserver/openapi_documents.h"
+#include "apiserver/resources/node_port_record.h"
 #include "apiserver/resources/service_books.h"
 #include "apiserver/retained.h"
 #include "http/server.h"
@@ -119,6 +120,7 @@ void apiserver_free(struct apiserver *s)
 	audit_sink_free(s->audit);
 	admission_free(s->admission);
 	masters_free(s->masters);
+	node_port_repair_free(s->node_port_repair);
 	cluster_ips_free(s->cluster_ips);
 	discovery_free(s->discovery);
 	openapi_documents_free(s->openapi);

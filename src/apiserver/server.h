@@ -38,7 +38,8 @@ struct apiserver {
 	struct audit_sink *audit; /* NULL: no audit log */
 	struct admission *admission;
 	struct discovery *discovery;
-	struct masters *masters;         /* or NULL */
+	struct masters *masters;                   /* or NULL */
+	struct node_port_repair *node_port_repair; /* likewise */
 	struct cluster_ips *cluster_ips; /* from the end of the bootstrap on */
 	struct openapi_documents *openapi;
 	struct retained *retained; /* snapshots behind continue tokens */

@@ -26,7 +26,7 @@ struct apiserver;
 struct write_along {
 	struct store_along *v;
 	size_t n;
-	uint64_t claims;
+	const struct store_beside *beside;
 };
 
 struct outside;
@@ -42,7 +42,6 @@ struct strategy_ctx {
 	int64_t now_ns;
 	bool dry_run;
 	struct outside *outside; /* auth.h: for authorize; or NULL */
-	uint64_t seen; /* by allocate: the store's revision that it looked at */
 	struct str_vec *warnings;               /* Warning headers to send; add with ctx_warn */
 };
 void ctx_warn(struct strategy_ctx *ctx, const char *fmt, ...) PRINTF_LIKE(2, 3);

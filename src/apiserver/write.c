@@ -228,8 +228,7 @@ void write_along(struct strategy_ctx *ctx, const void *obj, const void *old, str
 	st->along(ctx, obj, old, &along);
 	sw->along = along.v;
 	sw->n_along = along.n;
-	sw->claims = along.claims;
-	sw->claims_seen = ctx->seen;
+	sw->beside = along.beside;
 }
 
 static void submit(struct write *w, enum store_op op, struct object *draft,

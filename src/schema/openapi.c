@@ -270,7 +270,7 @@ static size_t write_paths(struct openapi *o, struct str group, struct str versio
 	for (size_t i = 0; i < schema_n_resources; i++) {
 		const struct schema_resource *r = schema_resources[i];
 
-		if (version.p && !is_of(r, group, version))
+		if (!r->verbs || (version.p && !is_of(r, group, version)))
 			continue;
 		n++;
 		openapi_want(o, r->type);

@@ -217,7 +217,7 @@ static void write_kinds(struct openapi *o, const struct schema_type *t)
 	for (size_t i = 0; i < schema_n_resources; i++) {
 		const struct schema_resource *r = schema_resources[i];
 
-		if (r->type != t && r->list_type != t)
+		if (!r->verbs || (r->type != t && r->list_type != t))
 			continue;
 		buf_fmt(o->out, "%s{\"group\":\"%s\",\"kind\":\"%s\",\"version\":\"%s\"}",
 			first ? ",\"x-kubernetes-group-version-kind\":[" : ",", r->group, name,

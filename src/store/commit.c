@@ -9,7 +9,7 @@
  */
 #include "store/store_int.h"
 
-enum { CHANGES_MAX = COMMIT_BATCH_MAX * (1 + STORE_ALONG_MAX) };
+enum { CHANGES_MAX = COMMIT_BATCH_MAX * (2 + STORE_ALONG_MAX) };
 
 struct commit_batch {
 	struct changes changes;
@@ -101,6 +101,33 @@ static bool is_claimed(struct store *s, struct commit_batch *b, const struct sto
 	return false;
 }
 
+/* What the write makes of the object beside it; *ret NULL: nothing. */
+static int make_beside(
+	struct store *s, struct commit_batch *b, const struct store_write *w, struct object **ret)
+{
+	const struct store_beside *beside = w->beside;
+	struct store_resource *rs;
+
+	*ret = NULL;
+	if (!beside)
+		return 0;
+	rs = store_resource(s, beside->resource);
+	assert(!rs->resource->lazy);
+	changes_touch(&b->changes, rs);
+	return beside->make(beside, tree_get(&rs->work, beside->ns, beside->name), ret);
+}
+
+static void apply_beside(struct store *s, struct commit_batch *b, const struct store_beside *beside,
+	struct object *draft)
+{
+	struct store_resource *rs = store_resource(s, beside->resource);
+	const struct object *current = tree_get(&rs->work, beside->ns, beside->name);
+
+	b->writers[b->changes.n] = NULL;
+	change(s, b, rs, current ? STORE_UPDATE : STORE_CREATE, draft, current);
+	object_unref(draft);
+}
+
 static void apply_along(struct store *s, struct commit_batch *b, const struct store_along *along)
 {
 	struct store_resource *rs = store_resource(s, along->resource);
@@ -117,15 +144,19 @@ static void apply(struct store *s, struct commit_batch *b, struct store_write *w
 {
 	struct store_resource *rs = store_resource(s, w->resource);
 	const struct object *current;
+	struct object *beside = NULL;
 
 	changes_touch(&b->changes, rs);
 	current = tree_get(&rs->work, w->ns, w->name);
 	w->result = compare(w, current);
 	if (w->result == 0 && is_claimed(s, b, w))
 		w->result = -EADDRINUSE;
+	if (w->result == 0)
+		w->result = make_beside(s, b, w, &beside);
 	if (w->result == 0 && rs->resource->lazy)
 		w->result = lazy_full(rs) ? -ENOSPC : reserve(s, s->next_revision + 1);
 	if (w->result < 0) {
+		object_unref(beside);
 		if (current && (w->result == -EEXIST || w->result == -EBUSY))
 			w->object = object_ref(current);
 		return;
@@ -134,6 +165,8 @@ static void apply(struct store *s, struct commit_batch *b, struct store_write *w
 	change(s, b, rs, w->op, w->draft, current);
 	for (size_t i = 0; i < w->n_along; i++)
 		apply_along(s, b, &w->along[i]);
+	if (beside)
+		apply_beside(s, b, w->beside, beside);
 }
 
 static int make_durable(struct store *s, struct commit_batch *b)

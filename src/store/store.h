@@ -66,7 +66,18 @@ struct store_along {
 	struct str ns, name;
 	const struct object *draft; /* created: it must not be there; NULL: deleted, there or not */
 };
-enum { STORE_CLAIMS = 64, STORE_ALONG_MAX = 4 };
+enum { STORE_ALONG_MAX = 4 };
+
+/* An object that changes with the write, or the write fails: what many writes share a part of (who has which node port).
+ * Not of a lazy resource. */
+struct store_beside {
+	const struct schema_resource *resource;
+	struct str ns, name;
+	/* Makes what it shall be from what it is (NULL: not there); called again when that has changed meanwhile. 0, *ret a
+	 * draft whose reference the store takes (NULL: it stays as it is), or -EADDRINUSE: then the write fails with it.
+	 * On a thread of the store; must not block. */
+	int (*make)(const struct store_beside *b, const struct object *current, struct object **ret);
+};
 
 struct store_write {
 	enum store_op op;
@@ -81,10 +92,7 @@ struct store_write {
 	 * along is there. Borrowed until done. */
 	const struct store_along *along;
 	size_t n_along; /* at most STORE_ALONG_MAX */
-	/* The same where others may write to the store, without objects: each bit of `claims`
-	 * stands for some of the things that writes claim, and must not have been claimed by another
-	 * after the revision `claims_seen`. Alone, we know what we gave away. */
-	uint64_t claims, claims_seen;
+	const struct store_beside *beside; /* or NULL; borrowed until done */
 	struct loop *loop; /* where done runs */
 	void (*done)(struct store_write *w);
 

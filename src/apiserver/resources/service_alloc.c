@@ -552,7 +552,6 @@ int service_allocate(struct strategy_ctx *ctx, void *obj, const void *old,
 		return 0;
 	al.seed = str_hash(al.s->metadata.name) ^ (str_hash(al.s->metadata.namespace) << 1) ^
 		  (uint64_t)ctx->now_ns;
-	ctx->seen = store_revision(ctx->store); /* at least; before the books look */
 	service_books_load(al.books, ctx->store);
 	if (old)
 		patch_allocated(&al);

@@ -1,4 +1,5 @@
 /* service_along.c: what a Service claims: its addresses and ports, with it or not at all. */
+#include "apiserver/resources/node_port_record.h"
 #include "apiserver/resources/service.h"
 #include "apiserver/validation/ip.h"
 
@@ -45,14 +46,8 @@ static void bring(struct strategy_ctx *ctx, struct write_along *w, struct str ip
 	ARENA_PUSH(a, w, along);
 }
 
-static void claim_port(struct write_along *w, const struct v1_service *old, int port)
-{
-	if (port && !service_uses_port(old, port))
-		w->claims |= UINT64_C(1) << (port % STORE_CLAIMS);
-}
-
-/* An address is claimed by an IPAddress, as upstream's servers do (which see ours, as we see
- * theirs), a node port by a claim. Both come with the service or not at all. */
+/* An address is claimed by an IPAddress, a node port by its bit in their record, as upstream's
+ * servers do (which see ours, as we see theirs). Both come with the service or not at all. */
 void service_along(
 	struct strategy_ctx *ctx, const void *obj, const void *old_obj, struct write_along *ret)
 {
@@ -64,8 +59,7 @@ void service_along(
 	for (size_t i = 0; old && i < old->spec.cluster_ips.n; i++)
 		if (!service_uses_ip(s, old->spec.cluster_ips.v[i]))
 			bring(ctx, ret, old->spec.cluster_ips.v[i], false, old);
-	for (size_t i = 0; s && i < s->spec.ports.n; i++)
-		claim_port(ret, old, s->spec.ports.v[i].node_port);
-	if (s)
-		claim_port(ret, old, s->spec.health_check_node_port);
+	if (store_is_shared(ctx->store)) /* alone, we know what we gave away */
+		ret->beside =
+			node_port_record_change(ctx->arena, ctx->server->service_books, s, old);
 }

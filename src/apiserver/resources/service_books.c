@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "apiserver/resources/ip_book.h"
+#include "apiserver/resources/node_port_record.h"
 #include "apiserver/resources/service_books.h"
 #include "types.gen.h"
 
@@ -25,7 +26,9 @@ struct service_books {
 		size_t n;
 	} books; /* the server's own ranges first */
 	int port_min, port_max;
-	uint8_t *ports; /* a byte per port */
+	uint8_t *ports;    /* a byte per port: a Service has it, or is about to */
+	uint8_t *recorded; /* the same, of the record that API servers share */
+	uint64_t recorded_revision;
 };
 
 /* --- opening --- */
@@ -69,6 +72,7 @@ int service_books_new(
 	b->port_min = port_min;
 	b->port_max = port_max;
 	b->ports = xcalloc((size_t)(port_max - port_min + 1), 1);
+	b->recorded = xcalloc((size_t)(port_max - port_min + 1), 1);
 	for (bool more = true; more;) {
 		more = str_cut(rest, ',', &range, &rest);
 		if (!add_range(b, range)) {
@@ -94,6 +98,7 @@ void service_books_free(struct service_books *b)
 	snapshot_unref(b->ranges);
 	pthread_mutex_destroy(&b->lock);
 	free(b->ports);
+	free(b->recorded);
 	free(b);
 }
 
@@ -196,6 +201,18 @@ void service_books_release_ip(struct service_books *b, const struct ip_addr *ip)
 
 /* --- ports --- */
 
+static bool has_port(const struct service_books *b, int port)
+{
+	return b->ports[port - b->port_min] || b->recorded[port - b->port_min];
+}
+
+void service_books_ports(struct service_books *b, uint8_t *ret)
+{
+	pthread_mutex_lock(&b->lock);
+	memcpy(ret, b->ports, (size_t)(b->port_max - b->port_min + 1));
+	pthread_mutex_unlock(&b->lock);
+}
+
 enum book_result service_books_take_port(struct service_books *b, int port, bool look)
 {
 	enum book_result r = BOOK_OK;
@@ -203,7 +220,7 @@ enum book_result service_books_take_port(struct service_books *b, int port, bool
 	if (port < b->port_min || port > b->port_max)
 		return BOOK_OUT_OF_RANGE;
 	pthread_mutex_lock(&b->lock);
-	if (b->ports[port - b->port_min])
+	if (has_port(b, port))
 		r = BOOK_TAKEN;
 	else if (!look)
 		b->ports[port - b->port_min] = 1;
@@ -217,7 +234,7 @@ static int free_port(const struct service_books *b, int from, int to, uint64_t s
 
 	for (int i = 0; i < n; i++) {
 		int port = from + (int)((seed % (uint64_t)n + (uint64_t)i) % (uint64_t)n);
-		if (!b->ports[port - b->port_min])
+		if (!has_port(b, port))
 			return port;
 	}
 	return 0;
@@ -461,10 +478,28 @@ static void follow_ranges(struct service_books *b, struct store *store)
 	arena_release(&w.arena);
 }
 
+/* A port in it without a Service is one that another server is about to use. */
+static void follow_record(struct service_books *b, struct store *store)
+{
+	const struct object *o =
+		store_get(store, &v1_range_allocation_resource, S(""), S(NODE_PORT_RECORD));
+	struct arena a CLEANUP(arena_release) = {0};
+
+	if (o && o->revision != b->recorded_revision) {
+		b->recorded_revision = o->revision;
+		if (!node_port_record_read(
+			    object_decode(o, &a), b->port_min, b->port_max, b->recorded))
+			memset(b->recorded, 0, (size_t)(b->port_max - b->port_min + 1));
+	}
+	object_unref(o);
+}
+
 void service_books_load(struct service_books *b, struct store *store)
 {
 	pthread_mutex_lock(&b->lock);
 	follow_ranges(b, store);
+	if (store_is_shared(store))
+		follow_record(b, store);
 	if (store_is_shared(store))
 		follow(b, &b->services, store, &v1_service_resource);
 	else if (!b->loaded)

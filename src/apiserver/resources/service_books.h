@@ -45,6 +45,8 @@ enum book_result service_books_take_port(struct service_books *b, int port, bool
 /* Any free one, above the low band. */
 enum book_result service_books_next_port(struct service_books *b, uint64_t seed, int *ret);
 void service_books_release_port(struct service_books *b, int port);
+/* A byte for each port of the range: 1 where a Service has it or is about to. */
+void service_books_ports(struct service_books *b, uint8_t *ret);
 void service_books_port_range(const struct service_books *b, int *min, int *max);
 
 #endif

@@ -75,6 +75,7 @@ struct etcd {
 	struct map by_key;         /* the first write on each key */
 	struct etcd_write *writes; /* those, in a list */
 	struct etcd_write **last_write;
+	struct etcd_write *beside; /* under way, with an object beside it; or NULL */
 	size_t n_writes; /* with those that wait behind another on their key */
 	struct loop_timer write_retry;
 	int64_t lease_ttl_s, lease_id, lease_until_ms, lease_used;
@@ -151,7 +152,13 @@ struct etcd_write {
 	struct buf key, value;
 	int64_t deadline_ms;
 	int64_t lease;
-	bool sent;      /* a call is under way */
+	/* Of the object beside it, as it was sent: */
+	uint64_t beside_revision; /* which it must still have; 0: not be there */
+	struct buf beside_value;  /* empty: it stays as it is */
+	bool has_beside;          /* these two are filled */
+	unsigned remade;
+	uint64_t resend_revision; /* readers must see it before the write is sent again; 0: any */
+	bool sent;                /* a call is under way */
 	bool uncertain; /* one got no answer: it may have happened */
 	bool answered;  /* waits until readers can see it */
 	uint64_t wait_revision;

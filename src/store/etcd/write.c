@@ -17,6 +17,7 @@ enum {
 	VALUE_MAX = OBJECT_JSON_MAX + 4096,
 	ALONG_MAX = 64 * 1024,
 	RETRY_MS = 100,
+	REMADE_MAX = 256,        /* what stands beside a write, because others were faster */
 	LEASE_EXTRA_S_MAX = 60,  /* how long one lease is given to new events … */
 	LEASE_EXTRA_PERCENT = 5, /* … but no longer than that of its life */
 	LEASE_OBJECTS_MAX = 1000,
@@ -55,6 +56,7 @@ static void write_free(struct etcd_write *x)
 {
 	buf_release(&x->key);
 	buf_release(&x->value);
+	buf_release(&x->beside_value);
 	object_unref((struct object *)x->published);
 	free(x);
 }
@@ -65,6 +67,8 @@ static void retire(struct etcd_write *x)
 	struct etcd *e = x->e;
 
 	list_remove(e, x);
+	if (e->beside == x)
+		e->beside = NULL;
 	if (x->behind) {
 		map_set(&e->by_key, buf_str(&x->key), x->behind);
 		list_add(e, x->behind);
@@ -130,8 +134,11 @@ void etcd_writes_finish(struct etcd *e)
 	uint64_t revision = etcd_revision(e);
 	struct etcd_write *x = e->writes;
 
+	bool again = false;
+
 	while (x) {
 		if (!x->answered || x->wait_revision > revision) {
+			again = again || (x->resend_revision && x->resend_revision <= revision);
 			x = x->next;
 			continue;
 		}
@@ -141,6 +148,8 @@ void etcd_writes_finish(struct etcd *e)
 			refuse(x);
 		x = e->writes; /* the list has changed */
 	}
+	if (again)
+		etcd_writes_send(e);
 }
 
 /* `revision`: where readers must be before the writer hears of it. */
@@ -163,6 +172,33 @@ static bool key_as_expected(const struct store_write *w, const struct etcd_kv *k
 	return !w->expect_revision || w->expect_revision == (uint64_t)kv->mod_revision;
 }
 
+/* Whether somebody else has changed the object beside the write since it was made. */
+static bool beside_moved(const struct etcd_write *x, const struct etcd_txn_answer *t)
+{
+	const struct etcd_kv *kv =
+		t->n_ranges > 1 && t->ranges[1].kvs.n ? t->ranges[1].kvs.v : NULL;
+
+	return x->w->beside && x->beside_revision != (uint64_t)(kv ? kv->mod_revision : 0);
+}
+
+/* Sent anew, with the object beside it made from what is there, once readers see that. */
+static void make_again(struct etcd_write *x, uint64_t revision)
+{
+	x->has_beside = x->sent = false;
+	if (++x->remade > REMADE_MAX) {
+		snprintf(x->w->why, sizeof(x->w->why),
+			"%s " STR_FMT " changes too often, or cannot be read",
+			x->w->beside->resource->plural, STR_ARG(x->w->beside->name));
+		done(x, -EIO, NULL);
+		return;
+	}
+	x->resend_revision = revision;
+	if (revision <= etcd_revision(x->e))
+		etcd_writes_finish(x->e);
+	else
+		etcd_want(x->e, revision);
+}
+
 /* The comparison did not hold, and this is what is there. */
 static void not_as_expected(struct etcd_write *x, const struct etcd_txn_answer *t)
 {
@@ -170,6 +206,10 @@ static void not_as_expected(struct etcd_write *x, const struct etcd_txn_answer *
 	const struct etcd_kv *kv = t->n_ranges && t->ranges[0].kvs.n ? t->ranges[0].kvs.v : NULL;
 	uint64_t at = (uint64_t)(kv ? kv->mod_revision : t->header.revision);
 
+	if (beside_moved(x, t) && key_as_expected(x->w, kv)) {
+		make_again(x, (uint64_t)t->header.revision);
+		return;
+	}
 	if (x->uncertain && (kv ? op != STORE_DELETE && str_eq(kv->value, buf_str(&x->value))
 				: op == STORE_DELETE))
 		answered(x, 0, at); /* it had happened */
@@ -315,11 +355,6 @@ static bool take_lease(struct etcd *e, struct etcd_write *x)
 
 /* --- sending --- */
 
-static struct str claim_key(struct etcd *e, struct arena *a, int i)
-{
-	return arena_fmt(a, "%s/sampan/claims/%d", e->prefix, i);
-}
-
 static struct str along_key(struct etcd *e, struct arena *a, const struct store_along *along)
 {
 	struct buf b CLEANUP(buf_release) = {0};
@@ -327,6 +362,13 @@ static struct str along_key(struct etcd *e, struct arena *a, const struct store_
 	buf_init(&b, KEY_MAX);
 	etcd_key(str_c(e->prefix), along->resource, along->ns, along->name, &b);
 	return arena_str(a, buf_str(&b));
+}
+
+static struct str beside_key(struct etcd *e, struct arena *a, const struct store_beside *b)
+{
+	const struct store_along as = {.resource = b->resource, .ns = b->ns, .name = b->name};
+
+	return along_key(e, a, &as);
 }
 
 static void compare_more(const struct etcd_write *x, struct arena *a, struct buf *out)
@@ -337,10 +379,9 @@ static void compare_more(const struct etcd_write *x, struct arena *a, struct buf
 		if (w->along[i].draft)
 			etcd_txn_compare(
 				out, ETCD_MOD, ETCD_EQUAL, along_key(x->e, a, &w->along[i]), 0);
-	for (int i = 0; i < STORE_CLAIMS; i++)
-		if (w->claims >> i & 1)
-			etcd_txn_compare(out, ETCD_MOD, ETCD_LESS, claim_key(x->e, a, i),
-				(int64_t)w->claims_seen + 1);
+	if (w->beside)
+		etcd_txn_compare(out, ETCD_MOD, ETCD_EQUAL, beside_key(x->e, a, w->beside),
+			(int64_t)x->beside_revision);
 }
 
 static void put_more(const struct etcd_write *x, struct arena *a, struct buf *out)
@@ -359,9 +400,8 @@ static void put_more(const struct etcd_write *x, struct arena *a, struct buf *ou
 		etcd_value(w->along[i].draft, &value);
 		etcd_txn_put(out, key, buf_str(&value), 0);
 	}
-	for (int i = 0; i < STORE_CLAIMS; i++)
-		if (w->claims >> i & 1)
-			etcd_txn_put(out, claim_key(x->e, a, i), w->name, 0);
+	if (w->beside && x->beside_value.n)
+		etcd_txn_put(out, beside_key(x->e, a, w->beside), buf_str(&x->beside_value), 0);
 }
 
 static void put_txn(const struct etcd_write *x, struct buf *out)
@@ -383,6 +423,39 @@ static void put_txn(const struct etcd_write *x, struct buf *out)
 		etcd_txn_put(out, key, buf_str(&x->value), x->lease);
 	put_more(x, &a, out);
 	etcd_txn_else_get(out, key);
+	if (w->beside)
+		etcd_txn_else_get(out, beside_key(x->e, &a, w->beside));
+}
+
+/* --- the object beside a write --- */
+
+/* Makes it from what readers see now. An answer that was not heard is asked for with the same
+ * bytes. */
+static int make_beside(struct etcd_write *x)
+{
+	const struct store_beside *b = x->w->beside;
+	const struct object *now;
+	struct object *draft = NULL;
+	int r;
+
+	if (!b || x->has_beside)
+		return 0;
+	now = store_get(x->e->store, b->resource, b->ns, b->name);
+	x->beside_revision = now ? now->revision : 0;
+	buf_reset(&x->beside_value);
+	r = b->make(b, now, &draft);
+	if (r == 0 && draft)
+		etcd_value(draft, &x->beside_value);
+	x->has_beside = r == 0;
+	object_unref(draft);
+	object_unref(now);
+	return r;
+}
+
+/* One at a time: each begins where the one before it ended. */
+static bool must_wait(const struct etcd_write *x)
+{
+	return x->w->beside && x->e->beside && x->e->beside != x;
 }
 
 static void send(struct etcd_write *x)
@@ -395,6 +468,11 @@ static void send(struct etcd_write *x)
 	etcd_call(x->e, "/etcdserverpb.KV/Txn", &b, ETCD_CALL_TIMEOUT_MS, on_answer, x);
 }
 
+static void refuse_beside(struct etcd_write *x)
+{
+	answered(x, -EADDRINUSE, etcd_revision(x->e));
+}
+
 void etcd_writes_send(struct etcd *e)
 {
 	if (e->state != ETCD_UP)
@@ -402,8 +480,17 @@ void etcd_writes_send(struct etcd *e)
 	for (struct etcd_write *x = e->writes; x; x = x->next) {
 		if (x->sent || x->answered)
 			continue;
-		if (wants_lease(x) && !x->lease && !take_lease(e, x))
+		if (x->resend_revision > etcd_revision(e))
 			continue;
+		x->resend_revision = 0;
+		if (must_wait(x) || (wants_lease(x) && !x->lease && !take_lease(e, x)))
+			continue;
+		if (make_beside(x) < 0) {
+			refuse_beside(x);
+			return; /* the list has changed, and was gone through again */
+		}
+		if (x->w->beside)
+			e->beside = x;
 		send(x);
 	}
 }
@@ -422,6 +509,7 @@ static struct etcd_write *write_new(struct etcd *e, struct store_write *w)
 	buf_init(&x->value, VALUE_MAX);
 	if (w->op != STORE_DELETE)
 		etcd_value(w->draft, &x->value);
+	buf_init(&x->beside_value, ALONG_MAX);
 	return x;
 }
 
@@ -465,6 +553,8 @@ uint64_t etcd_writes_wanted(const struct etcd *e)
 	for (const struct etcd_write *x = e->writes; x; x = x->next)
 		if (x->answered && (x->w->result == -ENOENT || x->w->result == -EADDRINUSE))
 			revision = MAX(revision, x->wait_revision);
+		else if (!x->answered)
+			revision = MAX(revision, x->resend_revision);
 	return revision;
 }
 

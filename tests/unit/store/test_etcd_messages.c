@@ -95,15 +95,17 @@ static void test_keys(void **state)
 		{&networking_v1_ip_address_resource, "", "fd00::1",
 			"/registry/ipaddresses/fd00::1"},
 		{&coordination_v1_lease_resource, "a", "b", "/registry/leases/a/b"},
+		{&v1_range_allocation_resource, "", "servicenodeports",
+			"/registry/ranges/servicenodeports"},
 		{&rbac_v1_cluster_role_resource, "", "system:node",
 			"/registry/clusterroles/system:node"},
 		{&apiregistration_v1_api_service_resource, "", "v1.apps",
 			"/registry/apiregistration.k8s.io/apiservices/v1.apps"},
 	};
 	static const char *const others[] = {"/registry/pods/default", "/registry/pods/a/b/c",
-		"/registry/masterleases/10.0.0.1", "/registry/ranges/servicenodeports",
-		"/registry/example.com/things/a/b", "/registry/minions/", "/other/pods/a/b",
-		"/registry/services/default/x", "/registry", "/registry/"};
+		"/registry/masterleases/10.0.0.1", "/registry/example.com/things/a/b",
+		"/registry/minions/", "/other/pods/a/b", "/registry/services/default/x",
+		"/registry", "/registry/"};
 	struct str ns, name;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

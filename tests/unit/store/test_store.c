@@ -272,7 +272,6 @@ static int write_along(struct fixture *f, enum store_op op, const char *name, co
 
 	t.w.along = &along;
 	t.w.n_along = 1;
-	t.w.claims_seen = store_revision(f->store);
 	submit(f, &t);
 	run(f);
 	assert_true(t.done);
@@ -314,6 +313,68 @@ static void test_along(void **state)
 	crash(f);
 	assert_both(f, "b", "address");
 	assert_gone(f, CONFIG_MAPS, "a");
+}
+
+/* "the letters of those who were here"; none twice. */
+struct guest {
+	struct store_beside beside;
+	char letter;
+	int calls;
+};
+
+static int sign(const struct store_beside *b, const struct object *current, struct object **ret)
+{
+	struct guest *g = container_of(b, struct guest, beside);
+	char text[64] = "";
+	size_t n;
+
+	g->calls++;
+	for (char c = 'a'; current && c <= 'z'; c++) {
+		n = strlen(text);
+		if (str_find(current->json, str_n((char[]){'~', c}, 2)) >= 0)
+			snprintf(text + n, sizeof(text) - n, "~%c", c);
+	}
+	if (strchr(text, g->letter))
+		return -EADDRINUSE;
+	n = strlen(text);
+	snprintf(text + n, sizeof(text) - n, "~%c", g->letter);
+	*ret = make_draft(CONFIG_MAPS, "default", "book", text);
+	return 0;
+}
+
+static void test_beside(void **state)
+{
+	struct fixture *f = *state;
+	struct test_write t[4];
+	struct guest g[4];
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "n%zu", i);
+		g[i] = (struct guest){.beside = {CONFIG_MAPS, S("default"), S("book"), sign},
+			.letter = "abca"[i]};
+		t[i] = test_write(STORE_CREATE, CONFIG_MAPS, "default", name, "x", 0);
+		t[i].w.name = t[i].w.draft->name;
+		t[i].w.ns = S("default");
+		t[i].w.beside = &g[i].beside;
+		submit(f, &t[i]);
+	}
+	run(f);
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		assert_true(t[i].done && g[i].calls >= 1);
+		assert_int_equal(t[i].w.result, i < 3 ? 0 : -EADDRINUSE);
+		object_unref(t[i].w.object);
+	}
+	assert_gone(f, CONFIG_MAPS, "n3");
+	crash(f);
+	for (const char *c = "abc"; *c; c++) {
+		const struct object *o = store_get(f->store, CONFIG_MAPS, S("default"), S("book"));
+
+		assert_non_null(o);
+		assert_true(str_find(o->json, str_n((char[]){'~', *c}, 2)) >= 0);
+		object_unref(o);
+	}
 }
 
 static void test_queue_limit(void **state)
@@ -743,6 +804,7 @@ static int run_on_etcd(size_t i)
 		ON_ETCD(test_crash, i),
 		ON_ETCD(test_many, i),
 		ON_ETCD(test_along, i),
+		ON_ETCD(test_beside, i),
 		ON_ETCD(test_snapshot, i),
 		ON_ETCD(test_watch, i),
 		ON_ETCD(test_slow_watcher, i),
@@ -776,6 +838,7 @@ int main(void)
 		EVERY_BACKEND(test_crud),
 		EVERY_BACKEND(test_same_batch),
 		EVERY_BACKEND(test_along),
+		EVERY_BACKEND(test_beside),
 		EVERY_BACKEND(test_queue_limit),
 		EVERY_BACKEND(test_reopen),
 		EVERY_BACKEND(test_crash),
