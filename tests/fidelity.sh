@@ -20,7 +20,7 @@ kinds=namespaces,nodes,pods,services,endpoints,endpointslices,configmaps,secrets
 files=(); for f in bodies crud full lists minimal patch services subresources validation-apps validation-core validation-networking \
   validation-pods watch; do files+=("$recordings/api/$f.json"); done
 set +e
-python3 "$recordings/exchange.py" replay "$dir/data/admin.kubeconfig" "${files[@]}" --resources "$kinds" --without managedFields \
+python3 "$recordings/exchange.py" replay "$dir/data/admin.kubeconfig" "${files[@]}" --resources "$kinds" \
   > "${SAMPAN_FIDELITY_OUT:-$dir/out}" 2>&1
 set -e
 tail -25 "${SAMPAN_FIDELITY_OUT:-$dir/out}"

@@ -2,6 +2,7 @@
 
 #include "apiserver/convert.h"
 #include "apiserver/patch_check.h"
+#include "apiserver/validation/pod.h"
 #include "apiserver/write.h"
 #include "json/write.h"
 
@@ -91,7 +92,8 @@ static const struct schema_resource *version_of(struct request *r, struct str ap
 	for (size_t i = 0; i < schema_n_resources; i++) {
 		const struct schema_resource *res = schema_resources[i];
 
-		if (res->storage_resource == r->storage &&
+		/* those of another group (events.k8s.io) are none to upstream */
+		if (res->storage_resource == r->storage && !strcmp(res->group, r->res->group) &&
 			str_eq(group_version(r->arena, res), api_version) &&
 			convert_exists(res, r->storage) && convert_exists(r->storage, res))
 			return res;
@@ -161,6 +163,23 @@ static struct field_manager manager_of(struct request *r)
 	return fm;
 }
 
+/* Upstream's DaemonSets have their template's generation as a number; whoever looks at one sees it
+ * as an annotation, 0 at first. */
+static void *with_generation(struct request *r, const void *typed)
+{
+	struct apps_v1_daemon_set *ds = schema_copy(r->storage->type, typed, r->arena);
+	const struct str key = S("deprecated.daemonset.template.generation");
+	struct str_map all = {0}, *map = &ds->metadata.annotations;
+
+	if (str_map_get(map, key))
+		return ds;
+	for (size_t i = 0; i < map->n; i++)
+		str_map_put(r->arena, &all, map->v[i].key, map->v[i].value);
+	str_map_put(r->arena, &all, key, S("0"));
+	*map = all;
+	return ds;
+}
+
 /* The stored object (NULL: the empty one) in the request's version. */
 static int view(struct request *r, const void *typed, struct fvalue *ret, struct err *err)
 {
@@ -169,6 +188,8 @@ static int view(struct request *r, const void *typed, struct fvalue *ret, struct
 
 	if (e < 0)
 		return e;
+	if (typed && r->storage == &apps_v1_daemon_set_resource)
+		there = with_generation(r, there);
 	if (typed)
 		set_type_meta(r->res, there, r->arena);
 	*ret = fvalue_from_struct(r->res->type, there, r->arena);
@@ -233,6 +254,24 @@ void managed_fields_update(struct request *r, const void *old, void *obj)
 		field_manager_update(&fm, &before, &after, r->field_manager, &entries) < 0)
 		return;
 	managed_encode(&entries, r->arena, &m->managed_fields);
+}
+
+void managed_fields_created(struct request *r, const struct schema_type *type,
+	struct str api_version, const void *typed, struct meta_v1_object_meta *meta)
+{
+	struct field_manager fm = {.arena = r->arena,
+		.type = type,
+		.api_version = api_version,
+		.subresource = r->ctx.subresource,
+		.now = time_from_ns(r->now_ns)};
+	struct fvalue before, after;
+	struct managed entries = {0};
+
+	clear(meta);
+	before = fvalue_from_struct(type, arena_alloc(r->arena, type->size), r->arena);
+	after = fvalue_from_struct(type, typed, r->arena);
+	if (field_manager_update(&fm, &before, &after, r->field_manager, &entries) == 0)
+		managed_encode(&entries, r->arena, &meta->managed_fields);
 }
 
 static bool same_but_for_times(const struct meta_v1_managed_fields_entry_vec *x,

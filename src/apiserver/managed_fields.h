@@ -15,6 +15,9 @@ struct str managed_fields_manager(struct request *r, struct str field_manager);
 /* obj, a struct of r->storage as the client wants it, gets its managedFields; old is what is
  * stored, NULL when there is nothing. Before mutating admission. */
 void managed_fields_update(struct request *r, const void *old, void *obj);
+/* The same for what is only created, never stored (TokenRequest): typed and its metadata. */
+void managed_fields_created(struct request *r, const struct schema_type *type,
+	struct str api_version, const void *typed, struct meta_v1_object_meta *meta);
 /* An update that changed nothing but times leaves these as they were. */
 void managed_fields_keep_times(struct request *r, const void *old, void *obj);
 

@@ -1,5 +1,6 @@
 /* reviews.c: resources that are questions: who is this token, may this user do that. Nothing is
  * stored. */
+#include "apiserver/managed_fields.h"
 #include "apiserver/options.h"
 #include "apiserver/subresource.h"
 
@@ -278,6 +279,8 @@ static int review_one(struct request *r, const struct review *review, void **ret
 		e = write_options_read(r, "CreateOptions", &opts, err);
 	if (e == 0)
 		e = decode_body(r, &want, opts.validation, ret, err);
+	if (e == 0)
+		managed_fields_update(r, NULL, *ret);
 	if (e == 0)
 		e = review->fn(r, *ret, err);
 	if (e == 0)

@@ -1,5 +1,6 @@
 /* token_request.c: POST serviceaccounts/NAME/token: a token for a service account, bound to what
  * the request names. */
+#include "apiserver/managed_fields.h"
 #include "apiserver/meta.h"
 #include "apiserver/auth.h"
 #include "apiserver/options.h"
@@ -176,6 +177,8 @@ static int read_request(
 	r->ctx.dry_run = opts.dry_run;
 	if (!(*ret)->spec.expiration_seconds)
 		(*ret)->spec.expiration_seconds = arena_memdup(r->arena, &seconds, sizeof(seconds));
+	managed_fields_created(r, token_body.type, S("authentication.k8s.io/v1"), *ret,
+		&(*ret)->metadata);
 	return 0;
 }
 
