@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 recordings=${SAMPAN_EXCHANGES:-../shared/exchanges}
-least=${SAMPAN_FIDELITY_MIN:-85}
+least=${SAMPAN_FIDELITY_MIN:-90}
 if [ ! -f "$recordings/exchange.py" ]; then echo "SKIPPED: no recordings at $recordings"; exit 0; fi
 dir=$(mktemp -d); trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 printf 'admin-token-0123456789,admin,admin,system:masters\n' > "$dir/tokens.csv"
@@ -17,7 +17,7 @@ for _ in $(seq 100); do
   sleep 0.1
 done
 kinds=namespaces,nodes,pods,services,endpoints,endpointslices,configmaps,secrets,serviceaccounts,events,leases,replicationcontrollers,replicasets,deployments
-files=(); for f in bodies crud full lists minimal patch services subresources validation-apps validation-core validation-networking \
+files=(); for f in apply bodies crud full lists minimal patch services subresources validation-apps validation-core validation-networking \
   validation-pods watch; do files+=("$recordings/api/$f.json"); done
 set +e
 python3 "$recordings/exchange.py" replay "$dir/data/admin.kubeconfig" "${files[@]}" --resources "$kinds" \
