@@ -11,6 +11,9 @@
 . "$ROOT/tests/e2e/lib/switch.sh"
 
 MACHINE_MEMORY=${MACHINE_MEMORY:-1024} # MB
+# An emulated processor that others starve is no broken one: no check of its timer, no unit given up after seconds.
+MACHINE_APPEND="quiet panic=1 no_timer_check net.ifnames=0 systemd.default_timeout_start_sec=900 systemd.default_device_timeout_sec=900
+ systemd.getty_auto=no"
 MACHINE_SSH="-F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
  -o ConnectTimeout=20 -o ServerAliveInterval=30"
 
@@ -52,7 +55,7 @@ machine_power() {
     setpriv --pdeathsig KILL nice -n "${MACHINE_NICE:-10}" qemu-system-x86_64 -name "$host" -machine q35 -accel tcg -cpu max,la57=off -smp 1 -m "$MACHINE_MEMORY" \
     -nodefaults -no-reboot -display none -serial "file:$dir/console.$(date +%s)" \
     -kernel "$MACHINE_BASE/vmlinuz" -initrd "$MACHINE_BASE/initrd.img" \
-    -append "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.hostname=$host ip=$ip:::255.255.255.0::eth0:off" \
+    -append "root=/dev/vda rw console=ttyS0 $(echo $MACHINE_APPEND) systemd.hostname=$host ip=$ip:::255.255.255.0::eth0:off" \
     -drive "file=$dir/disk.qcow2,if=virtio,format=qcow2" -device virtio-rng-pci \
     -netdev "tap,id=n0,ifname=$tap,script=no,downscript=no" -device "virtio-net-pci,netdev=n0,mac=$mac" \
     < /dev/null >> "$dir/qemu.log" 2>&1 &
