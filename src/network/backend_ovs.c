@@ -3,12 +3,12 @@
  * as a port of kbr0. Talks to Open vSwitch by its own tools, which find a database elsewhere by
  * OVS_RUNDIR.
  */
-#include <nftables/libnftables.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "json/value.h"
 #include "network/netlink.h"
+#include "network/nft_run.h"
 #include "network/network.h"
 #include "network/ovs.h"
 #include "node/runtime/fs.h"
@@ -374,22 +374,6 @@ static int replace_flows(const char *bridge, struct buf *flows, struct err *err)
 	return run(args, flows->n ? buf_str(flows) : S("\n"), NULL, err);
 }
 
-static int run_nft(struct str commands, struct err *err)
-{
-	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	int r;
-
-	if (!nft)
-		return err_errno(err, ENOMEM, "cannot open nftables");
-	nft_ctx_buffer_error(nft);
-	r = nft_run_cmd_from_buffer(nft, commands.p);
-	if (r < 0)
-		r = err_fmt(err, 500, "InternalError", "nftables: %.500s",
-			nft_ctx_get_error_buffer(nft));
-	nft_ctx_free(nft);
-	return r;
-}
-
 static bool wants_route(const struct overlay_items *wanted, struct str prefix)
 {
 	char text[IP_TEXT_MAX + 4];
@@ -473,7 +457,7 @@ static int finish(struct overlay *o, const struct overlay_view *v,
 	buf_reset(&text);
 	ovs_underlay_rules(o->gre, &v->self.ips[0], wanted, &text);
 	fs_put("/proc/sys/net/ipv4/ip_forward", S("1"));
-	return run_nft(buf_str(&text), err);
+	return nft_run(buf_str(&text), err);
 }
 
 static void clear(struct overlay *o)
@@ -489,7 +473,7 @@ static void clear(struct overlay *o)
 		!out.n || !str_eqc(str_trim(buf_str(&out)), "overlay")) /* it is somebody else's */
 		return;
 	run(remove, S(""), NULL, NULL);
-	run_nft(S("add table ip sampan_ovs\ndelete table ip sampan_ovs\n"), NULL);
+	nft_run(S("add table ip sampan_ovs\ndelete table ip sampan_ovs\n"), NULL);
 }
 
 const struct overlay_backend overlay_ovs = {

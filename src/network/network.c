@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <nftables/libnftables.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "base/file.h"
 #include "network/leases.h"
 #include "network/netlink.h"
+#include "network/nft_run.h"
 #include "network/rules.h"
 
 enum { NFT_MAX = 16 << 20 };
@@ -25,7 +25,6 @@ struct network {
 	struct network_cluster cluster;
 	struct leases leases;
 	struct mnl_socket *route;
-	struct nft_ctx *nft;
 };
 
 static void write_sysctl(const char *path, const char *value)
@@ -38,19 +37,9 @@ static void write_sysctl(const char *path, const char *value)
 		close(fd);
 }
 
-static int run_nft(struct network *n, struct str commands, struct err *err)
+static int run_nft(struct str commands, struct err *err)
 {
-	int r;
-
-	if (!commands.n)
-		return 0;
-	nft_ctx_buffer_error(n->nft);
-	r = nft_run_cmd_from_buffer(n->nft, commands.p);
-	if (r < 0)
-		r = err_fmt(err, 500, "InternalError", "nftables: %.500s",
-			nft_ctx_get_error_buffer(n->nft));
-	nft_ctx_unbuffer_error(n->nft);
-	return r;
+	return commands.n ? nft_run(commands, err) : 0;
 }
 
 int network_new(const struct network_opts *opts, struct network **ret, struct err *err)
@@ -70,8 +59,6 @@ int network_new(const struct network_opts *opts, struct network **ret, struct er
 		if (r < 0)
 			err_errno(err, -r, "cannot open a netlink socket");
 	}
-	if (r == 0 && !(n->nft = nft_ctx_new(NFT_CTX_DEFAULT)))
-		r = err_errno(err, ENOMEM, "cannot open nftables");
 	if (r < 0) {
 		network_free(n);
 		return r;
@@ -85,8 +72,6 @@ void network_free(struct network *n)
 	leases_release(&n->leases);
 	if (n->route)
 		netlink_close(n->route);
-	if (n->nft)
-		nft_ctx_free(n->nft);
 	arena_release(&n->cluster_arena);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
@@ -282,7 +267,7 @@ static int write_rules(struct network *n, struct err *err)
 		e = map_next(&n->leases.by_id, e))
 		rules_ports(e->value, "add", &nft);
 	r = buf_failed(&nft) ? err_errno(err, E2BIG, "too many host ports")
-			     : run_nft(n, buf_str(&nft), err);
+			     : run_nft(buf_str(&nft), err);
 	buf_release(&nft);
 	return r;
 }
@@ -294,7 +279,7 @@ static void write_guard(struct network *n)
 
 	buf_init(&nft, NFT_MAX);
 	rules_guard(n->bridge, &nft);
-	if (run_nft(n, buf_str(&nft), &err) < 0)
+	if (run_nft(buf_str(&nft), &err) < 0)
 		log_warn("pod network: pods of this machine may go round network policies: %s",
 			err_text(&err));
 	buf_release(&nft);
@@ -395,7 +380,7 @@ int network_set_cluster(struct network *n, const struct network_cluster *c, stru
 	for (size_t i = 0; n->bridge_index > 0 && i < n->leases.n_ranges; i++)
 		rules_cluster(n->leases.ranges[i].addr.family, c, &nft);
 	if (nft.n)
-		r = run_nft(n, buf_str(&nft), err);
+		r = run_nft(buf_str(&nft), err);
 	pthread_mutex_unlock(&n->lock);
 	buf_release(&nft);
 	return r;
@@ -474,7 +459,7 @@ static int open_ports(
 
 	buf_init(&nft, NFT_MAX);
 	rules_ports(lease, verb, &nft);
-	r = run_nft(n, buf_str(&nft), err);
+	r = run_nft(buf_str(&nft), err);
 	buf_release(&nft);
 	return r;
 }

@@ -1,9 +1,9 @@
 #include "network/policy_agent.h"
 
-#include <nftables/libnftables.h>
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "network/nft_run.h"
 #include "network/policy.h"
 #include "types.gen.h"
 
@@ -32,7 +32,6 @@ struct policy_agent {
 	struct pod_network *network;
 	bool policies_synced, pods_wanted, pods_synced;
 	struct policies *policies;
-	struct nft_ctx *nft;
 	struct loop_timer timer, question_timer;
 	int64_t started_ms;
 
@@ -48,7 +47,8 @@ struct policy_agent {
 static int write_rules(struct policy_agent *n)
 {
 	struct buf nft CLEANUP(buf_release) = {0};
-	int r = 0;
+	struct err err CLEANUP(err_release) = {0};
+	int r;
 
 	if (pod_network_is_cni(n->network)) /* it enforces them, or leaves it */
 		return 0;
@@ -56,15 +56,15 @@ static int write_rules(struct policy_agent *n)
 	policies_changes(n->policies, &nft);
 	if (!nft.n)
 		return 0;
-	nft_ctx_buffer_error(n->nft);
-	r = buf_failed(&nft) ? -E2BIG : nft_run_cmd_from_buffer(n->nft, nft.p) < 0 ? -EIO : 0;
+	if (buf_failed(&nft))
+		r = err_fmt(&err, 500, "InternalError", "too many");
+	else
+		r = nft_run(buf_str(&nft), &err);
 	if (r < 0) {
-		log_error("network policies: %.500s",
-			r == -E2BIG ? "too many" : nft_ctx_get_error_buffer(n->nft));
+		log_error("network policies: %s", err_text(&err));
 		policies_forget(n->policies);
 		loop_timer_start(&n->timer, RETRY_MS);
 	}
-	nft_ctx_unbuffer_error(n->nft);
 	return r;
 }
 
@@ -281,12 +281,6 @@ int policy_agent_start(const struct policy_agent_opts *opts, struct err *err)
 
 	n->policy_client = opts->policy_client;
 	n->pod_client = opts->pod_client;
-	if (!(n->nft = nft_ctx_new(NFT_CTX_DEFAULT))) {
-		client_free(n->policy_client);
-		client_free(n->pod_client);
-		free(n);
-		return err_errno(err, ENOMEM, "cannot open nftables");
-	}
 	n->loop = opts->loop;
 	n->network = opts->network;
 	n->policies = policies_new(opts->node_name);
