@@ -24,7 +24,7 @@ int client_program_client(const struct client_program *p, struct loop *loop, boo
 		.server = p->master ? str_c(p->master) : (struct str){0},
 		.user_agent = agent,
 		.anonymous = anonymous,
-		.metrics = p->component->metrics,
+		.metrics = p->component ? p->component->metrics : NULL,
 	};
 
 	return client_http_new(loop, &opts, ret, err);
@@ -89,17 +89,19 @@ static int begin(struct running *r, struct err *err)
 	};
 	int rc;
 
-	rc = serving_flags_check(&r->p->serving, err);
+	rc = r->p->component ? serving_flags_check(&r->p->serving, err) : 0;
 	if (rc == 0 && f->elect)
 		rc = leader_flags_check(f, err);
-	if (rc == 0)
+	if (rc == 0 && r->p->component)
 		rc = serving_start_flags(
 			r->loop, &r->p->serving, r->p->component, &r->serving, err);
 	if (rc < 0 || !f->elect)
 		return rc < 0 ? rc : start(r, err);
 	rc = client_program_client(r->p, r->loop, false, &opts.client, err);
 	if (rc == 0)
-		r->leader = *r->p->elected = leader_new(&opts);
+		r->leader = leader_new(&opts);
+	if (r->p->elected)
+		*r->p->elected = r->leader;
 	return rc;
 }
 
@@ -133,7 +135,8 @@ int client_program_run(struct client_program *p)
 	log_info("%s: started", p->name);
 	notify_supervisor("READY=1");
 	loop_run(r.loop);
-	*p->elected = NULL;
+	if (p->elected)
+		*p->elected = NULL;
 	if (r.leader)
 		leader_free(r.leader);
 	else

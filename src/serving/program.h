@@ -13,8 +13,8 @@ struct client_program {
 	const char *master;     /* URL of the API server; NULL: the kubeconfig's */
 	struct leader_flags leader;
 	struct serving_flags serving;
-	struct component *component; /* what is shown; borrowed, initialised */
-	struct leader **elected;     /* gets the election, once there is one */
+	struct component *component; /* what is shown; borrowed, initialised; NULL: nothing is */
+	struct leader **elected;     /* gets the election, once there is one; may be NULL */
 	/* Takes the client over, also on failure. With election called each time the lease is won.
 	 */
 	int (*start)(struct client_program *p, struct loop *loop, struct client *client,
