@@ -218,6 +218,24 @@ static struct http_exchange *over_websocket(struct http_exchange *x)
 	return x;
 }
 
+/* ?timeout= counts for what is answered at once (filters/request_deadline.go); ours are answered sooner. */
+static int check_timeout(struct request *r, struct err *err)
+{
+	static const char *const streams[] = {"attach", "exec", "log", "portforward", "proxy"};
+	struct str text = query_get(&r->query, "timeout"), problem;
+
+	if (!text.n || str_eqc(r->info.verb, "watch"))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(streams); i++)
+		if (str_eqc(r->info.subresource, streams[i]))
+			return 0;
+	problem = query_duration_problem(r->arena, text);
+	if (!problem.n)
+		return 0;
+	return err_bad_request(err, "invalid timeout specified in the request URL - " STR_FMT,
+		STR_ARG(problem));
+}
+
 static void handle(struct http_handler *h, struct http_exchange *real)
 {
 	struct apiserver *s = container_of(h, struct apiserver, handler);
@@ -226,7 +244,8 @@ static void handle(struct http_handler *h, struct http_exchange *real)
 	struct err err CLEANUP(err_release) = {0};
 
 	query_parse(r->arena, r->raw_query, &r->query);
-	if (request_info_parse(r->arena, r->method, r->path, &r->query, &r->info, &err) < 0)
+	if (request_info_parse(r->arena, r->method, r->path, &r->query, &r->info, &err) < 0 ||
+		check_timeout(r, &err) < 0)
 		respond_error(r, &err);
 	else
 		go_on(r);

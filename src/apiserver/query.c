@@ -1,5 +1,7 @@
 #include "apiserver/query.h"
 
+#include "apiserver/field.h"
+
 static int hex(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -77,4 +79,53 @@ bool query_bool(const struct query *q, const char *name)
 	struct str v = query_get(q, name);
 
 	return v.p && !str_ieq(v, S("false")) && !str_eqc(v, "0");
+}
+
+/* --- durations --- */
+
+static size_t skip_digits(struct str s, size_t at)
+{
+	while (at < s.n && s.p[at] >= '0' && s.p[at] <= '9')
+		at++;
+	return at;
+}
+
+static bool is_unit(struct str s)
+{
+	static const char *const units[] = {
+		"ns", "us", "\xc2\xb5s", "\xce\xbcs", "ms", "s", "m", "h"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (str_eqc(s, units[i]))
+			return true;
+	return false;
+}
+
+struct str query_duration_problem(struct arena *a, struct str text)
+{
+	struct str quoted = go_quote(a, text), s = text;
+
+	if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
+		s = str_sub(s, 1, s.n);
+	if (str_eqc(s, "0"))
+		return S("");
+	do {
+		size_t whole = skip_digits(s, 0), at = whole, from, digits;
+
+		if (at < s.n && s.p[at] == '.')
+			at = skip_digits(s, at + 1);
+		digits = at - (at > whole);
+		if (!digits)
+			return arena_fmt(a, "time: invalid duration " STR_FMT, STR_ARG(quoted));
+		for (from = at; at < s.n && s.p[at] != '.' && (s.p[at] < '0' || s.p[at] > '9');)
+			at++;
+		if (at == from)
+			return arena_fmt(
+				a, "time: missing unit in duration " STR_FMT, STR_ARG(quoted));
+		if (!is_unit(str_sub(s, from, at)))
+			return arena_fmt(a, "time: unknown unit " STR_FMT " in duration " STR_FMT,
+				STR_ARG(go_quote(a, str_sub(s, from, at))), STR_ARG(quoted));
+		s = str_sub(s, at, s.n);
+	} while (s.n);
+	return S("");
 }

@@ -25,4 +25,7 @@ struct str_vec query_all(const struct query *q, struct arena *a, const char *nam
  * all else is true, also the empty value. */
 bool query_bool(const struct query *q, const char *name);
 
+/* What Go's time.ParseDuration finds wrong with a text ("time: missing unit in duration \"10\""); empty: nothing. */
+struct str query_duration_problem(struct arena *a, struct str text);
+
 #endif

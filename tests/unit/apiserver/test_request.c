@@ -122,9 +122,39 @@ static void test_accept(void **state)
 	arena_release(&a);
 }
 
+static void test_durations(void **state)
+{
+	static const char *const durations[][2] = {
+		{"5s", ""},
+		{"0", ""},
+		{"0s", ""},
+		{"-1s", ""},
+		{"+1h2m3.5s", ""},
+		{".5ms", ""},
+		{"999h", ""},
+		{"1\xc2\xb5s", ""},
+		{"", "time: invalid duration \"\""},
+		{"abc", "time: invalid duration \"abc\""},
+		{"-", "time: invalid duration \"-\""},
+		{".s", "time: invalid duration \".s\""},
+		{"10", "time: missing unit in duration \"10\""},
+		{"1s5", "time: missing unit in duration \"1s5\""},
+		{"10x", "time: unknown unit \"x\" in duration \"10x\""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(durations); i++) {
+		struct arena a CLEANUP(arena_release) = {0};
+
+		assert_string_equal(
+			arena_cstr(&a, query_duration_problem(&a, str_c(durations[i][0]))),
+			durations[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_request_info),
 		cmocka_unit_test(test_watch_alone),
 		cmocka_unit_test(test_query),
