@@ -19,16 +19,18 @@ struct proxy_backend_ops {
 	/* What one service of one family is in this mode, appended. */
 	void (*render)(struct proxy_backend *b, const struct proxy_service *svc,
 		struct ruleset *ret, struct arena *a);
-	/* A batch begins. `full`: what the kernel has is unknown, and every service follows with an
-	 * empty `before`; what works now works on until it is replaced. */
-	void (*begin)(struct proxy_backend *b, bool full);
+	/* A batch begins, of so many services. `full`: what the kernel has is unknown, and every
+	 * service follows with an empty `before`; what works now works on until it is replaced. */
+	void (*begin)(struct proxy_backend *b, bool full, size_t n_services);
 	/* `service`: "namespace/name" */
 	void (*change)(struct proxy_backend *b, struct str service, const struct ruleset *before,
 		const struct ruleset *after);
 	/* All of it reaches the kernel; negative errno with err: begin again with `full`. */
 	int (*commit)(struct proxy_backend *b, struct err *err);
+	/* After the first full program: takes away what another mode left. */
+	void (*take_over)(struct proxy_backend *b);
 	/* A while after a commit: what need not be done at once, such as taking away what was only
-	 * emptied. Negative errno with err: begin again with `full`. */
+	 * emptied. 1: there is more to do, soon. Negative errno with err: begin again with `full`. */
 	int (*tidy)(struct proxy_backend *b, struct err *err);
 	/* Whether the rules are still there (somebody may have flushed them). */
 	bool (*intact)(struct proxy_backend *b);

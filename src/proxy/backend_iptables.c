@@ -16,7 +16,9 @@ enum {
 	INPUT_MAX = 256 << 20,
 	KEEP_MAX = 1 << 20,
 	/* About five hundred services: with fewer the kernel takes no notable time. */
-	OVERLAY_WEIGHT = 6000
+	OVERLAY_WEIGHT = 6000,
+	BESIDE_SERVICES = 600,
+	FOLD_SERVICES = 500, /* a tenth of a second */
 };
 
 struct family {
@@ -34,7 +36,8 @@ struct iptables_backend {
 	const struct proxy_config *config;
 	struct nft_socket *socket; /* of the nft variant; NULL: legacy */
 	struct family family[2];
-	bool full;
+	bool full, beside; /* beside: of a full one, most services go to the overlay */
+	bool begun;
 	struct buf messages; /* the transaction */
 	uint32_t seq;
 	uint32_t generation; /* of nftables: nobody has changed anything up to here */
@@ -158,17 +161,32 @@ static void begin_family(struct iptables_backend *n, bool ipv6)
 	emit(n, ipv6, &input);
 }
 
-static void begin(struct proxy_backend *b, bool full)
+/* Many services at the start: unless tables of another mode (or of a run that was killed) are there
+ * and at work. */
+static void prepare_overlay(struct iptables_backend *n, size_t n_services)
+{
+	struct err err CLEANUP(err_release) = {0};
+
+	n->beside = n->socket && !n->begun && n_services >= BESIDE_SERVICES &&
+		    !nft_socket_has_chain(n->socket, false, NFT_TABLE, "nat_post") &&
+		    iptables_overlay_lay(&n->overlay, &err) == 0;
+	if (!n->beside)
+		iptables_overlay_reset(&n->overlay);
+	n->begun = true;
+}
+
+static void begin(struct proxy_backend *b, bool full, size_t n_services)
 {
 	struct iptables_backend *n = container_of(b, struct iptables_backend, base);
 
 	n->full = full;
+	n->beside = false;
 	n->result = 0;
 	err_release(&n->err);
 	open_transaction(n);
 	fresh_buf(&n->overlay.commands);
 	if (full)
-		iptables_overlay_reset(&n->overlay);
+		prepare_overlay(n, n_services);
 	n->reckoned &= !full;
 	for (int v6 = 0; v6 < 2; v6++)
 		if (n->family[v6].there)
@@ -190,19 +208,21 @@ static void change(struct proxy_backend *b, struct str service, const struct rul
 	struct iptables_backend *n = container_of(b, struct iptables_backend, base);
 	struct iptables_change c;
 
-	iptables_overlay_change(&n->overlay, service, before, after, n->full, &c);
+	iptables_overlay_change(&n->overlay, service, before, after, n->full && !n->beside, &c);
 	for (int v6 = 0; v6 < 2; v6++) {
 		struct family *f = &n->family[v6];
+		struct iptables_top *top = n->full ? &f->top : NULL;
 
 		if (!f->there)
 			continue;
+		if (c.retire) {
+			iptables_retire(&c.before, &c.after, v6, &f->batch, top, &c.left, &c.arena);
+			continue;
+		}
 		for (size_t i = 0; n->full && i < after->n; i++)
 			if (after->v[i].kind == IPTABLES_CHAIN && after->v[i].ipv6 == v6)
 				forget_found(f, after->v[i].name);
-		if (c.retire)
-			iptables_retire(&c.before, &c.after, v6, &f->batch, &c.left, &c.arena);
-		else
-			iptables_diff(&c.before, &c.after, v6, &f->batch, n->full ? &f->top : NULL);
+		iptables_diff(&c.before, &c.after, v6, &f->batch, top);
 	}
 	iptables_overlay_changed(&n->overlay, &c);
 }
@@ -360,8 +380,8 @@ static int tidy(struct proxy_backend *b, struct err *err)
 		return 0;
 	reckon(n);
 	if (n->overlay.services.n) {
-		begin(b, false);
-		iptables_overlay_fold(&n->overlay, move_back, n);
+		begin(b, false, 0);
+		iptables_overlay_fold(&n->overlay, FOLD_SERVICES, move_back, n);
 		r = commit(b, err);
 	}
 	if (r < 0)
@@ -375,7 +395,15 @@ static int tidy(struct proxy_backend *b, struct err *err)
 	r = commit_nft(n, err);
 	if (r == 0 && !n->overlay.laid && many >= OVERLAY_WEIGHT)
 		r = iptables_overlay_lay(&n->overlay, err);
-	return r;
+	return r == 0 && n->overlay.services.n ? 1 : r;
+}
+
+static void take_over(struct proxy_backend *b)
+{
+	struct iptables_backend *n = container_of(b, struct iptables_backend, base);
+
+	if (!n->overlay.laid)
+		proxy_nft_cleanup();
 }
 
 static bool intact_nft(struct iptables_backend *n)
@@ -414,8 +442,8 @@ static void close_overlay(struct iptables_backend *n)
 {
 	struct err err CLEANUP(err_release) = {0};
 
-	begin(&n->base, false);
-	iptables_overlay_fold(&n->overlay, move_back, n);
+	begin(&n->base, false, 0);
+	iptables_overlay_fold(&n->overlay, SIZE_MAX, move_back, n);
 	iptables_overlay_reset(&n->overlay);
 	if (commit(&n->base, &err) < 0)
 		log_warn("service rules: %s", err_text(&err));
@@ -450,6 +478,7 @@ static const struct proxy_backend_ops ops = {
 	.begin = begin,
 	.change = change,
 	.commit = commit,
+	.take_over = take_over,
 	.tidy = tidy,
 	.intact = intact,
 	.free = iptables_free,

@@ -103,7 +103,7 @@ static void render(struct proxy_backend *b, const struct proxy_service *svc, str
 	nft_render(n->config, svc, ret, a);
 }
 
-static void begin(struct proxy_backend *b, bool full)
+static void begin(struct proxy_backend *b, bool full, size_t n_services)
 {
 	struct nft_backend *n = container_of(b, struct nft_backend, base);
 
@@ -167,6 +167,11 @@ static int commit(struct proxy_backend *b, struct err *err)
 	return r;
 }
 
+static void take_over(struct proxy_backend *b)
+{
+	proxy_iptables_cleanup();
+}
+
 static int tidy(struct proxy_backend *b, struct err *err)
 {
 	struct nft_backend *n = container_of(b, struct nft_backend, base);
@@ -204,6 +209,7 @@ static const struct proxy_backend_ops ops = {
 	.begin = begin,
 	.change = change,
 	.commit = commit,
+	.take_over = take_over,
 	.tidy = tidy,
 	.intact = intact,
 	.free = nft_free,

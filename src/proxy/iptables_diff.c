@@ -162,9 +162,9 @@ static void retire(
 }
 
 void iptables_retire(const struct ruleset *before, const struct ruleset *after, bool ipv6,
-	struct iptables_batch *b, struct ruleset *left, struct arena *a)
+	struct iptables_batch *b, struct iptables_top *top, struct ruleset *left, struct arena *a)
 {
-	struct retirement r = {{ipv6, b, NULL, false}, left, a};
+	struct retirement r = {{ipv6, b, top, false}, left, a};
 
 	ruleset_compare(before, after, retire, &r);
 	b->n += r.walk.changed;

@@ -139,18 +139,23 @@ void iptables_overlay_changed(struct iptables_overlay *o, struct iptables_change
 	arena_release(&c->arena);
 }
 
-void iptables_overlay_fold(struct iptables_overlay *o,
+void iptables_overlay_fold(struct iptables_overlay *o, size_t services_max,
 	void (*fn)(void *user_data, const struct ruleset *before, const struct ruleset *after),
 	void *user_data)
 {
 	static const struct ruleset none = {0};
+	struct arena a = {0};
+	struct str_vec done = {0};
 
-	for (struct map_entry *e = map_first(&o->services); e; e = map_next(&o->services, e)) {
+	for (struct map_entry *e = map_first(&o->services); e && done.n < services_max;
+		e = map_next(&o->services, e)) {
 		struct overlaid *s = e->value;
 
 		nft_diff(&o->shared, &s->here, &none, &o->commands);
 		fn(user_data, &s->there, &s->wanted);
-		overlaid_free(s);
+		ARENA_PUSH(&a, &done, arena_str(&a, str_n(e->key, e->key_len)));
 	}
-	map_release(&o->services);
+	for (size_t i = 0; i < done.n; i++)
+		overlaid_free(map_remove(&o->services, done.v[i]));
+	arena_release(&a);
 }

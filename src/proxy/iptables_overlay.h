@@ -11,6 +11,9 @@
  * meanwhile, it moves back: into KUBE-SERVICES, KUBE-SVC-… and so on, where `iptables-save` shows
  * it.
  *
+ * In the same way many services are in effect soon after the proxy's start: they are written here
+ * first, which takes half the time, and move back some hundred at a time.
+ *
  * Not for services that remember their clients (session affinity): the two would disagree.
  */
 #ifndef SAMPAN_PROXY_IPTABLES_OVERLAY_H
@@ -53,9 +56,9 @@ void iptables_overlay_change(struct iptables_overlay *o, struct str service,
 	struct iptables_change *ret);
 void iptables_overlay_changed(struct iptables_overlay *o, struct iptables_change *c);
 
-/* All move back: calls `fn` with what iptables' tables have and should have of each; appends to
- * `commands` what empties these. */
-void iptables_overlay_fold(struct iptables_overlay *o,
+/* At most so many services move back: calls `fn` with what iptables' tables have and should have of
+ * each; appends to `commands` what takes them away here. */
+void iptables_overlay_fold(struct iptables_overlay *o, size_t services_max,
 	void (*fn)(void *user_data, const struct ruleset *before, const struct ruleset *after),
 	void *user_data);
 

@@ -41,7 +41,7 @@ void iptables_diff(const struct ruleset *before, const struct ruleset *after, bo
  * rest, too. What then is there is appended to `left`, in no order: a chain that is to have other
  * rules is empty. */
 void iptables_retire(const struct ruleset *before, const struct ruleset *after, bool ipv6,
-	struct iptables_batch *b, struct ruleset *left, struct arena *a);
+	struct iptables_batch *b, struct iptables_top *top, struct ruleset *left, struct arena *a);
 
 /* The chains that services' chains need: marking and masquerading. */
 void iptables_base(const struct proxy_config *c, struct buf *out);

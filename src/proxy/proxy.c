@@ -11,7 +11,7 @@
 #define LABEL_ZONE "topology.kubernetes.io/zone"
 #define TAINT_LEAVING "ToBeDeletedByClusterAutoscaler"
 
-enum { COALESCE_MS = 2, RETRY_MS = 1000, TIDY_MS = 3000, TIDY_FIRST_MS = 100 };
+enum { COALESCE_MS = 2, RETRY_MS = 1000, TIDY_MS = 3000, TIDY_SOON_MS = 100 };
 
 /* A service, or slices that name one that is not there (yet). */
 struct entry {
@@ -396,13 +396,10 @@ static void after_success(struct proxy *p)
 	p->stats.synced_ns = loop_wall_ns(p->loop);
 	clean_conntrack(p);
 	if (!loop_timer_armed(&p->tidy))
-		loop_timer_start(&p->tidy, first ? TIDY_FIRST_MS : TIDY_MS);
+		loop_timer_start(&p->tidy, first ? TIDY_SOON_MS : TIDY_MS);
 	if (first && !p->alone) {
 		p->alone = true;
-		if (p->config->mode == PROXY_IPTABLES)
-			proxy_nft_cleanup();
-		else
-			proxy_iptables_cleanup();
+		p->backend->ops->take_over(p->backend);
 		if (p->on_synced)
 			p->on_synced(p->user_data);
 	}
@@ -417,7 +414,7 @@ static void sync_rules(struct proxy *p)
 	int r;
 
 	clock_gettime(CLOCK_MONOTONIC, &began);
-	p->backend->ops->begin(p->backend, full);
+	p->backend->ops->begin(p->backend, full, p->entries.n);
 	for (struct entry *e = all; e; e = e->next_dirty)
 		plan_entry(p, e);
 	p->dirty = NULL;
@@ -450,8 +447,11 @@ static void on_tidy(struct loop_timer *t)
 {
 	struct proxy *p = container_of(t, struct proxy, tidy);
 	struct err err CLEANUP(err_release) = {0};
+	int r = p->programmed ? p->backend->ops->tidy(p->backend, &err) : 0;
 
-	if (!p->programmed || p->backend->ops->tidy(p->backend, &err) == 0)
+	if (r > 0)
+		loop_timer_start(t, TIDY_SOON_MS);
+	if (r >= 0)
 		return;
 	p->stats.failures++;
 	log_error("service rules: %s", err_text(&err));

@@ -44,7 +44,7 @@ static inline void program(
 {
 	struct err err CLEANUP(err_release) = {0};
 
-	b->ops->begin(b, !before);
+	b->ops->begin(b, !before, 1);
 	b->ops->change(b, S("a-b/x.y"), before ? before : &(struct ruleset){0}, after);
 	if (b->ops->commit(b, &err) < 0)
 		fail_msg("%s", err_text(&err));
