@@ -163,15 +163,21 @@ static void abac_free(void *self)
 
 int abac_new(const char *path, void **ret, struct err *err)
 {
-	struct abac *b = xcalloc(1, sizeof(*b));
+	struct arena a CLEANUP(arena_release) = {0};
 	struct str text;
-	int r = file_read(path, POLICY_FILE_MAX, &b->arena, &text, NULL);
+	int r = file_read(path, POLICY_FILE_MAX, &a, &text, NULL);
 
 	if (r < 0)
-		err_bad_request(err, "open %s: %s", path,
+		return err_bad_request(err, "open %s: %s", path,
 			r == -ENOENT ? "no such file or directory" : strerror(-r));
-	else
-		r = read_lines(b, path, text, err);
+	return abac_from_text(path, text, ret, err);
+}
+
+int abac_from_text(const char *path, struct str text, void **ret, struct err *err)
+{
+	struct abac *b = xcalloc(1, sizeof(*b));
+	int r = read_lines(b, path, arena_str(&b->arena, text), err);
+
 	if (r < 0) {
 		abac_free(b);
 		return r;

@@ -36,9 +36,11 @@ struct authz_webhook_opts {
 	int timeout_ms;
 	int64_t allowed_ttl_ms, refused_ttl_ms; /* 0: not kept */
 	bool deny_on_error;
+	struct str_vec conditions; /* match_conditions.h */
 };
 int authz_webhook_new(const struct authz_webhook_opts *o, void **ret, struct err *err);
 /* The policies in the lines of a file. */
 int abac_new(const char *path, void **ret, struct err *err);
+int abac_from_text(const char *path, struct str text, void **ret, struct err *err); /* path: for errors */
 
 #endif

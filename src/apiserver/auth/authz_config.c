@@ -1,6 +1,7 @@
 /* authz_config.c: the authorizers as a file has them (apiserver pkg/apis/apiserver/validation). */
 #include "apiserver/auth/authz_chain.h"
 #include "apiserver/auth/config_file.h"
+#include "apiserver/auth/match_conditions.h"
 #include "apiserver/validation/names.h"
 #include "base/flags.h"
 
@@ -100,6 +101,7 @@ static void check_conditions(const struct apiserver_v1_webhook_configuration *w,
 {
 	struct field_path list = FIELD(p, "matchConditions");
 	struct str_vec seen = {0};
+	struct str why;
 
 	if (w->match_conditions.n > CONDITIONS_MAX) {
 		field_too_many(e, &list, w->match_conditions.n, CONDITIONS_MAX);
@@ -113,8 +115,8 @@ static void check_conditions(const struct apiserver_v1_webhook_configuration *w,
 			field_required(e, &expression, "%s", "");
 		else if (str_vec_has(&seen, text))
 			field_duplicate(e, &expression, text);
-		else
-			field_forbidden(e, &expression, "expressions are not evaluated here yet");
+		else if (match_condition_compile(text, e->arena, NULL, &why) < 0)
+			field_invalid(e, &expression, text, STR_FMT, STR_ARG(why));
 		ARENA_PUSH(e->arena, &seen, text);
 	}
 }
@@ -254,7 +256,7 @@ static int add_webhook(struct authz_chain *chain,
 	const struct apiserver_v1_webhook_configuration *w = z->webhook;
 	bool keep_yes = !w->cache_authorized_requests || *w->cache_authorized_requests;
 	bool keep_no = !w->cache_unauthorized_requests || *w->cache_unauthorized_requests;
-	const struct authz_webhook_opts o = {.name = z->name,
+	struct authz_webhook_opts o = {.name = z->name,
 		.version = w->subject_access_review_version,
 		.kubeconfig = w->connection_info.kube_config_file.n
 				      ? arena_cstr(a, w->connection_info.kube_config_file)
@@ -264,7 +266,11 @@ static int add_webhook(struct authz_chain *chain,
 		.refused_ttl_ms = keep_no ? duration_ms(w->unauthorized_ttl, REFUSED_TTL_MS) : 0,
 		.deny_on_error = str_eqc(w->failure_policy, "Deny")};
 	void *self;
-	int r = authz_webhook_new(&o, &self, err);
+	int r;
+
+	for (size_t i = 0; i < w->match_conditions.n; i++)
+		ARENA_PUSH(a, &o.conditions, w->match_conditions.v[i].expression);
+	r = authz_webhook_new(&o, &self, err);
 
 	if (r >= 0)
 		authz_chain_add(chain, &webhook_authorizer, self, true);

@@ -5,6 +5,7 @@
 #include "api/selector.h"
 #include "apiserver/auth/answer_cache.h"
 #include "apiserver/auth/authz_chain.h"
+#include "apiserver/auth/match_conditions.h"
 #include "apiserver/auth/outside.h"
 #include "json/value.h"
 
@@ -17,6 +18,7 @@ struct authz_webhook {
 	int64_t allowed_ttl_ms, refused_ttl_ms;
 	struct outside_server *server;
 	struct answer_cache *answers;
+	struct match_conditions conditions;
 };
 
 /* --- the question --- */
@@ -109,23 +111,28 @@ static struct arena *lasting(const struct auth_question *q)
 	return q->outside ? q->outside->arena : q->arena;
 }
 
-/* The spec as JSON: what a review carries, and the key of its answer. */
-static struct str spec_of(const struct authz_webhook *w, const struct auth_question *q)
+static void describe(
+	const struct auth_question *q, struct authorization_v1_subject_access_review_spec *spec)
 {
-	struct authorization_v1_subject_access_review_spec spec = {
+	*spec = (struct authorization_v1_subject_access_review_spec){
 		.user = q->user->name, .uid = q->user->uid, .groups = q->user->groups};
-	struct arena *a = lasting(q);
+	for (size_t i = 0; i < q->user->extra.n; i++)
+		ARENA_PUSH(lasting(q), &spec->extra,
+			((struct authorization_v1_extra_value_pair){
+				q->user->extra.v[i].key, {q->user->extra.v[i].values}}));
+	describe_request(lasting(q), q->info, spec);
+}
+
+/* The spec as JSON: what a review carries, and the key of its answer. */
+static struct str spec_json(const struct authz_webhook *w,
+	const struct authorization_v1_subject_access_review_spec *spec, struct arena *a)
+{
 	struct json_value *v, *groups;
 	struct str json;
 	struct buf b;
 
-	for (size_t i = 0; i < q->user->extra.n; i++)
-		ARENA_PUSH(a, &spec.extra,
-			((struct authorization_v1_extra_value_pair){
-				q->user->extra.v[i].key, {q->user->extra.v[i].values}}));
-	describe_request(a, q->info, &spec);
 	buf_init(&b, REVIEW_MAX);
-	schema_encode_json(&authorization_v1_subject_access_review_spec_schema, &spec, &b);
+	schema_encode_json(&authorization_v1_subject_access_review_spec_schema, spec, &b);
 	json = buf_failed(&b) ? S("") : arena_str(a, buf_str(&b));
 	buf_release(&b);
 	if (!w->v1beta1 || json_parse(json, a, &v, NULL) < 0)
@@ -205,9 +212,17 @@ static void authorize_webhook(void *self, const struct auth_question *q, struct 
 	const struct authz_webhook *w = self;
 	struct authorization_v1_subject_access_review_status status;
 	struct err err CLEANUP(err_release) = {0};
-	struct str spec = spec_of(w, q), kept;
+	struct authorization_v1_subject_access_review_spec asked;
 	const struct outside_answer *answer;
+	struct str spec, kept, error;
 
+	describe(q, &asked);
+	if (!match_conditions_hold(&w->conditions, &asked, q->arena, &error)) {
+		if (error.n)
+			failed(w, error, ret);
+		return;
+	}
+	spec = spec_json(w, &asked, lasting(q));
 	if (q->outside && answer_cache_get(w->answers, spec, q->now_ns, q->arena, &kept)) {
 		if (read_answer(q->arena, kept, &status, NULL) == 0)
 			decide(&status, ret);
@@ -239,6 +254,7 @@ static void webhook_free(void *self)
 
 	outside_server_free(w->server);
 	answer_cache_free(w->answers);
+	match_conditions_release(&w->conditions);
 	arena_release(&w->arena);
 	free(w);
 }
@@ -267,8 +283,12 @@ int authz_webhook_new(const struct authz_webhook_opts *o, void **ret, struct err
 	w->refused_ttl_ms = o->refused_ttl_ms;
 	w->server = server;
 	w->answers = answer_cache_new(ANSWERS_MAX);
-	*ret = w;
-	return 0;
+	r = match_conditions_init(&w->conditions, &o->conditions, err);
+	if (r < 0)
+		webhook_free(w);
+	else
+		*ret = w;
+	return r;
 }
 
 const struct authorizer webhook_authorizer = {

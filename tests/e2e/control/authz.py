@@ -231,6 +231,15 @@ for text, words in {
     refused("authorization configuration " + repr(text[-40:]), ["--authorization-config=" + write("bad.yaml", text)], words)
 refused("both", ["--authorization-config=/x", "--authorization-mode=RBAC"],
         "--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags are defined")
+refused("conditions", ["--authorization-config=" + write("bad.yaml", HEAD + f"""authorizers:
+- {{type: Webhook, name: w, webhook: {{timeout: 3s, subjectAccessReviewVersion: v1, matchConditionSubjectAccessReviewVersion: v1, failurePolicy: Deny,
+    connectionInfo: {{type: KubeConfigFile, kubeConfigFile: {hook}}}, matchConditions: [{{expression: ""}}, {{expression: "a"}}, {{expression: "true"}},
+    {{expression: "true"}}, {{expression: "1"}}]}}}}
+""")], """[authorizers[0].matchConditions[0].expression: Required value, authorizers[0].matchConditions[1].expression: Invalid value: "a": compilation failed: \
+ERROR: <input>:1:1: undeclared reference to 'a' (in container '')
+ | a
+ | ^, authorizers[0].matchConditions[3].expression: Duplicate value: "true", authorizers[0].matchConditions[4].expression: Invalid value: "1": must \
+evaluate to bool but got int]""")
 HEAD = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n"
 for text, words in {
     "": "empty config data",
@@ -379,6 +388,29 @@ with Control("kube-apiserver", ["--authorization-config", authz_config(("firm", 
             break
         time.sleep(0.1)
     check("failurePolicy Deny", got[0] == 500 and "the server rejected our request for an unknown reason" in got[1], got)
+
+def conditions(*expressions):
+    return authz_config(more=f"""- type: Webhook
+  name: some
+  webhook:
+    timeout: 3s
+    subjectAccessReviewVersion: v1
+    matchConditionSubjectAccessReviewVersion: v1
+    failurePolicy: Deny
+    connectionInfo: {{type: KubeConfigFile, kubeConfigFile: {hook}}}
+    matchConditions: {json.dumps([{"expression": e} for e in expressions])}
+""")
+
+
+with Control("kube-apiserver", ["--authorization-config", conditions(
+        "has(request.resourceAttributes)", "request.resourceAttributes.namespace == 'default' && !('ops' in request.groups)",
+        "request.user != 'ellen' || request.extra['k'][0] == 'v'"), *TOKENS]) as c:
+    n = len(seen)
+    check("conditions that hold", ask(c, "GET", "/api/v1/namespaces/default/pods", "anna")[0] == 200 and len(seen) == n + 1)
+    check("one that does not", ask(c, "GET", "/api/v1/namespaces/other/pods", "anna")[0] == 403 and ask(c, "GET", "/x", "anna")[0] == 403 and len(seen) == n + 1)
+    got = ask(c, "GET", "/api/v1/namespaces/default/pods", "ellen")
+    check("one that cannot be said", got[0] == 500 and "cel evaluation error: expression 'request.user != 'ellen' || request.extra['k'][0] == 'v'' resulted in "
+          "error: no such key: k" in got[1] and len(seen) == n + 1, got)
 
 # --- tokens that others know
 
