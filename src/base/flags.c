@@ -139,18 +139,26 @@ static int bad_value(const char *program, const struct flag *f, const char *valu
 	return -EINVAL;
 }
 
-static int add_list(const char *program, const struct flag *f, const char *value)
+static int add_text(const char *program, const struct flag *f, struct str one, const char *value)
 {
 	struct flag_list *list = f->to;
-	struct str rest = str_c(value), one;
 
-	while (rest.n) {
-		str_cut(rest, ',', &one, &rest);
-		if (list->n == FLAG_LIST_MAX)
-			return bad_value(program, f, value, "at most 64 values");
-		list->v[list->n++] = str_trim(one);
-	}
+	if (list->n == FLAG_LIST_MAX)
+		return bad_value(program, f, value, "at most 64 values");
+	list->v[list->n++] = str_trim(one);
 	return 0;
+}
+
+static int add_list(const char *program, const struct flag *f, const char *value)
+{
+	struct str rest = str_c(value), one;
+	int r = 0;
+
+	while (r == 0 && rest.n) {
+		str_cut(rest, ',', &one, &rest);
+		r = add_text(program, f, one, value);
+	}
+	return r;
 }
 
 static int refused(const char *program, const struct flag *f, const char *value)
@@ -188,6 +196,8 @@ static int set(const char *program, const struct flag *f, const char *value)
 		if (duration_parse(str_c(value), f->to) < 0)
 			return bad_value(program, f, value, "a duration such as 1m30s");
 		return 0;
+	case FLAG_TEXTS:
+		return add_text(program, f, str_c(value), value);
 	case FLAG_LIST:
 		return add_list(program, f, value);
 	case FLAG_RETIRED:

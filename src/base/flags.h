@@ -30,6 +30,7 @@ enum flag_type {
 	FLAG_INT,      /* int */
 	FLAG_STRING,   /* const char * */
 	FLAG_DURATION, /* int64_t milliseconds; "1m30s", "500ms" */
+	FLAG_TEXTS,    /* struct flag_list: one value, may be repeated */
 	FLAG_LIST,     /* struct flag_list: comma-separated, may be repeated */
 	FLAG_RETIRED,  /* NULL: one of former days without a successor: a warning says why (`help`)
 			*/

@@ -75,6 +75,7 @@ static void add_value(const struct flag *f, struct buf *out)
 	case FLAG_DURATION:
 		duration_format(*(const int64_t *)f->to, out);
 		break;
+	case FLAG_TEXTS:
 	case FLAG_LIST:
 		add_list(f->to, out);
 		break;

@@ -128,6 +128,7 @@ static int set(struct reading *r, struct str path, const struct flag *f, const s
 		if (v->kind != JSON_STRING || duration_parse(v->text, f->to) < 0)
 			return wrong(r, path, "a duration such as 1m30s");
 		return 0;
+	case FLAG_TEXTS:
 	case FLAG_LIST:
 		return set_list(r, path, f->to, v);
 	case FLAG_REFUSED:

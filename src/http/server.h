@@ -34,9 +34,22 @@ void http_server_close(struct http_server *s, int grace_ms, void (*done)(void *)
 /* A server context from PEM texts: certificate chain, key, optional client CA (verified when presented, never required;
  * a certificate that does not verify is a peer without one, so that the API server answers 401), session tickets, ALPN
  * h2 and http/1.1. Free with SSL_CTX_free. */
+struct tls_named_cert {
+	struct str cert_pem, key_pem;
+	struct str_vec patterns; /* "example.com", "*.example.com"; none: the names in the certificate */
+};
 struct tls_server_opts {
 	struct str cert_pem, key_pem, client_ca_pem;
+	int min_version;             /* tls_version_parse(); 0: TLS 1.2 */
+	const char *ciphers, *curves; /* tls_ciphers_parse(), tls_curves_parse(); NULL: ours */
+	const struct tls_named_cert *names; /* by the name that a client asks for (SNI); the first that fits */
+	size_t n_names;
 };
+/* By the names that upstream's flags have for them; 400 in upstream's words. */
+int tls_version_parse(struct str name, int *ret, struct err *err);
+int tls_ciphers_parse(const struct str_vec *names, struct arena *a, const char **ret, struct err *err);
+int tls_curves_parse(const struct str_vec *ids, struct arena *a, const char **ret, struct err *err);
+/* The first server context with names must be made before there are threads that make others. */
 int tls_server_ctx(const struct tls_server_opts *opts, void **ret_ssl_ctx, struct err *err);
 /* One more client CA, for connections from now on. For a context that one thread uses. */
 int tls_server_trust(void *ssl_ctx, struct str client_ca_pem, struct err *err);

@@ -242,6 +242,10 @@ int tls_server_ctx(const struct tls_server_opts *o, void **ret_ssl_ctx, struct e
 	rc = use_cert(ctx, o->cert_pem, o->key_pem, err);
 	if (rc == 0 && o->client_ca_pem.n)
 		rc = tls_server_trust(ctx, o->client_ca_pem, err);
+	if (rc == 0)
+		rc = tls_restrict(ctx, o, err);
+	if (rc == 0)
+		rc = tls_serve_names(ctx, o, err);
 	if (rc < 0) {
 		SSL_CTX_free(ctx);
 		return rc;

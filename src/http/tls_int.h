@@ -11,6 +11,12 @@
 BIO_METHOD *tls_bio_method_new(void);
 BIO_METHOD *tls_context_bio(SSL_CTX *ctx);
 
+struct tls_server_opts;
+
+/* tls_server.c: parts of tls_server_ctx. */
+int tls_restrict(SSL_CTX *ctx, const struct tls_server_opts *o, struct err *err);
+int tls_serve_names(SSL_CTX *ctx, const struct tls_server_opts *o, struct err *err);
+
 /* Takes renewed files in (tls_ctx_follow); how often that has happened. */
 unsigned tls_ctx_refresh(SSL_CTX *ctx);
 void tls_peer_fill(SSL *ssl, struct http_peer *peer, struct str *alpn);

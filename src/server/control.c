@@ -28,6 +28,7 @@
 #include "server/components.h"
 #include "server/control_flags.h"
 #include "server/pki.h"
+#include "server/tls_flags.h"
 #include "server/worker.h"
 #include "loop/thread.h"
 #include "store/backend.h"
@@ -351,7 +352,9 @@ static int start_servers(
 
 static int start_io(struct control *c, struct err *err)
 {
-	struct tls_server_opts tls = {c->serving.cert_pem, c->serving.key_pem, c->tls_ca_pem};
+	struct tls_server_opts tls = {.cert_pem = c->serving.cert_pem,
+		.key_pem = c->serving.key_pem,
+		.client_ca_pem = c->tls_ca_pem};
 	struct http_server_opts opts = {
 		.bind_address = c->flags->bind_address,
 		.port = c->flags->secure_port,
@@ -363,6 +366,8 @@ static int start_io(struct control *c, struct err *err)
 	if (r == 0 && c->flags->insecure_port)
 		r = check_port_free(c->flags->insecure_bind_address, c->flags->insecure_port,
 			"--insecure-bind-address, --insecure-port", err);
+	if (r == 0)
+		r = tls_flags_read(c->flags, &c->arena, &tls, err);
 	if (r == 0)
 		r = tls_server_ctx(&tls, (void **)&c->ssl, err);
 	opts.ssl_ctx = c->ssl;

@@ -30,6 +30,8 @@ struct control_flags {
 	struct auth_flags auth;
 	const char *audit_policy_file, *audit_log_path, *audit_log_format;
 	int audit_log_maxage, audit_log_maxbackup, audit_log_maxsize;
+	const char *tls_min_version;
+	struct flag_list tls_ciphers, tls_curves, tls_named_certs;
 	struct flag_list tls_sans, admission_on, admission_off, admission_only;
 	const char *admission_config_file;
 	struct controllers_opts controllers; /* what flags say of them */

@@ -46,7 +46,7 @@ for program, flags in STORY.items():
 
 rc, said = run("kube-apiserver", "--service-cluster-ip-rang=10.0.0.0/16")
 check("an unknown flag names the nearest", rc == 2 and "did you mean --service-cluster-ip-range?" in said, said)
-for program, flag in [("kube-apiserver", "--encryption-provider-config=/x"), ("kube-apiserver", "--tls-cipher-suites=x"),
+for program, flag in [("kube-apiserver", "--encryption-provider-config=/x"), ("kube-apiserver", "--cors-allowed-origins=x"),
                       ("kubelet", "--read-only-port=10255"), ("kubelet", "--anonymous-auth=true"), ("kubelet", "--authorization-mode=AlwaysAllow")]:
     rc, said = run(program, flag)
     check(f"{program} {flag} is refused", rc == 2 and "is not supported" in said, said)
