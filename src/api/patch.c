@@ -142,6 +142,17 @@ static int parse_patch(enum patch_type how, struct str text, struct arena *a,
 	return how == PATCH_JSON ? check_operations(*ret, err) : check_merge(how, *ret, err);
 }
 
+/* Upstream tells its clients nothing about which operation failed. */
+static int refuse(struct err *err)
+{
+	int r = err_fmt(err, 422, "Invalid",
+		"the server rejected our request due to an error in our request");
+
+	if (err)
+		err->has_details = true;
+	return r;
+}
+
 int patch_apply(enum patch_type how, const struct schema_type *type, struct str original_json,
 	struct str patch_text, struct arena *a, struct str *ret_json, struct err *err)
 {
@@ -160,7 +171,7 @@ int patch_apply(enum patch_type how, const struct schema_type *type, struct str 
 	if (r < 0)
 		return r;
 	if (how == PATCH_JSON)
-		r = patch_json(&doc, patch, a, err);
+		r = patch_json(&doc, patch, a).n ? refuse(err) : 0;
 	else if (how == PATCH_STRATEGIC)
 		r = patch_strategic(type, &doc, patch, a, err);
 	else
@@ -168,4 +179,24 @@ int patch_apply(enum patch_type how, const struct schema_type *type, struct str 
 	if (r == 0)
 		*ret_json = json_text(doc, a);
 	return r;
+}
+
+int patch_apply_json(struct str original_json, struct str patch_text, struct arena *a,
+	struct str *ret_json, struct err *err)
+{
+	struct json_value *doc, *patch = NULL;
+	struct str why;
+	int r = parse_patch(PATCH_JSON, patch_text, a, &patch, err);
+
+	if (r == 0)
+		r = json_parse(original_json, a, &doc, err);
+	if (r < 0)
+		return r;
+	why = patch_json(&doc, patch, a);
+	if (why.n) {
+		err_fmt(err, 422, "Invalid", STR_FMT, STR_ARG(why));
+		return str_ends(why, S(PATCH_TEST_FAILED)) ? -ECANCELED : -EINVAL;
+	}
+	*ret_json = json_text(doc, a);
+	return 0;
 }

@@ -20,4 +20,10 @@ enum { PATCH_OPERATIONS_MAX = 10000 }; /* of a JSON patch */
 int patch_apply(enum patch_type how, const struct schema_type *type, struct str original_json,
 	struct str patch, struct arena *a, struct str *ret_json, struct err *err);
 
+/* A JSON patch that no client sent but a webhook or a policy: err says what does not apply in the
+ * words of the library that upstream uses ("error in remove for path: '/a': …"). -ECANCELED: a test
+ * operation failed. */
+int patch_apply_json(struct str original_json, struct str patch, struct arena *a,
+	struct str *ret_json, struct err *err);
+
 #endif

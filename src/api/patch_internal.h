@@ -6,8 +6,11 @@
 #include "json/value.h"
 #include "schema/schema.h"
 
-int patch_json(
-	struct json_value **doc, const struct json_value *ops, struct arena *a, struct err *err);
+/* How the text ends that says that a test operation failed. */
+#define PATCH_TEST_FAILED ": test failed"
+
+/* Why it does not apply, in the words of the library that upstream uses; empty: it did. */
+struct str patch_json(struct json_value **doc, const struct json_value *ops, struct arena *a);
 int patch_strategic(const struct schema_type *type, struct json_value **doc,
 	struct json_value *patch, struct arena *a, struct err *err);
 /* Members in the order of their keys: where a patch has looked into an object, upstream writes it

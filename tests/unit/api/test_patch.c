@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "api/patch.h"
 #include "types.gen.h"
 
@@ -169,9 +171,54 @@ static void test_strategic(void **state)
 	check(PATCH_STRATEGIC, &v1_pod_schema, cases, ARRAY_SIZE(cases));
 }
 
+/* What webhooks and policies are told. */
+static void test_why(void **state)
+{
+	static const struct {
+		const char *original, *patch, *why;
+	} cases[] = {
+		{"{}", "[{\"op\":\"remove\",\"path\":\"/a\"}]",
+			"error in remove for path: '/a': Unable to remove nonexistent key: a: "
+			"missing value"},
+		{"{}", "[{\"op\":\"remove\",\"path\":\"/a/b\"}]",
+			"remove operation does not apply: doc is missing path: \"/a/b\": missing "
+			"value"},
+		{"{}", "[{\"op\":\"add\",\"path\":\"/a/b\",\"value\":1}]",
+			"add operation does not apply: doc is missing path: \"/a/b\": missing "
+			"value"},
+		{"{\"a\":[]}", "[{\"op\":\"add\",\"path\":\"/a/1\",\"value\":1}]",
+			"error in add for path: '/a/1': Unable to access invalid index: 1: invalid "
+			"index referenced"},
+		{"{\"a\":[]}", "[{\"op\":\"add\",\"path\":\"/a/x\",\"value\":1}]",
+			"error in add for path: '/a/x': value was not a proper array index: 'x': "
+			"strconv.Atoi: parsing \"x\": invalid syntax"},
+		{"{}", "[{\"op\":\"replace\",\"path\":\"/a/b\",\"value\":1}]",
+			"replace operation does not apply: doc is missing path: /a/b: missing "
+			"value"},
+		{"{}", "[{\"op\":\"move\",\"from\":\"/x/a\",\"path\":\"/b\"}]",
+			"move operation does not apply: doc is missing from path: /x/a: missing "
+			"value"},
+		{"{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":2}]",
+			"testing value /a failed: test failed"},
+		{"{}", "[{\"op\":\"jump\",\"path\":\"/a\"}]", "Unexpected kind: jump"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct err err CLEANUP(err_release) = {0};
+		struct arena a = {0};
+		struct str json;
+		int r = patch_apply_json(
+			str_c(cases[i].original), str_c(cases[i].patch), &a, &json, &err);
+
+		assert_int_equal(r, strstr(cases[i].why, "test failed") ? -ECANCELED : -EINVAL);
+		assert_string_equal(err_text(&err), cases[i].why);
+		arena_release(&a);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_json),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_json), cmocka_unit_test(test_why),
 		cmocka_unit_test(test_merge), cmocka_unit_test(test_strategic)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
