@@ -52,6 +52,12 @@ static void handle_version(struct request *r)
 		  "\"compiler\":\"" SAMPAN_COMPILER "\",\"platform\":\"linux/" SAMPAN_ARCH "\"}"));
 }
 
+void respond_no_page(struct request *r)
+{
+	http_header(r->x, "X-Content-Type-Options", S("nosniff"));
+	respond_text(r, 404, "text/plain; charset=utf-8", S("404 page not found\n"));
+}
+
 /* --- the rest --- */
 
 static void handle_jwks(struct request *r)
@@ -73,8 +79,8 @@ static const char *const index_paths[] = {"/.well-known/openid-configuration", "
 	"/openapi/v3", "/openid/v1/jwks", "/readyz", "/readyz/etcd", "/readyz/log", "/readyz/ping",
 	"/statusz", "/version"};
 
-/* The list of paths: of "/", and of everything that does not exist. */
-static void handle_index(struct request *r, int code)
+/* The list of paths. */
+static void handle_index(struct request *r)
 {
 	struct buf b;
 
@@ -84,7 +90,7 @@ static void handle_index(struct request *r, int code)
 		buf_fmt(&b, "%s\"%s\"", i ? "," : "", index_paths[i]);
 	buf_add_c(&b, "]}");
 	r->out = (struct media){.pretty = true};
-	respond_json(r, code, buf_str(&b));
+	respond_json(r, 200, buf_str(&b));
 	buf_release(&b);
 }
 
@@ -93,6 +99,17 @@ static bool under(struct str path, const char *root)
 	size_t n = strlen(root);
 
 	return str_starts(path, str_c(root)) && (path.n == n || path.p[n] == '/');
+}
+
+/* /apis/GROUP… */
+static bool is_served_group(struct str path)
+{
+	struct str group, rest;
+
+	if (!str_starts(path, S("/apis/")))
+		return true;
+	str_cut(str_sub(path, strlen("/apis/"), path.n), '/', &group, &rest);
+	return route_serves_group(group);
 }
 
 void handle_non_resource(struct request *r)
@@ -107,9 +124,11 @@ void handle_non_resource(struct request *r)
 		handle_jwks(r);
 	else if (str_eqc(path, "/.well-known/openid-configuration"))
 		handle_openid(r);
-	else if (under(path, "/api") || under(path, "/apis"))
+	else if (under(path, "/api") || (under(path, "/apis") && is_served_group(path)))
 		respond_status(
 			r, 404, "NotFound", "the server could not find the requested resource");
+	else if (str_eqc(path, "/") || str_eqc(path, "/index.html"))
+		handle_index(r);
 	else
-		handle_index(r, str_eqc(path, "/") ? 200 : 404);
+		respond_no_page(r);
 }

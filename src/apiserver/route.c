@@ -11,6 +11,14 @@ static int not_found(struct err *err)
 	return -ENOENT;
 }
 
+bool route_serves_group(struct str group)
+{
+	for (size_t i = 0; i < schema_n_resources; i++)
+		if (str_eqc(group, schema_resources[i]->group))
+			return true;
+	return false;
+}
+
 static int not_allowed(struct err *err)
 {
 	err_fmt(err, 405, "MethodNotAllowed",
@@ -223,7 +231,10 @@ void route(struct request *r)
 		return;
 	}
 	if (resolve(r, &err) < 0) {
-		respond_error(r, &err);
+		if (r->res || route_serves_group(r->info.group))
+			respond_error(r, &err);
+		else
+			respond_no_page(r);
 		return;
 	}
 	warn_deprecated(r);

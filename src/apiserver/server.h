@@ -154,6 +154,10 @@ void handle_patch(struct request *r);
 void handle_delete(struct request *r);
 void handle_delete_collection(struct request *r);
 void handle_non_resource(struct request *r);
+/* 404 as plain text: of paths that no part of the server knows. */
+void respond_no_page(struct request *r);
+/* Whether there is a resource in the group. */
+bool route_serves_group(struct str group);
 
 /* --- common helpers --- */
 
