@@ -75,6 +75,8 @@ struct cel_variable {
 struct cel_env {
 	const struct cel_variable *vars;
 	size_t n_vars;
+	bool patches; /* there are JSONPatch{…}, Object{…}, Object.spec{…} and jsonpatch.escapeKey();
+			 their values are maps */
 };
 
 struct cel_issue {
@@ -103,6 +105,9 @@ struct cel_program *cel_program_ref(struct cel_program *p);
 struct cel_program *cel_program_unref(struct cel_program *p); /* NULL */
 /* The expression's type as the checker found it; lives as long as the program. */
 const struct cel_type *cel_program_type(const struct cel_program *p);
+/* What is wrong with the names of the Object types that it constructs, a line each: upstream's
+ * CheckTypeNamesMatchFieldPathNames. Empty: nothing. */
+struct str cel_program_wrong_names(const struct cel_program *p, struct arena *a);
 /* Whether the expression reads the variable (before doing costly work to provide it). */
 bool cel_program_uses(const struct cel_program *p, const char *variable);
 

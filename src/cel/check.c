@@ -1,4 +1,5 @@
 /* check.c: names, types and overloads of every node, as cel-go's checker finds them. */
+#include "cel/patch_types.h"
 #include "cel/check.h"
 
 static const struct cel_type *check(struct cel_checker *k, struct cel_node *n);
@@ -232,7 +233,7 @@ const struct cel_type *cel_check_overload(
 }
 
 /* optional.of(x): what looks like a member call is a function with a dot in its name */
-static const struct cel_function *namespaced(struct cel_node *n)
+static const struct cel_function *namespaced(struct cel_checker *k, struct cel_node *n)
 {
 	char name[QUALIFIED_MAX];
 	size_t len = n->member ? qualified(n->args[0], name) : 0;
@@ -243,7 +244,7 @@ static const struct cel_function *namespaced(struct cel_node *n)
 	name[len] = '.';
 	memcpy(name + len + 1, n->name.p, n->name.n);
 	f = cel_function_find(str_n(name, len + 1 + n->name.n));
-	if (!f)
+	if (!f || (f == &cel_jsonpatch_escape_key && !k->c->env->patches))
 		return NULL;
 	n->member = false;
 	n->args++;
@@ -253,7 +254,7 @@ static const struct cel_function *namespaced(struct cel_node *n)
 
 static const struct cel_type *check_call(struct cel_checker *k, struct cel_node *n)
 {
-	const struct cel_function *f = namespaced(n);
+	const struct cel_function *f = namespaced(k, n);
 	struct str name = n->name;
 
 	for (size_t i = 0; i < n->n_args; i++)
@@ -340,14 +341,40 @@ static const struct cel_type *check_map(struct cel_checker *k, struct cel_node *
 	return cel_type_map_of(k->c->a, key, value);
 }
 
+/* The types of which mutating policies make their patches. */
+static const struct cel_type *check_patch(struct cel_checker *k, struct cel_node *n)
+{
+	const struct cel_type *t = cel_patch_type(n->name, k->c->a);
+
+	for (size_t i = 0; i + 1 < n->n_args; i += 2) {
+		struct str name = n->args[i]->value.s;
+		const struct cel_type *want = struct_field(t, name), *is;
+
+		is = item_type(k, n->args[i + 1], n->optionals && n->optionals[i / 2]);
+		n->args[i]->type = &cel_type_string;
+		if (!want)
+			cel_issue_at(k->c, n->args[i]->pos, "undefined field '" STR_FMT "'",
+				STR_ARG(name));
+		else if (!cel_type_assign(&k->types, want, is))
+			cel_issue_at(k->c, n->args[i]->pos,
+				"expected type of field '" STR_FMT "' is '" STR_FMT
+				"' but provided type is '" STR_FMT "'",
+				STR_ARG(name), STR_ARG(type_text(k, want)),
+				STR_ARG(type_text(k, is)));
+	}
+	return t;
+}
+
 static const struct cel_type *check_struct(struct cel_checker *k, struct cel_node *n)
 {
 	const struct cel_type *t = cel_type_named(n->name);
 
+	if (k->c->env->patches && cel_is_patch_type(n->name))
+		return check_patch(k, n);
 	if (!t)
 		return undeclared(k, n, n->name);
 	cel_issue_at(k->c, n->pos, "'" STR_FMT "' is not a message type", STR_ARG(n->name));
-	for (size_t i = 0; i < n->n_args; i++)
+	for (size_t i = 1; i < n->n_args; i += 2)
 		check(k, n->args[i]);
 	return &cel_type_error;
 }

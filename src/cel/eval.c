@@ -83,10 +83,11 @@ struct cel_value cel_eval_map(struct cel_call *c, const struct cel_node *n)
 /* Constructing costs, also when an item fails. */
 static struct cel_value construct(struct cel_call *c, const struct cel_node *n)
 {
-	enum { LIST_COST = 10, MAP_COST = 30 };
+	static const unsigned costs[] = {
+		[CEL_NODE_LIST] = 10, [CEL_NODE_MAP] = 30, [CEL_NODE_STRUCT] = 40};
 	struct cel_value v = n->kind == CEL_NODE_LIST ? cel_eval_list(c, n) : cel_eval_map(c, n);
 
-	cel_spend(c, n->kind == CEL_NODE_LIST ? LIST_COST : MAP_COST);
+	cel_spend(c, costs[n->kind]);
 	return v;
 }
 
@@ -107,11 +108,10 @@ static struct cel_value dispatch(struct cel_call *c, const struct cel_node *n)
 		return logic(c, n);
 	case CEL_NODE_LIST:
 	case CEL_NODE_MAP:
+	case CEL_NODE_STRUCT:
 		return construct(c, n);
 	case CEL_NODE_FOLD:
 		return cel_eval_fold(c, n);
-	case CEL_NODE_STRUCT:
-		break;
 	}
 	return cel_no_overload();
 }

@@ -81,7 +81,8 @@ struct cel_library {
 
 extern const struct cel_library cel_lib_operators, cel_lib_std, cel_lib_time, cel_lib_strings,
 	cel_lib_lists, cel_lib_k8s_lists, cel_lib_sets, cel_lib_optional, cel_lib_regex,
-	cel_lib_url, cel_lib_quantity, cel_lib_net, cel_lib_format, cel_lib_semver, cel_lib_authz;
+	cel_lib_url, cel_lib_quantity, cel_lib_net, cel_lib_format, cel_lib_semver, cel_lib_authz,
+	cel_lib_jsonpatch;
 
 /* NULL when there is none. */
 const struct cel_function *cel_function_find(struct str name);

@@ -4,7 +4,7 @@
 static const struct cel_library *const libraries[] = {&cel_lib_operators, &cel_lib_std,
 	&cel_lib_time, &cel_lib_strings, &cel_lib_lists, &cel_lib_k8s_lists, &cel_lib_sets,
 	&cel_lib_optional, &cel_lib_regex, &cel_lib_url, &cel_lib_quantity, &cel_lib_net,
-	&cel_lib_format, &cel_lib_semver, &cel_lib_authz};
+	&cel_lib_format, &cel_lib_semver, &cel_lib_authz, &cel_lib_jsonpatch};
 
 /* About 140 names, asked once per call of an expression that is compiled: a walk is fast enough
  * when it compares the first byte first. */

@@ -22,7 +22,7 @@ enum cel_node_kind {
 	CEL_NODE_COND,
 	CEL_NODE_LIST,
 	CEL_NODE_MAP,
-	CEL_NODE_STRUCT, /* T{field: value}: only ever an error, there are no such types */
+	CEL_NODE_STRUCT, /* T{field: value}; args as of a map. Its value is one */
 	CEL_NODE_FOLD,
 };
 

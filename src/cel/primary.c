@@ -220,21 +220,26 @@ static struct cel_node *map(struct cel_parser *p)
 /* T{field: value}, T being the chain of names before it */
 static struct cel_node *message(struct cel_parser *p, struct str name)
 {
-	struct cel_node *n = cel_node_new(p->c, CEL_NODE_STRUCT, p->tok.pos), *value;
+	struct cel_node *n = cel_node_new(p->c, CEL_NODE_STRUCT, p->tok.pos), *value, *field;
 	struct nodes items = {0};
 	struct marks optional = {0};
 
 	n->name = name;
 	cel_parse_next(p);
 	while (p->tok.kind != CEL_TOK_RBRACE && p->tok.kind != CEL_TOK_COMMA) {
-		cel_parse_take(p, CEL_TOK_QUESTION);
+		bool mark = cel_parse_take(p, CEL_TOK_QUESTION);
+
+		field = cel_node_new(p->c, CEL_NODE_CONST, p->tok.pos);
+		field->value = cel_string(cel_parse_text(p, p->tok));
 		if (!cel_parse_expect(p, CEL_TOK_IDENT, "{'?', IDENTIFIER, ESC_IDENTIFIER}") ||
 			!cel_parse_expect(p, CEL_TOK_COLON, "':'"))
 			return NULL;
 		value = cel_parse_expr(p);
 		if (!value)
 			return NULL;
+		ARENA_PUSH(p->c->a, &items, field);
 		ARENA_PUSH(p->c->a, &items, value);
+		ARENA_PUSH(p->c->a, &optional, mark);
 		if (!cel_parse_take(p, CEL_TOK_COMMA))
 			break;
 	}
