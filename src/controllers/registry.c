@@ -8,8 +8,8 @@ extern const struct planner cluster_role_aggregation_planner, daemonset_planner,
 	nodelifecycle_planner, podgc_planner, pv_protection_planner, pvc_protection_planner,
 	replicaset_planner, replicationcontroller_planner, resourcequota_planner, rootca_planner,
 	serviceaccount_planner, statefulset_planner, taint_eviction_planner;
-extern const struct planner endpointslicemirroring_planner, servicecidrs_planner,
-	vac_protection_planner;
+extern const struct planner endpointslicemirroring_planner, policy_status_planner,
+	servicecidrs_planner, vac_protection_planner;
 
 const struct planner *const planners[] = {
 	&bootstrap_signer_planner,
@@ -27,6 +27,7 @@ const struct planner *const planners[] = {
 	&nodeipam_planner,
 	&nodelifecycle_planner,
 	&podgc_planner,
+	&policy_status_planner,
 	&pv_protection_planner,
 	&pvc_protection_planner,
 	&replicaset_planner,
