@@ -90,7 +90,7 @@ struct admission_run {
 	bool validating, suspended;
 	bool again;     /* a webhook asks for a second pass of the mutating ones */
 	bool second;    /* this is it */
-	void *webhooks; /* what they remember from the first pass */
+	void *webhooks, *policies; /* what they remember from the first pass */
 	int64_t began_ns, since_ns; /* the step, and the plugin that runs (metric_now_ns) */
 };
 

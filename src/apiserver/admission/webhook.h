@@ -11,20 +11,21 @@
 #define SAMPAN_ADMISSION_WEBHOOK_H
 
 #include "apiserver/admission.h"
+#include "apiserver/admission/derived.h"
+#include "apiserver/admission/evaluate.h"
+#include "apiserver/admission/match.h"
 #include "apiserver/server.h"
 
 struct webhook {
 	struct str configuration, name; /* the object's name, the webhook's in it */
 	struct admissionregistration_v1_webhook_client_config client;
-	struct admissionregistration_v1_rule_with_operations_vec rules;
-	const struct meta_v1_label_selector *namespaces, *objects;
+	struct match_criteria match;
+	struct conditions conditions;
 	struct str_vec versions; /* of AdmissionReview */
 	struct str side_effects;
-	size_t n_conditions;
 	int timeout_s;
-	bool ignore;     /* failurePolicy */
-	bool equivalent; /* matchPolicy */
-	bool again;      /* reinvocationPolicy IfNeeded */
+	bool ignore; /* failurePolicy */
+	bool again;  /* reinvocationPolicy IfNeeded */
 };
 
 struct webhooks {
@@ -32,20 +33,28 @@ struct webhooks {
 	size_t n;
 };
 
-/* All of one sort, by the name of their configuration. In attrs->arena; nothing is decoded when
- * there are none. */
-struct webhooks webhooks_all(struct admission_attrs *attrs, bool mutating);
+/* What the plugins keep as their state: the webhooks of each configuration. */
+struct derived *webhooks_new(struct store *store, bool mutating);
+/* All of them, by the name of their configuration. As long as attrs->arena. */
+struct webhooks webhooks_all(struct admission_attrs *attrs);
 /* 1: to be called, with *ret_as the version of the resource that its rules name; 0; or negative:
- * it cannot be said (a broken selector, matchConditions). */
+ * it cannot be said (a broken selector, a condition that fails). */
 int webhook_matches(struct admission_attrs *attrs, const struct webhook *w,
 	const struct schema_resource **ret_as, struct err *err);
 
 /* The body to send; uid: a new one. Fails when the webhook speaks no version that we do. */
 int webhook_review(struct admission_attrs *attrs, const struct webhook *w,
 	const struct schema_resource *as, struct str uid, struct str *ret, struct err *err);
+/* request.options; no state of a webhook. */
+void webhook_options(struct buf *b, const struct admission_attrs *attrs);
 /* The object of the request as the webhook saw it: what its patch applies to. */
 int webhook_object(struct admission_attrs *attrs, const struct schema_resource *as,
 	struct str *ret_json, struct err *err);
+
+/* The object becomes what `json` says in the version `as`, with defaults. With `unknown`, fields
+ * that nobody knows are added to it; without, they are dropped. */
+int webhook_set_object(struct admission_attrs *attrs, const struct schema_resource *as,
+	struct str json, struct str_vec *unknown, struct err *err);
 
 struct webhook_answer {
 	bool allowed;

@@ -1,5 +1,6 @@
 #include "apiserver/admission/webhook.h"
 #include "apiserver/convert.h"
+#include "apiserver/write.h"
 #include "json/write.h"
 
 enum { REVIEW_MAX = 4 * OBJECT_JSON_MAX };
@@ -95,7 +96,7 @@ static int add_object(struct buf *b, struct admission_attrs *attrs,
 	return 0;
 }
 
-static void add_options(struct buf *b, const struct admission_attrs *attrs)
+void webhook_options(struct buf *b, const struct admission_attrs *attrs)
 {
 	const char *kind = attrs->op == ADMIT_CREATE   ? "CreateOptions"
 			   : attrs->op == ADMIT_UPDATE ? "UpdateOptions"
@@ -118,14 +119,6 @@ static void add_options(struct buf *b, const struct admission_attrs *attrs)
 	buf_add_char(b, '}');
 }
 
-static const char *operation(enum admission_op op)
-{
-	return op == ADMIT_CREATE   ? "CREATE"
-	       : op == ADMIT_UPDATE ? "UPDATE"
-	       : op == ADMIT_DELETE ? "DELETE"
-				    : "CONNECT";
-}
-
 static void add_request(struct buf *b, struct admission_attrs *attrs,
 	const struct schema_resource *as, struct str uid)
 {
@@ -145,7 +138,7 @@ static void add_request(struct buf *b, struct admission_attrs *attrs,
 		add_string(b, "name", attrs->name);
 	if (ns.n)
 		add_string(b, "namespace", ns);
-	add_string(b, "operation", str_c(operation(attrs->op)));
+	add_string(b, "operation", str_c(match_operation(attrs->op)));
 	add_user(b, attrs->user);
 }
 
@@ -184,7 +177,7 @@ int webhook_review(struct admission_attrs *attrs, const struct webhook *w,
 	if (r >= 0)
 		r = add_object(&b, attrs, as, (void *)attrs->old, err);
 	buf_fmt(&b, ",\"dryRun\":%s,\"options\":", attrs->dry_run ? "true" : "false");
-	add_options(&b, attrs);
+	webhook_options(&b, attrs);
 	buf_add_c(&b, "}}\n");
 	if (r >= 0 && buf_failed(&b))
 		r = err_internal(err, "the review is too large");
@@ -204,6 +197,28 @@ int webhook_object(struct admission_attrs *attrs, const struct schema_resource *
 		r = err_internal(err, "the object is too large");
 	*ret_json = take(attrs->arena, &b);
 	return r;
+}
+
+int webhook_set_object(struct admission_attrs *attrs, const struct schema_resource *as,
+	struct str json, struct str_vec *unknown, struct err *err)
+{
+	struct schema_decode_opts opts = {.flags = unknown ? SCHEMA_DECODE_STRICT : 0};
+	const struct schema_type *type = attrs->body ? attrs->body : as->type;
+	void *typed;
+	int r = schema_decode_json(type, json, attrs->arena, &opts, &typed, err);
+
+	if (r < 0)
+		return r;
+	if (unknown)
+		*unknown = opts.warnings;
+	if (!attrs->body) {
+		r = convert(as, typed, attrs->resource, attrs->arena, &typed, err);
+		if (r < 0)
+			return r;
+		write_default(attrs->request, typed);
+	}
+	attrs->obj = typed;
+	return 0;
 }
 
 /* --- in --- */

@@ -7,6 +7,7 @@
  */
 #include "api/patch.h"
 #include "apiserver/admission/plugins.h"
+#include "apiserver/admission/reinvoke.h"
 #include "apiserver/admission/webhook.h"
 #include "apiserver/convert.h"
 #include "apiserver/write.h"
@@ -24,24 +25,12 @@ struct invocation {
 struct dispatch {
 	struct admission_attrs *attrs;
 	struct webhooks all;
-	size_t at;              /* mutating: the next one */
-	size_t waiting;         /* validating: answers to come */
-	struct err err;         /* the first failure */
-	struct invocation last; /* mutating: the one being called */
-	struct memory *memory;
+	size_t at;               /* mutating: the next one */
+	size_t waiting;          /* validating: answers to come */
+	struct err err;          /* the first failure */
+	struct invocation last;  /* mutating: the one being called */
+	struct reinvoke *memory; /* mutating */
 };
-
-/* What mutating webhooks remember for the second pass. In the request's arena. */
-struct memory {
-	struct str output;       /* the object after the last webhook */
-	struct str_vec invoked;  /* those that asked to be called again, as "configuration/name" */
-	struct str_vec to_again; /* those of them that shall be */
-};
-
-static bool is_exempt(const struct admission_attrs *attrs)
-{
-	return !strcmp(attrs->resource->group, "admissionregistration.k8s.io");
-}
 
 /* --- failures --- */
 
@@ -127,37 +116,6 @@ static struct str key_of(struct dispatch *d, const struct webhook *w)
 		d->attrs->arena, STR_FMT "/" STR_FMT, STR_ARG(w->configuration), STR_ARG(w->name));
 }
 
-static void require_again(struct memory *m)
-{
-	m->to_again = m->invoked;
-	m->invoked = (struct str_vec){0};
-}
-
-static bool is_wanted(struct dispatch *d, const struct webhook *w)
-{
-	return !d->attrs->run->second || str_vec_has(&d->memory->to_again, key_of(d, w));
-}
-
-static int decode_patched(
-	struct dispatch *d, const struct schema_resource *as, struct str json, struct err *err)
-{
-	struct admission_attrs *attrs = d->attrs;
-	const struct schema_type *type = attrs->body ? attrs->body : as->type;
-	void *typed;
-	int r = schema_decode_json(type, json, attrs->arena, NULL, &typed, err);
-
-	if (r < 0 || attrs->body) {
-		attrs->obj = r < 0 ? attrs->obj : typed;
-		return r;
-	}
-	r = convert(as, typed, attrs->resource, attrs->arena, &typed, err);
-	if (r < 0)
-		return r;
-	attrs->obj = typed;
-	write_default(attrs->request, typed);
-	return 0;
-}
-
 static int apply_patch(struct dispatch *d, struct str patch, bool *ret_changed, struct err *err)
 {
 	const struct schema_resource *as = d->last.as;
@@ -173,9 +131,9 @@ static int apply_patch(struct dispatch *d, struct str patch, bool *ret_changed, 
 			STR_ARG(d->last.w->name));
 	r = webhook_object(d->attrs, as, &before, &why);
 	if (r >= 0)
-		r = patch_apply(PATCH_JSON, as->type, before, patch, d->attrs->arena, &after, &why);
+		r = patch_apply_json(before, patch, d->attrs->arena, &after, &why);
 	if (r >= 0)
-		r = decode_patched(d, as, after, &why);
+		r = webhook_set_object(d->attrs, as, after, NULL, &why);
 	if (r < 0)
 		return err_internal(err, "%s", err_text(&why));
 	r = webhook_object(d->attrs, as, &after, NULL);
@@ -209,14 +167,22 @@ static void mutated(void *user_data, struct str body, struct err *why)
 	if (r >= 0 && answer.patch.n)
 		r = apply_patch(d, answer.patch, &changed, &err);
 	note_mutation(d, changed);
-	if (changed) {
-		require_again(d->memory);
-		d->attrs->run->again = true;
-	}
+	if (changed)
+		reinvoke_changed(d->memory, d->attrs->run);
 	if (i->w->again)
-		ARENA_PUSH(d->attrs->arena, &d->memory->invoked, key_of(d, i->w));
+		reinvoke_ran(d->memory, d->attrs->run, key_of(d, i->w));
 	if (r >= 0)
 		r = step(d, &err);
+	if (r != ADMISSION_SUSPENDED)
+		admission_resume(d->attrs->run, r < 0 ? &err : NULL);
+}
+
+static void step_again(void *user_data)
+{
+	struct dispatch *d = user_data;
+	struct err err CLEANUP(err_release) = {0};
+	int r = step(d, &err);
+
 	if (r != ADMISSION_SUSPENDED)
 		admission_resume(d->attrs->run, r < 0 ? &err : NULL);
 }
@@ -228,9 +194,15 @@ static int step(struct dispatch *d, struct err *err)
 		const struct schema_resource *as;
 		int r = webhook_matches(d->attrs, w, &as, err);
 
+		if (evaluation_waits(d->attrs)) {
+			d->at--;
+			err_release(err);
+			evaluation_wait(d->attrs, step_again, d);
+			return ADMISSION_SUSPENDED;
+		}
 		if (r < 0)
 			return r;
-		if (!r || !is_wanted(d, w))
+		if (!r || !reinvoke_wanted(d->memory, d->attrs->run, key_of(d, w)))
 			continue;
 		d->last = (struct invocation){.d = d, .w = w, .as = as, .index = d->at - 1};
 		r = invoke(&d->last, mutated, err);
@@ -246,24 +218,36 @@ static int admit(struct admission_attrs *attrs, struct err *err)
 	struct webhooks all;
 	struct dispatch *d;
 
-	if (is_exempt(attrs))
+	if (match_is_exempt(attrs))
 		return 0;
-	all = webhooks_all(attrs, true);
+	all = webhooks_all(attrs);
 	if (!all.n)
 		return 0;
 	d = ARENA_NEW(attrs->arena, struct dispatch);
 	*d = (struct dispatch){.attrs = attrs, .all = all};
 	if (!attrs->run->webhooks)
-		attrs->run->webhooks = ARENA_NEW(attrs->arena, struct memory);
+		attrs->run->webhooks = ARENA_NEW(attrs->arena, struct reinvoke);
 	d->memory = attrs->run->webhooks;
-	if (attrs->run->second && !str_eq(d->memory->output, object_text(d)))
-		require_again(d->memory);
+	reinvoke_begin(d->memory, attrs->run, object_text(d));
 	return step(d, err);
+}
+
+static int init_mutating(struct apiserver *s, struct str config, void **ret_state, struct err *err)
+{
+	*ret_state = webhooks_new(s->store, true);
+	return 0;
+}
+
+static void drop(void *state)
+{
+	derived_free(state);
 }
 
 const struct admission_plugin admission_mutating_webhook = {
 	.name = "MutatingAdmissionWebhook",
 	.ops = ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE | ADMIT_CONNECT,
+	.init = init_mutating,
+	.free = drop,
 	.admit = admit,
 };
 
@@ -307,6 +291,8 @@ static int collect(struct dispatch *d, struct invocations *ret, struct err *err)
 		const struct schema_resource *as;
 		int r = webhook_matches(d->attrs, &d->all.v[i], &as, err);
 
+		if (evaluation_waits(d->attrs))
+			return -EAGAIN;
 		if (r < 0)
 			return r;
 		if (r)
@@ -325,9 +311,9 @@ static int validate(struct admission_attrs *attrs, struct err *err)
 	struct dispatch *d;
 	int r;
 
-	if (is_exempt(attrs))
+	if (match_is_exempt(attrs))
 		return 0;
-	all = webhooks_all(attrs, false);
+	all = webhooks_all(attrs);
 	if (!all.n)
 		return 0;
 	d = ARENA_NEW(attrs->arena, struct dispatch);
@@ -351,8 +337,17 @@ static int validate(struct admission_attrs *attrs, struct err *err)
 	return -EIO;
 }
 
+static int init_validating(
+	struct apiserver *s, struct str config, void **ret_state, struct err *err)
+{
+	*ret_state = webhooks_new(s->store, false);
+	return 0;
+}
+
 const struct admission_plugin admission_validating_webhook = {
 	.name = "ValidatingAdmissionWebhook",
 	.ops = ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE | ADMIT_CONNECT,
+	.init = init_validating,
+	.free = drop,
 	.validate = validate,
 };

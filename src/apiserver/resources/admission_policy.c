@@ -1,5 +1,5 @@
-/* admission_policy.c: Validating- and MutatingAdmissionPolicy and their bindings, as far as they
- * can be checked without compiling their expressions (pkg/apis/admissionregistration/validation).
+/* admission_policy.c: Validating- and MutatingAdmissionPolicy and their bindings
+ * (pkg/apis/admissionregistration/validation).
  */
 #include "apiserver/resources/match_rules.h"
 #include "apiserver/resources/printers.h"
@@ -151,10 +151,12 @@ static bool is_identifier(struct str s)
 	return true;
 }
 
-static void validate_variables(const struct admissionregistration_v1_variable_vec *v,
-	const struct field_path *spec, struct field_errors *e)
+static void validate_variables(struct expressions *x,
+	const struct admissionregistration_v1_variable_vec *v, const struct field_path *spec,
+	struct field_errors *e)
 {
 	struct field_path list = FIELD(spec, "variables");
+	struct expression made;
 
 	for (size_t i = 0; i < v->n; i++) {
 		struct field_path at = FIELD_INDEX(&list, i);
@@ -164,8 +166,14 @@ static void validate_variables(const struct admissionregistration_v1_variable_ve
 		else if (!is_identifier(v->v[i].name))
 			field_invalid(
 				e, AT(&at, "name"), v->v[i].name, "must be a valid CEL identifier");
-		if (blank(v->v[i].expression))
+		if (blank(v->v[i].expression)) {
 			field_required(e, AT(&at, "expression"), "expression is not specified");
+			continue;
+		}
+		expressions_variable(x, v->v[i].name, v->v[i].expression, &made);
+		if (made.error.n)
+			field_invalid(e, AT(&at, "expression"), v->v[i].expression, STR_FMT,
+				STR_ARG(made.error));
 	}
 }
 
@@ -201,17 +209,24 @@ static bool has_line_break(struct str s)
 	return str_chr(s, '\n') >= 0 || str_chr(s, '\r') >= 0;
 }
 
-static void validate_validation(const struct admissionregistration_v1_validation *v,
-	const struct field_path *p, struct field_errors *e)
+static void validate_validation(struct expressions *x,
+	const struct admissionregistration_v1_validation *v, const struct field_path *p,
+	struct field_errors *e)
 {
 	static const char *const reasons[] = {
 		"Forbidden", "Invalid", "RequestEntityTooLarge", NULL};
 
 	if (blank(v->expression))
 		field_required(e, AT(p, "expression"), "expression is not specified");
+	else
+		validate_expression(
+			x, EXPRESSION_VALIDATION, v->expression, AT(p, "expression"), e);
 	if (v->message_expression.n && blank(v->message_expression))
 		field_invalid(e, AT(p, "messageExpression"), v->message_expression,
 			"must be non-empty if specified");
+	else if (v->message_expression.n)
+		validate_expression(x, EXPRESSION_MESSAGE, v->message_expression,
+			AT(p, "messageExpression"), e);
 	if (v->message.n && blank(v->message))
 		field_invalid(e, AT(p, "message"), v->message, "must be non-empty if specified");
 	else if (has_line_break(str_trim(v->message)))
@@ -220,7 +235,23 @@ static void validate_validation(const struct admissionregistration_v1_validation
 		field_one_of(e, AT(p, "reason"), v->reason, reasons);
 }
 
-static void validate_audit(struct str policy,
+static void validate_value(
+	struct expressions *x, struct str text, const struct field_path *p, struct field_errors *e)
+{
+	struct expression made;
+
+	if (blank(text)) {
+		field_required(e, p, "valueExpression is not specified");
+	} else if (str_trim(text).n > AUDIT_EXPRESSION_MAX) {
+		field_required(e, p, "must not exceed %d bytes in length", AUDIT_EXPRESSION_MAX);
+	} else {
+		expression_compile(x, EXPRESSION_AUDIT, str_trim(text), &made);
+		if (made.error.n)
+			field_invalid(e, p, text, STR_FMT, STR_ARG(made.error));
+	}
+}
+
+static void validate_audit(struct expressions *x, struct str policy,
 	const struct admissionregistration_v1_audit_annotation_vec *v, const struct field_path *p,
 	struct field_errors *e)
 {
@@ -236,11 +267,7 @@ static void validate_audit(struct str policy,
 			validate_qualified_name(name, &key, e);
 		else
 			field_invalid(e, &key, v->v[i].key, "requires metadata.name be non-empty");
-		if (blank(v->v[i].value_expression))
-			field_required(e, &value, "valueExpression is not specified");
-		else if (str_trim(v->v[i].value_expression).n > AUDIT_EXPRESSION_MAX)
-			field_required(e, &value, "must not exceed %d bytes in length",
-				AUDIT_EXPRESSION_MAX);
+		validate_value(x, v->v[i].value_expression, &value, e);
 		if (str_vec_has(&keys, v->v[i].key))
 			field_duplicate(e, &key, v->v[i].key);
 		ARENA_PUSH(e->arena, &keys, v->v[i].key);
@@ -249,38 +276,82 @@ static void validate_audit(struct str policy,
 
 #define NOTHING_SAID "validations or auditAnnotations must contain at least one item"
 
-static void policy_validate(struct strategy_ctx *ctx, const void *obj, struct field_errors *e)
+static void policy_check(const void *obj, bool leave_conditions, struct field_errors *e)
 {
 	const struct admissionregistration_v1_validating_admission_policy *policy = obj;
 	const struct admissionregistration_v1_validating_admission_policy_spec *s = &policy->spec;
 	struct field_path spec = FIELD(NULL, "spec"), list = FIELD(&spec, "validations");
 	struct field_path audit = FIELD(&spec, "auditAnnotations");
+	struct expressions *x =
+		validation_expressions(e, (s->variables.n ? EXPRESSIONS_VARIABLES : 0) |
+						  (s->param_kind ? EXPRESSIONS_PARAMS : 0));
 
 	validate_failure_policy(s->failure_policy, &spec, e);
 	if (s->param_kind)
 		validate_param_kind(s->param_kind, AT(&spec, "paramKind"), e);
 	validate_constraints(s->match_constraints, &spec, false, e);
-	validate_match_conditions(&s->match_conditions, AT(&spec, "matchConditions"), e);
-	validate_variables(&s->variables, &spec, e);
+	if (!leave_conditions)
+		validate_match_conditions(
+			&s->match_conditions, s->param_kind, AT(&spec, "matchConditions"), e);
+	validate_variables(x, &s->variables, &spec, e);
 	if (!s->validations.n && !s->audit_annotations.n) {
 		field_required(e, &list, NOTHING_SAID);
 		field_required(e, &audit, NOTHING_SAID);
 	}
 	for (size_t i = 0; i < s->validations.n; i++)
-		validate_validation(&s->validations.v[i], AT_INDEX(&list, i), e);
+		validate_validation(x, &s->validations.v[i], AT_INDEX(&list, i), e);
 	if (s->audit_annotations.n > AUDIT_ANNOTATIONS_MAX)
 		field_invalid_raw(e, &audit, S("[...]"),
 			"must not have more than %d auditAnnotations", AUDIT_ANNOTATIONS_MAX);
-	validate_audit(policy->metadata.name, &s->audit_annotations, &audit, e);
+	validate_audit(x, policy->metadata.name, &s->audit_annotations, &audit, e);
+}
+
+static void policy_validate(struct strategy_ctx *ctx, const void *obj, struct field_errors *e)
+{
+	policy_check(obj, false, e);
+}
+
+static bool same_param_kind(const struct admissionregistration_v1_param_kind *x,
+	const struct admissionregistration_v1_param_kind *y)
+{
+	if (!x || !y)
+		return x == y;
+	return str_eq(x->api_version, y->api_version) && str_eq(x->kind, y->kind);
+}
+
+static void policy_validate_status(
+	const struct admissionregistration_v1_validating_admission_policy *p,
+	struct field_errors *e)
+{
+	const struct admissionregistration_v1_type_checking *t = p->status.type_checking;
+	struct field_path status = FIELD(NULL, "status"), typed = FIELD(&status, "typeChecking");
+	struct field_path list = FIELD(&typed, "expressionWarnings");
+
+	for (size_t i = 0; t && i < t->expression_warnings.n; i++) {
+		struct field_path at = FIELD_INDEX(&list, i);
+
+		if (!t->expression_warnings.v[i].warning.n)
+			field_required(e, AT(&at, "warning"), "%s", "");
+		if (blank(t->expression_warnings.v[i].field_ref))
+			field_required(e, AT(&at, "fieldRef"), "%s", "");
+	}
 }
 
 static void policy_validate_update(
 	struct strategy_ctx *ctx, const void *obj, const void *old, struct field_errors *e)
 {
-	if (is_status(ctx))
+	const struct admissionregistration_v1_validating_admission_policy *p = obj, *was = old;
+
+	if (is_status(ctx)) {
+		policy_validate_status(p, e);
 		return;
+	}
 	revalidate_meta(ctx, meta_of_const(ctx->resource, obj), e);
-	policy_validate(ctx, obj, e);
+	policy_check(obj,
+		same_param_kind(p->spec.param_kind, was->spec.param_kind) &&
+			match_conditions_equal(
+				&p->spec.match_conditions, &was->spec.match_conditions),
+		e);
 }
 
 static void policy_prepare_create(struct strategy_ctx *ctx, void *obj)
@@ -308,12 +379,16 @@ static void warn(struct strategy_ctx *ctx, const void *obj, const void *old)
 
 /* --- MutatingAdmissionPolicy --- */
 
-static void validate_mutation(const struct admissionregistration_v1_mutation *m,
-	const struct field_path *p, struct field_errors *e)
+static void validate_mutation(struct expressions *x,
+	const struct admissionregistration_v1_mutation *m, const struct field_path *p,
+	struct field_errors *e)
 {
 	static const char *const types[] = {"ApplyConfiguration", "JSONPatch", NULL};
 	struct field_path apply = FIELD(p, "applyConfiguration"), patch = FIELD(p, "jsonPatch");
 	bool json = str_eqc(m->patch_type, "JSONPatch");
+	struct str text = json && m->json_patch    ? m->json_patch->expression
+			  : m->apply_configuration ? m->apply_configuration->expression
+						   : S("");
 
 	if (!m->patch_type.n) {
 		field_required(e, AT(p, "patchType"), "%s", "");
@@ -324,8 +399,11 @@ static void validate_mutation(const struct admissionregistration_v1_mutation *m,
 	if (json ? !m->json_patch : !m->apply_configuration)
 		field_required(e, json ? &patch : &apply,
 			"must be specified when patchType is " STR_FMT, STR_ARG(m->patch_type));
-	else if (blank(json ? m->json_patch->expression : m->apply_configuration->expression))
+	else if (blank(text))
 		field_required(e, AT(json ? &patch : &apply, "expression"), "%s", "");
+	else
+		validate_expression(x, json ? EXPRESSION_JSON_PATCH : EXPRESSION_APPLY,
+			str_trim(text), AT(json ? &patch : &apply, "expression"), e);
 	if (json && m->apply_configuration)
 		field_invalid(e, &apply, S("{applyConfiguration}"),
 			"must not be specified when patchType is JSONPatch");
@@ -334,34 +412,49 @@ static void validate_mutation(const struct admissionregistration_v1_mutation *m,
 			"must not be specified when patchType is ApplyConfiguration");
 }
 
-static void mutating_validate(struct strategy_ctx *ctx, const void *obj, struct field_errors *e)
+static void mutating_check(const void *obj, bool leave_conditions, struct field_errors *e)
 {
 	static const char *const again[] = {"IfNeeded", "Never", NULL};
 	const struct admissionregistration_v1_mutating_admission_policy *policy = obj;
 	const struct admissionregistration_v1_mutating_admission_policy_spec *s = &policy->spec;
 	struct field_path spec = FIELD(NULL, "spec"), list = FIELD(&spec, "mutations");
+	struct expressions *x = validation_expressions(
+		e, EXPRESSIONS_VARIABLES | (s->param_kind ? EXPRESSIONS_PARAMS : 0));
 
 	validate_failure_policy(s->failure_policy, &spec, e);
 	if (s->param_kind)
 		validate_param_kind(s->param_kind, AT(&spec, "paramKind"), e);
 	validate_constraints(s->match_constraints, &spec, true, e);
-	validate_match_conditions(&s->match_conditions, AT(&spec, "matchConditions"), e);
-	validate_variables(&s->variables, &spec, e);
+	if (!leave_conditions)
+		validate_match_conditions(
+			&s->match_conditions, s->param_kind, AT(&spec, "matchConditions"), e);
+	validate_variables(x, &s->variables, &spec, e);
 	if (!s->mutations.n)
 		field_required(e, &list, "mutations must contain at least one item");
 	for (size_t i = 0; i < s->mutations.n; i++)
-		validate_mutation(&s->mutations.v[i], AT_INDEX(&list, i), e);
+		validate_mutation(x, &s->mutations.v[i], AT_INDEX(&list, i), e);
 	if (!s->reinvocation_policy.n)
 		field_required(e, AT(&spec, "reinvocationPolicy"), "%s", "");
 	else
 		field_one_of(e, AT(&spec, "reinvocationPolicy"), s->reinvocation_policy, again);
 }
 
+static void mutating_validate(struct strategy_ctx *ctx, const void *obj, struct field_errors *e)
+{
+	mutating_check(obj, false, e);
+}
+
 static void mutating_validate_update(
 	struct strategy_ctx *ctx, const void *obj, const void *old, struct field_errors *e)
 {
+	const struct admissionregistration_v1_mutating_admission_policy *p = obj, *was = old;
+
 	revalidate_meta(ctx, meta_of_const(ctx->resource, obj), e);
-	mutating_validate(ctx, obj, e);
+	mutating_check(obj,
+		same_param_kind(p->spec.param_kind, was->spec.param_kind) &&
+			match_conditions_equal(
+				&p->spec.match_conditions, &was->spec.match_conditions),
+		e);
 }
 
 /* --- bindings --- */

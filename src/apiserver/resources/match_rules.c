@@ -89,19 +89,41 @@ void validate_admission_rule(const struct admissionregistration_v1_rule_with_ope
 		field_one_of(e, AT(p, "scope"), r->scope, scopes);
 }
 
-void validate_match_conditions(const struct admissionregistration_v1_match_condition_vec *v,
+struct expressions *validation_expressions(struct field_errors *e, unsigned flags)
+{
+	struct expressions *x = ARENA_NEW(e->arena, struct expressions);
+
+	expressions_init(x, e->arena, flags);
+	return x;
+}
+
+void validate_expression(struct expressions *x, enum expression_sort sort, struct str text,
 	const struct field_path *p, struct field_errors *e)
 {
+	struct expression compiled;
+
+	expression_compile(x, sort, text, &compiled);
+	if (compiled.error.n)
+		field_invalid(e, p, text, STR_FMT, STR_ARG(compiled.error));
+}
+
+void validate_match_conditions(const struct admissionregistration_v1_match_condition_vec *v,
+	bool params, const struct field_path *p, struct field_errors *e)
+{
+	struct expressions *x = validation_expressions(e, params ? EXPRESSIONS_PARAMS : 0);
 	struct str_vec names = {0};
 
 	if (v->n > MATCH_CONDITIONS_MAX)
 		field_too_many(e, p, v->n, MATCH_CONDITIONS_MAX);
 	for (size_t i = 0; i < v->n; i++) {
 		struct field_path at = FIELD_INDEX(p, i), name = FIELD(&at, "name");
-		struct str n = v->v[i].name;
+		struct str n = v->v[i].name, expression = str_trim(v->v[i].expression);
 
-		if (!str_trim(v->v[i].expression).n)
+		if (!expression.n)
 			field_required(e, AT(&at, "expression"), "%s", "");
+		else
+			validate_expression(
+				x, EXPRESSION_VALIDATION, expression, AT(&at, "expression"), e);
 		if (!n.n) {
 			field_required(e, &name, "%s", "");
 			continue;
@@ -112,6 +134,16 @@ void validate_match_conditions(const struct admissionregistration_v1_match_condi
 		else
 			ARENA_PUSH(e->arena, &names, n);
 	}
+}
+
+bool match_conditions_equal(const struct admissionregistration_v1_match_condition_vec *x,
+	const struct admissionregistration_v1_match_condition_vec *y)
+{
+	for (size_t i = 0; i < x->n && i < y->n; i++)
+		if (!str_eq(x->v[i].name, y->v[i].name) ||
+			!str_eq(x->v[i].expression, y->v[i].expression))
+			return false;
+	return x->n == y->n;
 }
 
 void warn_static_name(struct strategy_ctx *ctx, struct str name)

@@ -62,8 +62,7 @@ static struct hooks hooks_of(const struct strategy_ctx *ctx, const void *obj)
 
 /* What was allowed once may stay in an update. */
 struct leave {
-	bool side_effects, versions, names;
-	const struct hooks *old; /* NULL on create */
+	bool side_effects, versions, names, conditions;
 };
 
 /* --- where it is --- */
@@ -205,21 +204,7 @@ static void validate_side_effects(
 		field_one_of(e, p, s, any ? all : none);
 }
 
-static bool same_conditions(const struct hook *h, const struct leave *leave, size_t i)
-{
-	const struct admissionregistration_v1_match_condition_vec *a = h->conditions, *b;
-
-	if (!leave->old || i >= leave->old->n || leave->old->v[i].conditions->n != a->n)
-		return false;
-	b = leave->old->v[i].conditions;
-	for (size_t k = 0; k < a->n; k++)
-		if (!str_eq(a->v[k].name, b->v[k].name) ||
-			!str_eq(a->v[k].expression, b->v[k].expression))
-			return false;
-	return true;
-}
-
-static void validate_hook(const struct hook *h, const struct leave *leave, size_t i,
+static void validate_hook(const struct hook *h, const struct leave *leave,
 	const struct field_path *p, struct field_errors *e)
 {
 	static const char *const failure[] = {"Fail", "Ignore", NULL};
@@ -245,8 +230,8 @@ static void validate_hook(const struct hook *h, const struct leave *leave, size_
 	if (h->reinvocation.p)
 		field_one_of(e, AT(p, "reinvocationPolicy"), h->reinvocation, again);
 	validate_client(h->client, AT(p, "clientConfig"), e);
-	if (!same_conditions(h, leave, i))
-		validate_match_conditions(h->conditions, AT(p, "matchConditions"), e);
+	if (!leave->conditions)
+		validate_match_conditions(h->conditions, false, AT(p, "matchConditions"), e);
 	validate_versions(h->versions, !leave->versions, AT(p, "admissionReviewVersions"), e);
 }
 
@@ -260,7 +245,7 @@ static void validate_hooks(
 		struct field_path p = FIELD_INDEX(&list, i);
 		struct str name = all->v[i].name;
 
-		validate_hook(&all->v[i], leave, i, &p, e);
+		validate_hook(&all->v[i], leave, &p, e);
 		if (leave->names || !name.n)
 			continue;
 		if (str_vec_has(&names, name))
@@ -278,9 +263,17 @@ static void validate(struct strategy_ctx *ctx, const void *obj, struct field_err
 	validate_hooks(&all, &nothing, e);
 }
 
-static struct leave leave_of(struct arena *a, const struct hooks *old)
+static bool same_conditions(const struct hooks *x, const struct hooks *y)
 {
-	struct leave l = {.old = old};
+	for (size_t i = 0; i < x->n && i < y->n; i++)
+		if (!match_conditions_equal(x->v[i].conditions, y->v[i].conditions))
+			return false;
+	return x->n == y->n;
+}
+
+static struct leave leave_of(struct arena *a, const struct hooks *now, const struct hooks *old)
+{
+	struct leave l = {.conditions = same_conditions(now, old)};
 	struct str_vec names = {0};
 
 	for (size_t i = 0; i < old->n; i++) {
@@ -298,7 +291,7 @@ static void validate_update(
 	struct strategy_ctx *ctx, const void *obj, const void *old, struct field_errors *e)
 {
 	const struct hooks now = hooks_of(ctx, obj), was = hooks_of(ctx, old);
-	const struct leave leave = leave_of(e->arena, &was);
+	const struct leave leave = leave_of(e->arena, &now, &was);
 
 	revalidate_meta(ctx, meta_of_const(ctx->resource, obj), e);
 	validate_hooks(&now, &leave, e);

@@ -222,9 +222,39 @@ with Control(extra=["--io-threads=1", "--advertise-address=" + ADDRESS]) as c:
     with validating(hook("untrusted", clientConfig={"url": f"https://127.0.0.1:{PORT}/ok"})):
         status, o = create()
         check("a certificate that nobody vouches for", status == 500 and "x509" in o["message"] and not seen, o)
-    with validating(hook("conditional", matchConditions=[{"name": "c", "expression": "true"}])):
+    def conditional(path, *expressions, **more):
+        return hook(path, matchConditions=[{"name": f"c{i}", "expression": e} for i, e in enumerate(expressions)], **more)
+
+    with validating(conditional("deny", "object.data.call == 'yes'", "request.operation == 'CREATE'")):
+        check("conditions that hold", create({"data": {"call": "yes"}})[0] == 403 and len(seen) == 1)
+        check("a condition that does not", create({"data": {"call": "no"}})[0] == 201 and len(seen) == 1)
         status, o = create()
-        check("matchConditions fail closed", status == 403 and "CEL" in o["message"], o)
+        check("one that cannot be evaluated fails closed", status == 403 and o["reason"] == "Forbidden" and len(seen) == 1 and o["message"].endswith(
+            " is forbidden: expression 'object.data.call == 'yes'' resulted in error: no such key: data"), o)
+    with validating(conditional("deny", "object.data.call == 'yes'", failurePolicy="Ignore")):
+        check("or is left out when its failure is ignored", create()[0] == 201 and not seen)
+    with validating(conditional("deny", "object.data.call == 'yes'", "false")):
+        check("an error does not matter when another one does not hold", create()[0] == 201 and not seen)
+    with validating(conditional("deny", "authorizer.group('').resource('configmaps').namespace('default').check('create').allowed()",
+                                "authorizer.requestResource.check('create').allowed()", "request.userInfo.username == 'kubernetes-admin'")):
+        check("conditions ask the authorizer", create()[0] == 403)
+    with validating(conditional("deny", "!authorizer.serviceAccount('default', 'nobody').group('').resource('secrets').check('get').allowed()")):
+        check("also for a service account", create()[0] == 403)
+    with validating(conditional("deny", "object.data.call == 'yes'", objectSelector={"matchLabels": {"deny": "me"}})):
+        check("conditions are evaluated only for what the rest matches", create()[0] == 201)
+    with mutating(hook("one"), conditional("two", "object.data.one == '1'")):
+        status, o = create()
+        check("conditions see what the webhook before has made", status == 201 and o["data"] == {"one": "1", "two": "1"}, o)
+    for expression, words in (("1", "must evaluate to bool but got int"), ("object.", "compilation failed: ERROR: <input>:1:8: Syntax error"),
+                              ("params == 1", "undeclared reference to 'params'"), ("variables.x == 1", "undeclared reference to 'variables'")):
+        status, o = c.ask("POST", API + "validatingwebhookconfigurations", {"metadata": {"name": "x"}, "webhooks": [conditional("ok", expression)]})
+        check(f"not taken: {expression}", status == 422 and words in o["message"]
+              and o["details"]["causes"][0]["field"] == "webhooks[0].matchConditions[0].expression", o)
+    with validating(conditional("deny", "false")):
+        check("before a change", create()[0] == 201)
+        status, o = c.ask("PATCH", API + "validatingwebhookconfigurations/test", json.dumps(
+            [{"op": "replace", "path": "/webhooks/0/matchConditions/0/expression", "value": "true"}]), headers={"Content-Type": "application/json-patch+json"})
+        check("a changed condition counts at once", status == 200 and create()[0] == 403, o)
 
     with mutating(hook("one", sideEffects="NoneOnDryRun")):
         status, o = create(query="?dryRun=All")
