@@ -80,7 +80,8 @@ static void fresh_buf(struct buf *b)
 {
 	if (b->cap > KEEP_MAX)
 		buf_release(b);
-	buf_init(b, INPUT_MAX);
+	b->max = INPUT_MAX;
+	buf_reset(b);
 }
 
 static void open_transaction(struct iptables_backend *n)
