@@ -187,29 +187,6 @@ static int prune(struct pruning *p, struct str want)
 
 /* --- the merge --- */
 
-static int reconcile(const struct field_manager *fm, const struct fvalue *live, struct managed *m,
-	struct err *err)
-{
-	for (size_t i = 0; i < m->n;) {
-		const struct schema_type *type = NULL;
-		struct field_set set;
-		struct fvalue there;
-		int e = field_manager_convert(
-			fm, live, fm->api_version, m->v[i].api_version, &type, &there, err);
-
-		if (e == -ENOENT) {
-			managed_remove(m, &m->v[i]);
-			continue;
-		}
-		if (e < 0)
-			return e;
-		set = field_set_reconciled(
-			managed_set(&m->v[i], fm->arena), fplace_of(type), fm->arena);
-		managed_set_to(&m->v[i++], set);
-	}
-	return 0;
-}
-
 static int merge(const struct field_manager *fm, const struct fvalue *live,
 	const struct fvalue *config, struct field_manager_apply *apply, struct managed *m,
 	struct conflicts *conflicts, struct err *err)
@@ -218,7 +195,7 @@ static int merge(const struct field_manager *fm, const struct fvalue *live,
 	struct fplace place = fplace_of(fm->type);
 	struct pruning p = {.fm = fm, .m = m, .at = fm->api_version, .type = fm->type, .err = err};
 	struct typed_diff diff;
-	int e = reconcile(fm, live, m, err);
+	int e = field_manager_reconcile(fm, live, m, true, err);
 
 	if (e < 0)
 		return e;

@@ -58,6 +58,11 @@ struct field_set field_manager_strip(const struct field_manager *fm, const struc
 int field_manager_convert(const struct field_manager *fm, const struct fvalue *v, struct str from,
 	struct str to, const struct schema_type **ret_type, struct fvalue *ret, struct err *err);
 
+/* Sets as the schema has them today: what lies below an atomic place becomes that place. Unless
+ * all, only those that somebody sent: what is stored went through here before. */
+int field_manager_reconcile(const struct field_manager *fm, const struct fvalue *live,
+	struct managed *m, bool all, struct err *err);
+
 /* Takes from everybody but `self` (may be NULL) what changed or went, each in his own version;
  * *ret is the difference in the request's. Without force conflicts are reported instead, in
  * *conflicts: what each entry would lose. Entries of versions that are gone go, too. */

@@ -90,8 +90,35 @@ const char *fvalue_go_type(const struct fvalue *v)
 	return names[v->kind];
 }
 
+static struct str value_text(const struct fvalue *v, struct arena *a);
+
+static struct str items_text(const struct fvalue *v, struct arena *a)
+{
+	struct str s = S("[");
+
+	for (size_t i = 0; i < v->n; i++)
+		s = arena_fmt(a, STR_FMT "%s" STR_FMT, STR_ARG(s), i ? "," : "",
+			STR_ARG(value_text(&v->items[i], a)));
+	return arena_fmt(a, STR_FMT "]", STR_ARG(s));
+}
+
+static struct str members_text(const struct fvalue *v, struct arena *a)
+{
+	struct str s = S("");
+
+	for (size_t i = 0; i < v->n; i++)
+		s = arena_fmt(a, STR_FMT STR_FMT "=" STR_FMT, STR_ARG(s),
+			STR_ARG(v->members[i].name), STR_ARG(value_text(&v->members[i].value, a)));
+	return s;
+}
+
+/* As structured-merge-diff prints a value inside a path. */
 static struct str value_text(const struct fvalue *v, struct arena *a)
 {
+	if (v->kind == FVALUE_LIST)
+		return items_text(v, a);
+	if (v->kind == FVALUE_MAP)
+		return members_text(v, a);
 	if (v->kind == FVALUE_STRING)
 		return go_quote(a, fvalue_text(v));
 	if (v->kind == FVALUE_INT)

@@ -264,14 +264,44 @@ static bool merge_oldest(const struct field_manager *fm, struct managed *m)
 
 /* --- the update --- */
 
+int field_manager_reconcile(const struct field_manager *fm, const struct fvalue *live,
+	struct managed *m, bool all, struct err *err)
+{
+	for (size_t i = 0; i < m->n;) {
+		const struct schema_type *type = NULL;
+		struct field_set set;
+		struct fvalue there;
+		int e;
+
+		if (m->v[i].is_text && !all) {
+			i++;
+			continue;
+		}
+		e = field_manager_convert(
+			fm, live, fm->api_version, m->v[i].api_version, &type, &there, err);
+		if (e == -ENOENT) {
+			managed_remove(m, &m->v[i]);
+			continue;
+		}
+		if (e < 0)
+			return e;
+		set = field_set_reconciled(
+			managed_set(&m->v[i], fm->arena), fplace_of(type), fm->arena);
+		managed_set_to(&m->v[i++], set);
+	}
+	return 0;
+}
+
 int field_manager_update(const struct field_manager *fm, const struct fvalue *live,
 	const struct fvalue *new_, struct str manager, struct managed *m)
 {
 	struct managed_entry self = field_manager_entry(fm, manager, false), *previous;
 	struct managed now = managed_copy(m, fm->arena);
 	struct typed_diff diff;
-	int e = field_manager_take(fm, live, new_, NULL, &now, NULL, &diff, NULL);
+	int e = field_manager_reconcile(fm, live, &now, false, NULL);
 
+	if (e == 0)
+		e = field_manager_take(fm, live, new_, NULL, &now, NULL, &diff, NULL);
 	if (e < 0)
 		return e;
 	self.set = field_manager_strip(fm, &diff.changed);
