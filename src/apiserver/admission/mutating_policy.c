@@ -163,15 +163,13 @@ static int patch_text(struct cel_value list, struct arena *a, struct str *ret, s
 }
 
 /* A failed test means that there is nothing to do. */
-static int json_patched(struct admission_attrs *attrs, const struct schema_resource *as,
+static int json_patched(struct admission_attrs *attrs, struct str before,
 	struct cel_value operations, struct str *ret, struct err *err)
 {
 	struct err why CLEANUP(err_release) = {0};
-	struct str before, patch;
-	int r = webhook_object(attrs, as, &before, err);
+	struct str patch;
+	int r = patch_text(operations, attrs->arena, &patch, err);
 
-	if (r >= 0)
-		r = patch_text(operations, attrs->arena, &patch, err);
 	if (r < 0)
 		return r;
 	*ret = before;
@@ -190,7 +188,7 @@ static int mutate(struct pass *pass, const struct invocation *in, const struct p
 	struct str_vec unknown = {0};
 	struct cel_value v;
 	struct evaluation ev;
-	struct str after, wrong;
+	struct str before, after, wrong;
 
 	if (!m->patch.program)
 		return err_fmt(err, 422, "Invalid", STR_FMT, STR_ARG(m->patch.error));
@@ -203,7 +201,11 @@ static int mutate(struct pass *pass, const struct invocation *in, const struct p
 	wrong = cel_program_wrong_names(m->patch.program, attrs->arena);
 	if (wrong.n)
 		return err_fmt(err, 422, "Invalid", "type mismatch: " STR_FMT, STR_ARG(wrong));
-	if (json_patched(attrs, in->as, v, &after, err) < 0)
+	if (webhook_object(attrs, in->as, &before, err) < 0)
+		return -EINVAL;
+	if (m->apply ? policy_apply(attrs->body ? attrs->body : in->as->type, before, v,
+			       attrs->arena, &after, err) < 0
+		     : json_patched(attrs, before, v, &after, err) < 0)
 		return -EINVAL;
 	if (webhook_set_object(attrs, in->as, after, &unknown, err) < 0) {
 		struct str text = arena_strc(attrs->arena, err_text(err));

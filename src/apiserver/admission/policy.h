@@ -5,6 +5,7 @@
  *
  * policy.c             stored objects -> struct policy, struct policy_binding
  * policy_params.c      the objects that a binding's paramRef names
+ * policy_apply.c       what an apply configuration makes of an object
  * validating_policy.c  ValidatingAdmissionPolicy
  * mutating_policy.c    MutatingAdmissionPolicy
  */
@@ -93,6 +94,10 @@ struct policy_params {
 };
 int policy_params(const struct admission_attrs *attrs, const struct policy *p,
 	const struct policy_binding *b, struct policy_params *ret, struct err *err);
+/* The object, JSON of `type`, with an apply configuration laid over it; owners of fields stay as
+ * they are. err->message is what the policy did wrong. */
+int policy_apply(const struct schema_type *type, struct str object, struct cel_value config,
+	struct arena *a, struct str *ret, struct err *err);
 /* What is wrong with a policy whose kind of parameters nobody knows: 0 when all is well. */
 int policy_check(const struct policy *p, struct err *err);
 

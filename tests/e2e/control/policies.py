@@ -236,6 +236,25 @@ with control as c:
         status, o = create()
         check("mutations have parameters", status == 201 and o["data"] == {"n": "1"}, o)
 
+    def apply(expression):
+        return {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}
+
+    pods = {"matchConstraints": {"resourceRules": [rules("pods", operations=["CREATE"])]}}
+    pod = {"metadata": {"name": "p", "labels": {"q": "1"}}, "spec": {"automountServiceAccountToken": False, "containers": [{"name": "c", "image": "x", "args": ["a"]}]}}
+    with mutating(apply('Object{metadata: Object.metadata{labels: {"m": "yes"}}, spec: Object.spec{'
+                        'containers: [Object.spec.containers{name: "c", image: "y"}], initContainers: [Object.spec.initContainers{name: "i", image: "j"}]}}'), **pods):
+        status, o = c.ask("POST", "/api/v1/namespaces/default/pods?dryRun=All", pod)
+        check("an apply configuration is merged", status == 201 and o["metadata"]["labels"] == {"q": "1", "m": "yes"} and o["spec"]["containers"][0]["image"] == "y"
+              and o["spec"]["containers"][0]["args"] == ["a"] and o["spec"]["initContainers"][0]["name"] == "i", o)
+    with mutating(apply('Object{spec: Object.spec{initContainers: [Object.spec.initContainers{name: "i", image: "j", args: ["a"]}]}}'), **pods):
+        status, o = c.ask("POST", "/api/v1/namespaces/default/pods?dryRun=All", pod)
+        check("it may not touch what is atomic", status == 403 and o["message"] == "policy 'p' with binding 'b0' denied request: error applying patch: "
+              "invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: .spec.initContainers[0].args", o)
+    with mutating(apply('Object{metadata: Object.wrong{labels: {"a": "b"}}}')):
+        status, o = create()
+        check("types are named after fields", status == 403 and o["message"].endswith("type mismatch: unexpected type name \"Object.wrong\", expected "
+              "\"Object.metadata\", which matches field name path from root Object type"), o)
+
     # --- what is taken ---
     def refused(spec, field, words, kind="validating", old=None):
         body = {"metadata": {"name": "bad"}, "spec": {"matchConstraints": {"resourceRules": [rules("configmaps")]}, **spec}}
