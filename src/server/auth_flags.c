@@ -161,6 +161,41 @@ static int read_oidc(
 	return r;
 }
 
+/* All that is wrong with them, as upstream says it. */
+static int check_service_accounts(const struct auth_flags *f, struct err *err)
+{
+	struct arena a CLEANUP(arena_release) = {0};
+	struct str_vec seen = {0}, errors = {0};
+	struct str uri = str_c(f->jwks_uri), all = S("");
+
+	for (size_t i = 0; i < f->issuers.n; i++) {
+		struct str s = f->issuers.v[i];
+
+		if (!s.n)
+			ARENA_PUSH(&a, &errors,
+				S("service-account-issuer should not be an empty string"));
+		else if (str_vec_has(&seen, s))
+			ARENA_PUSH(&a, &errors,
+				arena_fmt(&a,
+					"service-account-issuer \"" STR_FMT
+					"\" is already specified",
+					STR_ARG(s)));
+		ARENA_PUSH(&a, &seen, s);
+	}
+	if (uri.n && !str_starts(uri, S("https://")))
+		ARENA_PUSH(&a, &errors,
+			arena_fmt(&a,
+				"service-account-jwks-uri requires https scheme, parsed "
+				"as: " STR_FMT,
+				STR_ARG(uri)));
+	for (size_t i = 0; i < errors.n; i++)
+		all = arena_fmt(&a, STR_FMT "%s" STR_FMT, STR_ARG(all), i ? ", " : "",
+			STR_ARG(errors.v[i]));
+	if (!errors.n)
+		return 0;
+	return err_bad_request(err, errors.n > 1 ? "[" STR_FMT "]" : STR_FMT, STR_ARG(all));
+}
+
 int auth_flags_read(
 	const struct auth_flags *f, struct arena *a, struct auth_opts *ret, struct err *err)
 {
@@ -177,6 +212,8 @@ int auth_flags_read(
 		.token_webhook_ttl_ms = f->token_webhook_ttl_ms};
 	int r = read_keys(f, a, &o.service_account_verify_pem, err);
 
+	if (r == 0)
+		r = check_service_accounts(f, err);
 	if (r == 0)
 		r = read_oidc(f, a, &o.oidc, err);
 	for (size_t i = 1; i < f->issuers.n; i++)

@@ -202,6 +202,8 @@ refused("a review of no version", ["--authorization-mode=Webhook", "--authorizat
         'invalid authorization config: unsupported webhook authorizer version "v3", supported versions are "v1", "v1beta1"')
 refused("a token review of no version", ["--authentication-token-webhook-config-file=" + hook, "--authentication-token-webhook-version=v3"],
         'unsupported authentication webhook version "v3", supported versions are "v1", "v1beta1"')
+refused("issuers of service accounts", ["--service-account-issuer=a", "--service-account-issuer=a", "--service-account-jwks-uri=http://z"],
+        '[service-account-issuer "a" is already specified, service-account-jwks-uri requires https scheme, parsed as: http://z]')
 refused("oidc flags", ["--oidc-client-id=x"], "oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set")
 refused("an issuer's URL", ["--oidc-client-id=x", "--oidc-issuer-url=http://x?a=b"],
         'invalid authentication configuration: [jwt[0].issuer.url: Invalid value: "http://x?a=b": URL scheme must be https, jwt[0].issuer.url: Invalid '
