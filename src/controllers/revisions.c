@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "json/value.h"
+
 static uint32_t fnv32a(uint32_t h, const void *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -57,19 +59,42 @@ static void load(struct history *h)
 		qsort(h->all.v, h->all.n, sizeof(*h->all.v), by_number);
 }
 
+/* Go writes these as escapes, and revisions are compared as bytes. */
+static void escape_html(struct str json, struct buf *out)
+{
+	for (size_t i = 0; i < json.n; i++)
+		if (strchr("<>&", json.p[i]))
+			buf_fmt(out, "\\u%04x", json.p[i]);
+		else
+			buf_add_char(out, json.p[i]);
+}
+
 /* What rollout undo applies to the owner: its template, as a strategic merge patch that replaces
- * it. */
+ * it; byte for byte what upstream's controllers write, whose clients look for their template so. */
 static struct str patch_of(struct history *h)
 {
-	struct buf json;
+	struct arena *a = h->v->arena;
+	struct buf text, out;
+	struct json_value *t;
+	struct str patch;
 
-	buf_init(&json, OBJECT_JSON_MAX);
-	schema_encode_json(&v1_pod_template_spec_schema, h->tmpl, &json);
-	struct str text = buf_str(&json);
-	struct str patch = arena_fmt(h->v->arena,
-		"{\"spec\":{\"template\":{\"$patch\":\"replace\"," STR_FMT "}}",
-		STR_ARG(str_sub(text, 1, text.n)));
-	buf_release(&json);
+	buf_init(&text, OBJECT_JSON_MAX);
+	buf_init(&out, OBJECT_JSON_MAX * 2);
+	schema_encode_json(&v1_pod_template_spec_schema, h->tmpl, &text);
+	buf_add_c(&out, "{\"spec\":{\"template\":");
+	if (json_parse(buf_str(&text), a, &t, NULL) == 0) {
+		struct buf sorted;
+
+		json_set(a, t, S("$patch"), json_new_string(a, S("replace")));
+		buf_init(&sorted, OBJECT_JSON_MAX);
+		json_write_sorted(t, &sorted);
+		escape_html(buf_str(&sorted), &out);
+		buf_release(&sorted);
+	}
+	buf_add_c(&out, "}}");
+	patch = arena_str(a, buf_str(&out));
+	buf_release(&text);
+	buf_release(&out);
 	return patch;
 }
 
