@@ -44,6 +44,7 @@ struct apiserver_opts {
 	bool node_agents;                      /* nodes run `sampan node`, which is more than a kubelet: policy.h */
 	bool components_inside;                /* scheduler and controllers run in this process */
 	int kubelet_port;                      /* of nodes that do not tell theirs; 0 = 10250 */
+	const char *storage_file;              /* the embedded store's, for its size in /metrics; NULL = there is none */
 	struct str flags_text;                 /* "name: value" lines for /flagz; NULL: there is no such page */
 	int watch_timeout_s;                   /* 0 = 30–60 min as upstream */
 };

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "apiserver/server.h"
 
@@ -78,6 +79,14 @@ static const struct metric admission_step = {"apiserver_admission_step_admission
 	"[STABLE] Admission sub-step latency histogram in seconds, broken out for each operation "
 	"and API resource and step type (validate or admit).",
 	{"operation", "rejected", "type"}, METRIC_BUCKETS(admission_latency)};
+
+static const double webhook_latency[] = {0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 25};
+static const struct metric admission_webhook = {
+	"apiserver_admission_webhook_admission_duration_seconds", METRIC_HISTOGRAM,
+	"[STABLE] Admission webhook latency histogram in seconds, identified by name and broken "
+	"out for each operation and API resource and type (validate or admit).",
+	{"name", "operation", "rejected", "type"}, METRIC_BUCKETS(webhook_latency)};
+static const char *const operations[] = {"CREATE", "UPDATE", "DELETE", "CONNECT"};
 
 /* Series that were looked up before. A slot is filled under the lock, its key last. */
 struct known {
@@ -405,7 +414,6 @@ void metrics_audit_event(struct server_metrics *m)
 static struct metric_series *admission_series(struct server_metrics *m, size_t plugin,
 	enum admission_op op, bool validating, bool rejected)
 {
-	static const char *const ops[] = {"CREATE", "UPDATE", "DELETE", "CONNECT"};
 	size_t at = (size_t)__builtin_ctz(op);
 	_Atomic(struct metric_series *) *s =
 		&m->plugins[MIN(plugin, (size_t)PLUGINS_MAX)][at][validating][rejected];
@@ -415,10 +423,10 @@ static struct metric_series *admission_series(struct server_metrics *m, size_t p
 	if (found)
 		return found;
 	if (plugin >= PLUGINS_MAX)
-		found = METRICS_GET(m->all, &admission_step, ops[at], no, type);
+		found = METRICS_GET(m->all, &admission_step, operations[at], no, type);
 	else
 		found = METRICS_GET(m->all, &admission_duration, admission_plugins[plugin]->name,
-			ops[at], no, type);
+			operations[at], no, type);
 	atomic_store_explicit(s, found, memory_order_release);
 	return found;
 }
@@ -440,7 +448,20 @@ void metrics_admission_step(struct server_metrics *m, enum admission_op op, bool
 	metric_observe_since(admission_series(m, PLUGINS_MAX, op, validating, rejected), since_ns);
 }
 
+void metrics_webhook(struct server_metrics *m, const char *name, enum admission_op op,
+	bool validating, bool rejected, int64_t since_ns)
+{
+	metric_observe_since(
+		METRICS_GET(m->all, &admission_webhook, name, operations[__builtin_ctz(op)],
+			rejected ? "true" : "false", validating ? "validate" : "admit"),
+		since_ns);
+}
+
 /* --- telling --- */
+
+static const struct metric storage_size = {"apiserver_storage_size_bytes", METRIC_GAUGE,
+	"[STABLE] Size of the storage database file physically allocated in bytes.",
+	{"storage_cluster_id"}};
 
 static const struct metric storage_objects = {"apiserver_storage_objects", METRIC_GAUGE,
 	"[STABLE] (Deprecated since 1.34.0) [DEPRECATED, consider using apiserver_resource_objects "
@@ -490,10 +511,15 @@ static void write_objects(struct apiserver *s, struct buf *out)
 static void collect(void *user_data, struct buf *out)
 {
 	struct apiserver *s = user_data;
+	struct stat st;
 
 	metric_begin(out, &inflight);
 	METRIC_LINE(out, &inflight, (double)s->metrics->writing, "mutating");
 	METRIC_LINE(out, &inflight, (double)s->metrics->reading, "readOnly");
+	if (s->opts.storage_file && stat(s->opts.storage_file, &st) == 0) {
+		metric_begin(out, &storage_size);
+		METRIC_LINE(out, &storage_size, (double)st.st_blocks * 512, "sqlite");
+	}
 	write_objects(s, out);
 }
 

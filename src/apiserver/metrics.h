@@ -34,6 +34,10 @@ int64_t metrics_admission(struct server_metrics *m, size_t plugin, enum admissio
 void metrics_admission_step(struct server_metrics *m, enum admission_op op, bool validating,
 	bool rejected, int64_t since_ns);
 
+/* A webhook has answered, or has not. */
+void metrics_webhook(struct server_metrics *m, const char *name, enum admission_op op,
+	bool validating, bool rejected, int64_t since_ns);
+
 /* The pages of component.h. */
 void metrics_pages_init(struct apiserver *s);
 bool handle_pages(struct request *r); /* false: it is for none of them */

@@ -3,8 +3,8 @@
 #include "base/map.h"
 #include "types.gen.h"
 
-static const double tens[] = {1e-08, 1e-07, 1e-06, 9.999999999999999e-06, 9.999999999999999e-05,
-	0.001, 0.01, 0.1, 1, 10, 100, 1000};
+static const double tens[] = {
+	1e-08, 1e-07, 1e-06, 9.999999999999999e-06, 9.999999999999999e-05, 0.001, 0.01, 0.1, 1, 10};
 static const double late[] = {0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240};
 
 static const struct metric adds = {"workqueue_adds_total", METRIC_COUNTER,

@@ -281,6 +281,9 @@ static int make_apiserver(struct control *c, struct err *err)
 			.only = names_of(c, &c->flags->admission_only, NULL)},
 		.kubelet_port = c->flags->kubelet_port,
 		.flags_text = c->flags->text,
+		.storage_file = c->flags->etcd.servers.n
+					? NULL
+					: arena_fmt(&c->arena, "%s/state.db", c->flags->data_dir).p,
 	};
 	int r = parse_port_range(
 		c->flags->node_port_range, &opts.node_port_min, &opts.node_port_max, err);

@@ -19,6 +19,7 @@ struct invocation {
 	const struct schema_resource *as;
 	struct str uid;
 	size_t index;
+	int64_t since_ns; /* sent, as metric_now_ns */
 };
 
 /* All webhooks of one write in one pass. */
@@ -73,6 +74,7 @@ static int invoke(struct invocation *i, webhook_done_fn *done, struct err *err)
 
 	if (r < 0)
 		return r;
+	i->since_ns = metric_now_ns();
 	i->uid = uuid_new(attrs->arena, attrs->loop);
 	r = webhook_review(attrs, i->w, i->as, i->uid, &review, &why);
 	if (r >= 0)
@@ -80,8 +82,7 @@ static int invoke(struct invocation *i, webhook_done_fn *done, struct err *err)
 	return r < 0 ? call_failed(i->d, i->w, i->index, &why, err) : ADMISSION_SUSPENDED;
 }
 
-/* What came back: allowed, denied, or no answer. */
-static int judge(struct invocation *i, bool mutating, struct str body, struct err *why,
+static int judge_answer(struct invocation *i, bool mutating, struct str body, struct err *why,
 	struct webhook_answer *ret, struct err *err)
 {
 	struct err bad CLEANUP(err_release) = {0}, wrapped CLEANUP(err_release) = {0};
@@ -96,6 +97,18 @@ static int judge(struct invocation *i, bool mutating, struct str body, struct er
 		return call_failed(d, i->w, i->index, &wrapped, err);
 	}
 	return ret->allowed ? 0 : webhook_denied(d->attrs, i->w, ret->status, err);
+}
+
+/* What came back: allowed, denied, or no answer. */
+static int judge(struct invocation *i, bool mutating, struct str body, struct err *why,
+	struct webhook_answer *ret, struct err *err)
+{
+	const struct admission_attrs *attrs = i->d->attrs;
+	int r = judge_answer(i, mutating, body, why, ret, err);
+
+	metrics_webhook(attrs->server->metrics, arena_cstr(attrs->arena, i->w->name), attrs->op,
+		!mutating, r < 0, i->since_ns);
+	return r;
 }
 
 /* --- mutating: one after the other --- */

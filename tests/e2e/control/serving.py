@@ -127,12 +127,14 @@ def make_work(c):
 def check_numbers(what, c, kcm_port, scheduler_port, extra=frozenset()):
     s, t = get(kcm_port, "/metrics", context=c.context)
     m = exposition.parse(t)
+    check(f"{what}: the controllers' metrics are as upstream's", not exposition.differences(m), exposition.differences(m))
     check(f"{what}: the controllers' metrics", CONTROLLERS | extra <= set(m), (CONTROLLERS | extra) - set(m))
     check(f"{what}: the queue of replica sets", m["workqueue_adds_total"].value(name="replicaset") >= 1)
     check(f"{what}: a zone of one healthy node", m["node_collector_zone_size"].value(zone="::z1") == 1 and
           m["node_collector_zone_health"].value(zone="::z1") == 100, m["node_collector_zone_size"].samples)
     s, t = get(scheduler_port, "/metrics", context=c.context)
     m = exposition.parse(t)
+    check(f"{what}: the scheduler's metrics are as upstream's", not exposition.differences(m), exposition.differences(m))
     check(f"{what}: the scheduler's metrics", SCHEDULER | extra <= set(m), (SCHEDULER | extra) - set(m))
     check(f"{what}: two attempts succeeded", m["scheduler_schedule_attempts_total"].value(result="scheduled") == 2)
     check(f"{what}: one did not", m["scheduler_schedule_attempts_total"].value(result="unschedulable") >= 1)

@@ -1,6 +1,8 @@
 """exposition.py: reads Prometheus' text format 0.0.4 strictly: HELP and TYPE once and before their samples, no series twice, a
 name's samples together, histograms that only rise and whose +Inf bucket is their count, escapes, upstream's stability."""
-import math, re
+import math, os, re
+
+UPSTREAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "golden", "metrics", "upstream.txt")
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"')
@@ -114,3 +116,34 @@ def parse(text):
         if f.type == "histogram":
             check_histogram(f)
     return families
+
+
+def upstream():
+    """name -> (type, stability, labels, buckets) of what upstream tells under that name."""
+    facts = {}
+    for line in open(UPSTREAM):
+        if not line.startswith("#"):
+            name, kind, stability, labels, buckets = line.split()
+            facts[name] = kind, stability, set(labels.split(",")) - {"-"}, [] if buckets == "-" else [float(b) for b in buckets.split(",")]
+    return facts
+
+
+def differences(families):
+    """In words, where what is told under upstream's names is not as upstream tells it."""
+    facts, out = upstream(), []
+    for name, f in families.items():
+        if name not in facts:
+            if not name.startswith(("sampan_", "machine_", "container_")):
+                out.append(f"{name} is not upstream's")
+            continue
+        kind, stability, labels, buckets = facts[name]
+        if f.type != kind and kind != "custom":
+            out.append(f"{name}: {f.type}, upstream's is a {kind}")
+        if stability != "-" and not f.help.startswith(f"[{stability}] ") and not name.startswith(("container_", "process_")):
+            out.append(f"{name}: {f.help[:12]!r}, upstream's is {stability}")
+        if f.samples and f.labels() != labels:
+            out.append(f"{name}: labels {f.labels()}, upstream's {labels}")
+        ours = sorted({number(l["le"]) for s, l, _ in f.samples if s == "_bucket"})[:-1]
+        if f.type == "histogram" and f.samples and (len(ours) != len(buckets) or any(abs(a - b) > 1e-5 * b for a, b in zip(ours, buckets))):
+            out.append(f"{name}: buckets {ours}, upstream's {buckets}")
+    return out

@@ -37,7 +37,7 @@ QUEUES = "adds_total depth queue_duration_seconds work_duration_seconds unfinish
 METRICS = {
     "API server": (6443, True, "/metrics", ALL + " apiserver_request_total apiserver_request_duration_seconds apiserver_request_sli_duration_seconds "
         "apiserver_current_inflight_requests apiserver_longrunning_requests apiserver_response_sizes apiserver_storage_objects "
-        "apiserver_resource_objects apiserver_watch_events_total apiserver_admission_controller_admission_duration_seconds "
+        "apiserver_resource_objects apiserver_storage_size_bytes apiserver_watch_events_total apiserver_admission_controller_admission_duration_seconds "
         "apiserver_admission_step_admission_duration_seconds apiserver_audit_event_total authentication_attempts "
         "authentication_duration_seconds authorization_attempts_total authorization_duration_seconds"),
     "controllers": (10257, True, "/metrics", ALL + "".join(f" workqueue_{q}" for q in QUEUES.split()) +
@@ -69,6 +69,8 @@ for what, (port, tls, path, names) in METRICS.items():
         found[what] = m
         missing = set(names.split()) - set(m)
         check(f"{what}: {path}", status == 200 and not missing, (status, missing))
+        different = exposition.differences(m)
+        check(f"{what}: {path} as upstream tells it", not different, different)
     except exposition.Broken as e:
         found[what] = {}
         check(f"{what}: {path}", False, e)
