@@ -103,8 +103,7 @@ static struct cel_value step(struct cel_call *c, struct cel_value obj, struct ce
 	*ret_bad = false;
 	if (!names_something(key)) {
 		*ret_bad = true;
-		return cel_error_fmt(c->a, "invalid qualifier type: %s",
-			cel_type_runtime_name(cel_type_of_value(key)));
+		return cel_error_fmt(c->a, "invalid qualifier type: %s", cel_go_type(key));
 	}
 	if (obj.kind == CEL_MAP) {
 		if (cel_map_find(obj, key, c->a, &v)) {
@@ -126,18 +125,15 @@ static struct cel_value step(struct cel_call *c, struct cel_value obj, struct ce
 	return cel_no_key(key, c->a);
 }
 
-static bool key_of(
-	struct cel_call *c, const struct cel_node *n, struct cel_value *ret, bool *ret_free)
+static bool key_of(struct cel_call *c, const struct cel_node *n, struct cel_value *ret)
 {
 	const struct cel_node *arg = n->n_args > 1 ? n->args[1] : NULL;
 	struct chain ch = {0};
 
-	*ret_free = false;
 	if (n->kind == CEL_NODE_SELECT) {
 		*ret = cel_string(n->name);
 	} else if (is_attribute(arg)) {
 		*ret = resolve(c, arg, &ch);
-		*ret_free = arg->kind == CEL_NODE_COND;
 	} else {
 		*ret = cel_eval_node(c, arg);
 	}
@@ -148,19 +144,19 @@ static bool key_of(
 static struct cel_value qualify(
 	struct cel_call *c, const struct cel_node *n, struct cel_value obj, struct chain *ch)
 {
-	bool found = false, bad = true, free, presence;
+	bool found = false, bad = true, presence;
 	struct cel_value key, v;
 
 	ch->optional |= n->optional;
 	presence = ch->optional || n->test_only;
-	if (!key_of(c, n, &key, &free)) {
+	if (!key_of(c, n, &key)) {
 		if (!presence)
-			cel_spend(c, !free);
+			cel_spend(c, 1);
 		return key;
 	}
 	v = step(c, obj, key, &found, &bad);
 	if ((!presence || found || n->test_only) && !(presence && bad && !n->test_only))
-		cel_spend(c, !free);
+		cel_spend(c, 1);
 	if (bad || found)
 		return n->test_only && !bad ? cel_bool(true) : v;
 	if (n->test_only)

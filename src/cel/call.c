@@ -34,6 +34,9 @@ struct cel_value cel_apply(struct cel_call *c, const struct cel_function *f,
 {
 	if (f->flags & CEL_FN_SINGLETON)
 		return f->overloads[0].fn(c, args);
+	if (c->node && c->node->regex && c->node->function == f) /* upstream checks nothing then */
+		return accepts(c, &f->overloads[n - 2], args, n) ? f->overloads[n - 2].fn(c, args)
+								 : cel_no_overload();
 	if (o) {
 		if (f->flags & CEL_FN_UNGUARDED || accepts(c, o, args, n))
 			return o->fn(c, args);
@@ -61,7 +64,7 @@ static bool stops_early(const struct cel_node *n)
 {
 	const struct cel_function *f = n->function;
 
-	return n->n_args > 2 ||
+	return n->n_args > 2 || n->regex ||
 	       (!n->overload && f->n_overloads > 1 && !(f->flags & CEL_FN_SINGLETON));
 }
 

@@ -132,6 +132,12 @@ static const struct cel_type *field_type(
 	case CEL_DYN:
 	case CEL_ERROR_TYPE:
 		return &cel_type_dyn;
+	case CEL_OPAQUE:
+		if (strncmp(t->name, "kubernetes.", 11) == 0) { /* objects, to upstream */
+			cel_issue_at(k->c, n->pos, "unexpected failed resolution of '%s'", t->name);
+			return &cel_type_error;
+		}
+		/* fall through */
 	default:
 		cel_issue_at(k->c, n->pos, "type '" STR_FMT "' does not support field selection",
 			STR_ARG(type_text(k, t)));
@@ -182,24 +188,35 @@ static void no_overload(struct cel_checker *k, const struct cel_node *n, const c
 	buf_release(&b);
 }
 
+static bool holds(const struct cel_type *t, const struct cel_type *param)
+{
+	return t == param || (t->params[0] && holds(t->params[0], param)) ||
+	       (t->params[1] && holds(t->params[1], param));
+}
+
+static bool mentions(const struct cel_overload *o, const struct cel_type *param)
+{
+	for (size_t i = 0; i < o->n_args; i++)
+		if (holds(o->args[i], param))
+			return true;
+	return holds(o->result, param);
+}
+
 static bool matches(struct cel_checker *k, const struct cel_node *n, const struct cel_overload *o,
 	const struct cel_type **ret)
 {
 	const struct cel_type *got[CEL_ARGS_MAX], *want[CEL_ARGS_MAX], *a, *b;
-	size_t before = k->types.n;
 
 	if (o->member != n->member || o->n_args != n->n_args)
 		return false;
-	a = cel_type_fresh(&k->types);
-	b = cel_type_fresh(&k->types);
+	a = mentions(o, &cel_type_a) ? cel_type_fresh(&k->types) : NULL;
+	b = mentions(o, &cel_type_b) ? cel_type_fresh(&k->types) : NULL;
 	for (size_t i = 0; i < n->n_args; i++) {
 		got[i] = n->args[i]->type;
 		want[i] = cel_type_instantiate(k->c->a, o->args[i], a, b);
 	}
-	if (!cel_type_assign_list(&k->types, got, want, n->n_args)) {
-		k->types.n = before;
+	if (!cel_type_assign_list(&k->types, got, want, n->n_args))
 		return false;
-	}
 	*ret = resolved(k, cel_type_instantiate(k->c->a, o->result, a, b));
 	return true;
 }

@@ -159,7 +159,7 @@ struct cel_value cel_eval_fold(struct cel_call *c, const struct cel_node *n)
 		return cel_error_fmt(c->a,
 			f->iter2.n ? "unsupported comprehension range type: %s"
 				   : "got '%s', expected iterable type",
-			cel_type_runtime_name(cel_type_of_value(range)));
+			cel_go_type(range));
 	accu->lazy = f->init;
 	size = cel_size(range);
 	for (size_t i = 0; i < size && next(c, f, range, i); i++) {

@@ -38,6 +38,8 @@ static inline struct cel_value cel_no_overload(void)
 }
 /* A value as error texts show it (Go's %v). */
 struct str cel_show(struct cel_value v, struct arena *a);
+/* The name of a value's type in upstream's implementation, where that ends up in a message. */
+const char *cel_go_type(struct cel_value v);
 struct cel_value cel_no_key(struct cel_value key, struct arena *a);
 
 /* --- evaluating --- */

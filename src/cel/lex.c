@@ -102,6 +102,7 @@ static const char *quoted(const char *p, const char *end, bool raw, const char *
 {
 	char quote = *p;
 	bool triple = p[1] == quote && p[2] == quote;
+	const char *empty = triple ? p + 2 : NULL; /* what is left of three that do not close */
 	size_t n;
 
 	for (p += triple ? 3 : 1; p < end;) {
@@ -115,11 +116,11 @@ static const char *quoted(const char *p, const char *end, bool raw, const char *
 		}
 		n = escape(p, ret_bad);
 		if (n == 0)
-			return NULL;
+			return empty;
 		p += n;
 	}
 	*ret_bad = p;
-	return NULL;
+	return empty;
 }
 
 /* A string or bytes literal at p, with its prefix; NULL when there is none, *ret_bad as above. */

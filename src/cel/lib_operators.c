@@ -7,6 +7,14 @@ static struct cel_value none(struct cel_call *c)
 	return cel_error_fmt(c->a, "no such overload: %s", c->node->function->name);
 }
 
+/* Upstream asks some kinds of values themselves, which then name no operator. */
+static struct cel_value receiver_or_none(struct cel_call *c, struct cel_value x)
+{
+	return x.kind == CEL_DURATION || x.kind == CEL_TIMESTAMP || x.kind == CEL_STRING
+		       ? cel_no_overload()
+		       : none(c);
+}
+
 static const struct cel_value int_overflow = {.kind = CEL_ERROR, .s = {"integer overflow", 16}};
 static const struct cel_value uint_overflow = {
 	.kind = CEL_ERROR, .s = {"unsigned integer overflow", 25}};
@@ -143,7 +151,7 @@ static struct cel_value subtract(struct cel_call *c, const struct cel_value *v)
 	if (x.kind == CEL_DURATION || x.kind == CEL_TIMESTAMP)
 		return subtract_time(x, y);
 	if (x.kind != CEL_INT && x.kind != CEL_UINT && x.kind != CEL_DOUBLE)
-		return none(c);
+		return receiver_or_none(c, x);
 	if (x.kind != y.kind)
 		return cel_no_overload();
 	if (x.kind == CEL_INT)
@@ -151,11 +159,6 @@ static struct cel_value subtract(struct cel_call *c, const struct cel_value *v)
 	if (x.kind == CEL_UINT)
 		return y.u > x.u ? uint_overflow : cel_uint(x.u - y.u);
 	return cel_double(x.d - y.d);
-}
-
-static struct cel_value receiver_or_none(struct cel_call *c, struct cel_value x)
-{
-	return x.kind == CEL_DURATION || x.kind == CEL_TIMESTAMP ? cel_no_overload() : none(c);
 }
 
 static struct cel_value multiply(struct cel_call *c, const struct cel_value *v)

@@ -19,8 +19,11 @@ static struct cel_value size(struct cel_call *c, const struct cel_value *v)
 	case CEL_LIST:
 	case CEL_MAP:
 		return cel_int(cel_size(*v));
+	case CEL_DURATION:
+	case CEL_TIMESTAMP:
+		return cel_no_overload();
 	default:
-		return cel_error_fmt(c->a, "no such overload: size");
+		return cel_error(S("no such overload: size"));
 	}
 }
 
@@ -228,9 +231,10 @@ static struct cel_value matches(struct cel_call *c, const struct cel_value *v)
 	struct cel_regex *made;
 	struct str error;
 
-	if (v[0].kind != CEL_STRING)
-		return cel_error_fmt(c->a, "no such overload: matches");
-	if (v[1].kind != CEL_STRING)
+	if (v[0].kind != CEL_STRING && !re && v[0].kind != CEL_DURATION &&
+		v[0].kind != CEL_TIMESTAMP)
+		return cel_error(S("no such overload: matches"));
+	if (v[0].kind != CEL_STRING || v[1].kind != CEL_STRING)
 		return cel_no_overload();
 	if (!re) {
 		if (!cel_regex_compile(v[1].s, c->a, &made, &error))

@@ -113,6 +113,29 @@ struct str cel_show(struct cel_value v, struct arena *a)
 	}
 }
 
+const char *cel_go_type(struct cel_value v)
+{
+	static const char *const names[] = {
+		[CEL_NULL] = "types.Null",
+		[CEL_BOOL] = "types.Bool",
+		[CEL_INT] = "types.Int",
+		[CEL_UINT] = "types.Uint",
+		[CEL_DOUBLE] = "types.Double",
+		[CEL_STRING] = "types.String",
+		[CEL_BYTES] = "types.Bytes",
+		[CEL_DURATION] = "types.Duration",
+		[CEL_TIMESTAMP] = "types.Timestamp",
+		[CEL_LIST] = "*types.baseList",
+		[CEL_MAP] = "*types.baseMap",
+		[CEL_TYPE] = "*types.Type",
+		[CEL_OPTIONAL] = "*types.Optional",
+	};
+
+	return v.kind < ARRAY_SIZE(names) && names[v.kind]
+		       ? names[v.kind]
+		       : cel_type_runtime_name(cel_type_of_value(v));
+}
+
 struct cel_value cel_no_key(struct cel_value key, struct arena *a)
 {
 	return cel_error_fmt(a, "no such key: " STR_FMT, STR_ARG(cel_show(key, a)));

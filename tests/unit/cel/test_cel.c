@@ -35,7 +35,8 @@ static const struct cel_variable vars[] = {
 static const struct cel_env env = {vars, ARRAY_SIZE(vars)};
 
 static const char object[] =
-	"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"web\",\"namespace\":\"ns1\","
+	"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"web\",\"namespace\":"
+	"\"ns1\","
 	"\"labels\":{\"app\":\"web\",\"tier\":\"front\"},\"generation\":3,\"annotations\":{}},"
 	"\"spec\":{\"replicas\":3,\"containers\":[{\"name\":\"c1\",\"image\":\"nginx:1.25\","
 	"\"ports\":[{\"containerPort\":80}],\"resources\":{\"limits\":{\"cpu\":\"500m\","
