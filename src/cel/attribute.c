@@ -140,23 +140,29 @@ static bool key_of(struct cel_call *c, const struct cel_node *n, struct cel_valu
 	return ret->kind != CEL_ERROR;
 }
 
+/* Steps cost when they are taken: what is only looked for (`?`, and all behind it) must be there.
+ */
+static bool costs(const struct chain *ch, bool found, bool bad)
+{
+	if (!ch->optional)
+		return true;
+	return found && !bad;
+}
+
 /* One more step of the chain: n's field or index of obj. */
 static struct cel_value qualify(
 	struct cel_call *c, const struct cel_node *n, struct cel_value obj, struct chain *ch)
 {
-	bool found = false, bad = true, presence;
+	bool found = false, bad = true;
 	struct cel_value key, v;
 
 	ch->optional |= n->optional;
-	presence = ch->optional || n->test_only;
 	if (!key_of(c, n, &key)) {
-		if (!presence)
-			cel_spend(c, 1);
+		cel_spend(c, costs(ch, false, true));
 		return key;
 	}
 	v = step(c, obj, key, &found, &bad);
-	if ((!presence || found || n->test_only) && !(presence && bad && !n->test_only))
-		cel_spend(c, 1);
+	cel_spend(c, costs(ch, found, bad));
 	if (bad || found)
 		return n->test_only && !bad ? cel_bool(true) : v;
 	if (n->test_only)

@@ -159,6 +159,17 @@ static struct cel_node *binary(struct cel_parser *p, uint32_t pos, const char *n
 	return cel_parse_deeper(p, n, n->depth);
 }
 
+/* Behind a minus, which then begins nothing. */
+static struct cel_node *no_way(struct cel_parser *p, struct cel_token at)
+{
+	struct str text = cel_parse_text(p, at);
+
+	cel_issue_at(p->c, at.pos, "Syntax error: no viable alternative at input '-" STR_FMT "'",
+		STR_ARG(text));
+	p->c->stop = true;
+	return NULL;
+}
+
 static struct cel_node *unary(struct cel_parser *p)
 {
 	struct cel_node *n;
@@ -175,13 +186,13 @@ static struct cel_node *unary(struct cel_parser *p)
 		return cel_parse_member(p);
 	for (; p->tok.kind == op; count++)
 		cel_parse_next(p);
-	if (op == CEL_TOK_MINUS && p->tok.kind == CEL_TOK_NOT) {
-		cel_issue_at(p->c, p->tok.pos, "Syntax error: no viable alternative at input '-!'");
-		p->c->stop = true;
-		return NULL;
-	}
+	if (op == CEL_TOK_MINUS && p->tok.kind == CEL_TOK_NOT)
+		return no_way(p, p->tok);
 	if (!operand_comes(p))
 		return NULL;
+	if (p->tok.kind == CEL_TOK_MINUS && p->ahead.kind != CEL_TOK_INT &&
+		p->ahead.kind != CEL_TOK_FLOAT)
+		return no_way(p, p->ahead);
 	n = cel_parse_member(p);
 	if (!n || count % 2 == 0)
 		return n;
