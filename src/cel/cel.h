@@ -150,8 +150,9 @@ struct cel_result {
 			     exceeded" */
 };
 
-/* Everything made on the way lives in the arena, and so may the value: no heap but that. Memory is
- * bounded by the cost limit. */
+/* Everything made on the way lives in the arena: no heap but that, and at most 128 MiB. The value
+ * points there, into the activation's values and into the program (its constants): it lives no
+ * longer than any of them. */
 struct cel_result cel_eval(
 	const struct cel_program *p, const struct cel_activation *activation, struct arena *a);
 

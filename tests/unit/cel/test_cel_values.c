@@ -76,6 +76,11 @@ static enum cel_decision authz_check(void *data, const struct cel_authz_request 
 
 static const struct cel_authz_ops authz_ops = {authz_check};
 
+static void unref(void *p)
+{
+	cel_program_unref(p);
+}
+
 static struct cel_result run(const char *expression, uint64_t cost_max, struct arena *a, int *asked)
 {
 	struct cel_authz_request prepared = {.group = S("apps"),
@@ -101,7 +106,7 @@ static struct cel_result run(const char *expression, uint64_t cost_max, struct a
 		return r;
 	}
 	r = cel_eval(p, &(struct cel_activation){.values = values, .cost_max = cost_max}, a);
-	cel_program_unref(p);
+	arena_ref(a, unref, p); /* the value may point into the program */
 	return r;
 }
 
