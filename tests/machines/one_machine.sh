@@ -169,7 +169,7 @@ step_proxy_mode() {
   fetch "$ONE" "http://${IP[$ONE]}:30080/" >/dev/null || fail "the node port by $1"
   case $1 in
     iptables) on "$ONE" iptables-save -t nat | grep -q 'KUBE-SVC-.*default/web:http' ;;
-    nftables) on "$ONE" nft list table ip kube-proxy | grep -q default/web/tcp/http ;;
+    nftables) on "$ONE" nft list ruleset | grep -q "$(kc get svc web -o 'jsonpath={.spec.clusterIP}') " ;;
   esac || fail "no rules of $1"
 }
 
