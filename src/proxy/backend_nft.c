@@ -7,7 +7,7 @@
 
 #include "proxy/nft_rules.h"
 #include "proxy/nft_socket.h"
-#include "proxy/nft_text.h"
+#include "network/nft_run.h"
 #include "proxy/nft_wire.h"
 #include "proxy/route.h"
 
@@ -39,7 +39,7 @@ static int run(struct nft_backend *n, struct str commands, struct err *err)
 	else if (r == 0)
 		r = nft_socket_send(n->socket, buf_str(&messages), NULL, NULL, err);
 	else
-		r = nft_run_text(commands, err);
+		r = nft_run(commands, err);
 	buf_release(&messages);
 	return r;
 }
@@ -144,7 +144,7 @@ static int lay_base(struct nft_backend *n, struct err *err)
 			nft_delete_tables(v6, &text);
 		nft_base(n->config, v6, NFT_ALONE, &text);
 	}
-	r = nft_run_text(buf_str(&text), err);
+	r = nft_run(buf_str(&text), err);
 	buf_release(&text);
 	return r;
 }
@@ -254,6 +254,6 @@ void proxy_nft_cleanup(void)
 	buf_init(&text, TEXT_MAX);
 	nft_delete_tables(false, &text);
 	nft_delete_tables(true, &text);
-	nft_run_text(buf_str(&text), NULL);
+	nft_run(buf_str(&text), NULL);
 	buf_release(&text);
 }

@@ -1,6 +1,6 @@
 #include "proxy/iptables_overlay.h"
 
-#include "proxy/nft_text.h"
+#include "network/nft_run.h"
 
 enum { COMMANDS_MAX = 256 << 20 };
 
@@ -41,7 +41,7 @@ int iptables_overlay_lay(struct iptables_overlay *o, struct err *err)
 		nft_delete_tables(v6, &text);
 		nft_base(o->config, v6, NFT_BESIDE_IPTABLES, &text);
 	}
-	r = nft_run_text(buf_str(&text), err);
+	r = nft_run(buf_str(&text), err);
 	buf_release(&text);
 	o->laid = r == 0;
 	return r;
