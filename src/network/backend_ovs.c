@@ -11,8 +11,8 @@
 #include "network/nft_run.h"
 #include "network/network.h"
 #include "network/ovs.h"
-#include "node/runtime/fs.h"
-#include "node/runtime/spawn.h"
+#include "base/fs.h"
+#include "base/spawn.h"
 
 enum {
 	/* inner Ethernet header, GRE without key and checksum, outer IP header */

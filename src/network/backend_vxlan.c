@@ -8,7 +8,7 @@
 #include "network/netlink.h"
 #include "network/network.h"
 #include "network/overlay.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 
 #define DEVICE "sampan-vxlan"
 

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "json/value.h"
-#include "node/runtime/fs.h"
-#include "node/runtime/spawn.h"
+#include "base/fs.h"
+#include "base/spawn.h"
 
 enum {
 	CONFIG_MAX = 1024 * 1024,

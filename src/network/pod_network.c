@@ -9,7 +9,7 @@
 #include "network/cni.h"
 #include "network/netlink.h"
 #include "network/network.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 
 struct pod_network {
 	char *state_dir, *cni_conf_dir, *cni_bin_dir;

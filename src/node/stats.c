@@ -8,7 +8,7 @@
 #include <uv.h>
 
 #include "node/machine.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 
 enum {
 	SAMPLE_MS = 10000,

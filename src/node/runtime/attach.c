@@ -5,7 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/monitor.h"
 
 /* conmon's packets: the first byte says which stream. What goes in is plain, in packets it can

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/spec.h"
 
 /* linux/capability.h, by number. */

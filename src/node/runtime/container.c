@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "node/runtime/copy.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/monitor.h"
 #include "node/runtime/record.h"
 #include "node/runtime/rootfs.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "json/value.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/jsonout.h"
 #include "node/runtime/record.h"
 

@@ -9,7 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/monitor.h"
 #include "node/runtime/spec.h"
 
@@ -162,8 +162,8 @@ static void maybe_finish(struct exec *e)
 			flush_early(e);
 		} else {
 			struct arena a = {0};
-			struct str words =
-				oci_words(e->early.n ? buf_str(&e->early) : S("no reason given"), &a);
+			struct str words = oci_words(
+				e->early.n ? buf_str(&e->early) : S("no reason given"), &a);
 
 			err_fmt(&err, 500, "InternalError",
 				"failed to exec in container: OCI runtime exec failed: " STR_FMT,

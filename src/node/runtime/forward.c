@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "network/netlink.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/runtime.h"
 
 enum { CONNECT_TIMEOUT_MS = 10000 };

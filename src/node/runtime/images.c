@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/image/ref.h"
 #include "node/runtime/image/store.h"
 #include "node/runtime/jsonout.h"

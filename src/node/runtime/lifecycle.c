@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/monitor.h"
 #include "node/runtime/record.h"
 

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "json/value.h"
-#include "node/runtime/fs.h"
-#include "node/runtime/spawn.h"
+#include "base/fs.h"
+#include "base/spawn.h"
 
 enum {
 	CREATE_TIMEOUT_MS = 120000,

@@ -6,9 +6,9 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/runtime.h"
-#include "node/runtime/spawn.h"
+#include "base/spawn.h"
 
 enum { VERSION_TIMEOUT_MS = 10000 };
 

@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/pause.h"
-#include "node/runtime/spawn.h"
+#include "base/spawn.h"
 
 enum { READY_TIMEOUT_MS = 10000 };
 

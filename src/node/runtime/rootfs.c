@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 
 enum { MOUNT_OPTIONS_MAX = 4096, FILE_MAX = 1024 * 1024 };
 

@@ -5,7 +5,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 
 struct status_call {
 	struct status_call *next;

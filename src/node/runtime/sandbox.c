@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "node/runtime/copy.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/pause.h"
 #include "node/runtime/record.h"
 

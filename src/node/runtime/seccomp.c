@@ -4,7 +4,7 @@
  * are those of docker's and containerd's default profile.
  */
 #include "json/value.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/jsonout.h"
 #include "node/runtime/spec.h"
 
@@ -84,32 +84,30 @@ static const char allowed[] = "accept accept4 access adjtimex alarm bind brk cac
 static const struct {
 	int cap;
 	const char *calls;
-} with_cap[] =
-	{
-		{2, "open_by_handle_at"}, /* CAP_DAC_READ_SEARCH */
-		{21,
-			"bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick "
-			"lookup_dcookie "
-			"lsm_get_self_attr "
-			"lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount "
-			"open_tree "
-			"perf_event_open quotactl "
-			"quotactl_fd setdomainname sethostname setns syslog umount umount2 "
-			"unshare"},                                       /* CAP_SYS_ADMIN
-									   */
-		{22, "reboot"},                                           /* CAP_SYS_BOOT */
-		{18, "chroot"},                                           /* CAP_SYS_CHROOT */
-		{16, "delete_module init_module finit_module"},           /* CAP_SYS_MODULE */
-		{20, "acct"},                                             /* CAP_SYS_PACCT */
-		{19, "kcmp pidfd_getfd process_madvise"},                 /* CAP_SYS_PTRACE */
-		{17, "iopl ioperm"},                                      /* CAP_SYS_RAWIO */
-		{25, "settimeofday stime clock_settime clock_settime64"}, /* CAP_SYS_TIME */
-		{26, "vhangup"},                                          /* CAP_SYS_TTY_CONFIG */
-		{23, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"}, /* CAP_SYS_NICE
-										    */
-		{34, "syslog"},                                                    /* CAP_SYSLOG */
-		{39, "bpf"},                                                       /* CAP_BPF */
-		{38, "perf_event_open"},                                           /* CAP_PERFMON */
+} with_cap[] = {
+	{2, "open_by_handle_at"}, /* CAP_DAC_READ_SEARCH */
+	{21, "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick "
+	     "lookup_dcookie "
+	     "lsm_get_self_attr "
+	     "lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount "
+	     "open_tree "
+	     "perf_event_open quotactl "
+	     "quotactl_fd setdomainname sethostname setns syslog umount umount2 "
+	     "unshare"},                                                   /* CAP_SYS_ADMIN
+									    */
+	{22, "reboot"},                                                    /* CAP_SYS_BOOT */
+	{18, "chroot"},                                                    /* CAP_SYS_CHROOT */
+	{16, "delete_module init_module finit_module"},                    /* CAP_SYS_MODULE */
+	{20, "acct"},                                                      /* CAP_SYS_PACCT */
+	{19, "kcmp pidfd_getfd process_madvise"},                          /* CAP_SYS_PTRACE */
+	{17, "iopl ioperm"},                                               /* CAP_SYS_RAWIO */
+	{25, "settimeofday stime clock_settime clock_settime64"},          /* CAP_SYS_TIME */
+	{26, "vhangup"},                                                   /* CAP_SYS_TTY_CONFIG */
+	{23, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"}, /* CAP_SYS_NICE
+									    */
+	{34, "syslog"},                                                    /* CAP_SYSLOG */
+	{39, "bpf"},                                                       /* CAP_BPF */
+	{38, "perf_event_open"},                                           /* CAP_PERFMON */
 };
 
 static void write_names(struct jout *j, const char *list)

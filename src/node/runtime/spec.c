@@ -1,7 +1,7 @@
 #include "node/runtime/spec.h"
 
 #include "json/value.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/jsonout.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

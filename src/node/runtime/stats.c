@@ -2,10 +2,10 @@
 #include <stdio.h>
 
 #include "node/runtime/copy.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/jsonout.h"
 #include "node/runtime/runtime.h"
-#include "node/runtime/spawn.h"
+#include "base/spawn.h"
 
 enum { CGROUP_FILE_MAX = 65536, INODES_MAX = 200000, UPDATE_TIMEOUT_MS = 30000, WALK_S = 60 };
 

@@ -2,7 +2,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/runtime.h"
 
 void make_id(char id[ID_LEN + 1])

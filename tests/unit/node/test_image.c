@@ -15,7 +15,7 @@
 
 #include "json/value.h"
 #include "network/cni.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/image/manifest.h"
 #include "node/runtime/image/ref.h"
 #include "node/runtime/image/unpack.h"

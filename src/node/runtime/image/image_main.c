@@ -5,7 +5,7 @@
 
 #include "base/flags.h"
 #include "json/value.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/image/image.h"
 
 struct command {

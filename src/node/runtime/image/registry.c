@@ -9,7 +9,7 @@
 
 #include "base/base64.h"
 #include "json/value.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/image/image.h"
 #include "node/runtime/image/libraries.h"
 #include "node/runtime/image/manifest.h"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "json/value.h"
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 #include "node/runtime/image/ref.h"
 #include "node/runtime/image/store_int.h"
 #include "node/runtime/jsonout.h"

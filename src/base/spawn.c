@@ -1,4 +1,4 @@
-#include "node/runtime/spawn.h"
+#include "base/spawn.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 
 extern char **environ;
 

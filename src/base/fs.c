@@ -1,4 +1,4 @@
-#include "node/runtime/fs.h"
+#include "base/fs.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 /*
- * fs.h: the file system as the runtime needs it. Everything blocks: for job threads and start-up
+ * fs.h: the file system. Everything blocks: for job threads and start-up
  * only.
  *
  * All return 0 or a negative errno. Files written here are state that a power cut may lose together
  * with the containers it speaks of, so nothing is synced but by fs_write_durably (images outlive a
  * power cut); they are never seen half-written by another process.
  */
-#ifndef SAMPAN_RUNTIME_FS_H
-#define SAMPAN_RUNTIME_FS_H
+#ifndef SAMPAN_BASE_FS_H
+#define SAMPAN_BASE_FS_H
 
 #include "base/base.h"
 

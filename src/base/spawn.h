@@ -3,8 +3,8 @@
  *
  * Children get an empty signal mask, default signal handlers and no descriptor but the ones given.
  */
-#ifndef SAMPAN_RUNTIME_SPAWN_H
-#define SAMPAN_RUNTIME_SPAWN_H
+#ifndef SAMPAN_BASE_SPAWN_H
+#define SAMPAN_BASE_SPAWN_H
 
 #include "base/base.h"
 
