@@ -197,7 +197,8 @@ static void on_link_event(uv_poll_t *p, int status, int events)
  * flows then. */
 static void on_ovs_event(uv_fs_event_t *e, const char *name, int events, int status)
 {
-	soon(e->data);
+	if (events & UV_RENAME) /* not what is written to files there, such as logs */
+		soon(e->data);
 }
 
 static void watch_ovs(struct network_agent *n)

@@ -180,10 +180,11 @@ static int set_up_link(struct overlay *o, const char *name, const char *ip, int 
 }
 
 /* The kernel's side of the outer packets. */
+static const uint8_t kernel_mac[MAC_LEN] = {0x0a, 0x5a, 0, 0, 0, 1};
+
 static int set_up_underlay(struct overlay *o)
 {
-	static const uint8_t kernel_mac[MAC_LEN] = {0x0a, 0x5a, 0, 0, 0, 1},
-			     underlay_mac[MAC_LEN] = {0x0a, 0x5a, 0, 0, 0, 2};
+	static const uint8_t underlay_mac[MAC_LEN] = {0x0a, 0x5a, 0, 0, 0, 2};
 	struct netlink_route inner = {.to = {.bits = 32}, .protocol = 0};
 	struct netlink_link port;
 	int r = netlink_get_link(o->route, OVS_KERNEL_PORT, &port);
@@ -340,6 +341,7 @@ static int change_port(struct overlay *o, const struct overlay_op *op, struct er
 		i->port, "--", "set", "interface", i->port, o->gre ? "type=gre" : "type=vxlan",
 		machine, number, remote, own, NULL, NULL};
 
+	o->tunnels_changed = true;
 	if (!op->add)
 		return run(remove, S(""), NULL, err);
 	snprintf(number, sizeof(number), "ofport_request=%d", ovs_port_number(i->port));
@@ -436,6 +438,22 @@ static int sync_ovs_routes(const struct overlay_items *wanted, struct err *err)
 	return r;
 }
 
+/* When a tunnel goes, Open vSwitch may forget the machine's addresses that the others end at; it
+ * looks for them again when a link changes, be it to the address that it has. */
+static int find_ends_again(struct overlay *o, struct err *err)
+{
+	int index = netlink_link_index(o->route, OVS_KERNEL_PORT), r = index;
+
+	if (!o->tunnels_changed)
+		return 0;
+	if (r >= 0)
+		r = netlink_set_mac(o->route, index, kernel_mac);
+	if (r < 0)
+		return err_errno(err, -r, "cannot touch " OVS_KERNEL_PORT);
+	o->tunnels_changed = false;
+	return 0;
+}
+
 static int finish(struct overlay *o, const struct overlay_view *v,
 	const struct overlay_items *wanted, struct err *err)
 {
@@ -452,6 +470,8 @@ static int finish(struct overlay *o, const struct overlay_view *v,
 	r = replace_flows(OVS_UNDERLAY, &text, err);
 	if (r == 0)
 		r = sync_ovs_routes(wanted, err);
+	if (r == 0)
+		r = find_ends_again(o, err);
 	if (r < 0)
 		return r;
 	buf_reset(&text);

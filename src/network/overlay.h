@@ -124,8 +124,9 @@ struct overlay {
 	struct mnl_socket *route;
 	int link; /* the overlay's: vxlan device, or the pods' bridge; 0: none */
 	/* ovs */
-	bool netdev; /* the datapath in user space: the kernel has no module */
-	int port;    /* obr0 as a port of the pods' bridge */
+	bool netdev;          /* the datapath in user space: the kernel has no module */
+	bool tunnels_changed; /* since it was last told where they end */
+	int port;             /* obr0 as a port of the pods' bridge */
 	uint8_t port_mac[MAC_LEN];
 	bool cleared; /* what other backends left is gone */
 };

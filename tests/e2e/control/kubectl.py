@@ -243,7 +243,7 @@ def scaling_itself(k):
         return
     k.ok("autoscale deployment/web --min=1 --max=3 --cpu-percent=80" if "--cpu-percent" in k.run("autoscale -h")[1] else
          "autoscale deployment/web --min=1 --max=3 --cpu=80%", "autoscaled")
-    k.ok("get hpa web", r"^web +Deployment/web +\S+/80% +1 +3 +\d")
+    k.ok("get hpa web", r"^web +Deployment/web +cpu: \S+/80% +1 +3 +\d")
     k.ok("delete hpa web", "deleted")
 
 

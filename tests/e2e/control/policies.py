@@ -189,12 +189,15 @@ with control as c:
         answer.read()
         return answer.status, answer.getheader("Warning"), answer.getheader("Audit-Id")
 
-    def annotations(audit_id):
-        for line in open(control.dir + "/audit.log"):
-            event = json.loads(line)
-            if event["auditID"] == audit_id and event["stage"] == "ResponseComplete":
-                return event.get("annotations", {})
-        return None
+    def annotations(audit_id):  # its line is written when the answer is on its way
+        deadline = time.time() + 5
+        while time.time() < deadline:
+            for line in open(control.dir + "/audit.log"):
+                event = json.loads(line) if line.endswith("\n") else {}
+                if event.get("auditID") == audit_id and event["stage"] == "ResponseComplete":
+                    return event.get("annotations", {})
+            time.sleep(0.02)
+        return {}
 
     with validating(validations({"expression": no_x, "message": "careful"}, auditAnnotations=[
             {"key": "keys", "valueExpression": "'n=' + string(size(object.data))"}, {"key": "none", "valueExpression": "null"}]), {"validationActions": ["Warn", "Audit"]}):
