@@ -63,21 +63,41 @@ static bool written_by_others(const struct v1_pod_status *api, const struct v1_p
 	return true;
 }
 
-static void patch_ips(struct buf *b, const struct v1_pod_status *api, const struct v1_pod_status *s)
+/* A list of addresses that the API merges by address: those of now, and which of the old ones go.
+ */
+static void patch_ips(
+	struct buf *b, const char *name, const struct str_vec *old, const struct str_vec *now)
 {
-	buf_add_c(b, ",\"podIPs\":[");
-	for (size_t i = 0; i < s->pod_ips.n; i++)
-		buf_fmt(b, "%s{\"ip\":\"" STR_FMT "\"}", i ? "," : "", STR_ARG(s->pod_ips.v[i].ip));
-	for (size_t i = 0, n = s->pod_ips.n; i < api->pod_ips.n; i++) {
-		bool kept = false;
+	size_t n = 0;
 
-		for (size_t j = 0; j < s->pod_ips.n; j++)
-			kept |= str_eq(s->pod_ips.v[j].ip, api->pod_ips.v[i].ip);
-		if (!kept)
+	if (!old->n && !now->n)
+		return;
+	buf_fmt(b, ",\"%s\":[", name);
+	for (size_t i = 0; i < now->n; i++)
+		buf_fmt(b, "%s{\"ip\":\"" STR_FMT "\"}", n++ ? "," : "", STR_ARG(now->v[i]));
+	for (size_t i = 0; i < old->n; i++)
+		if (!str_vec_has(now, old->v[i]))
 			buf_fmt(b, "%s{\"$patch\":\"delete\",\"ip\":\"" STR_FMT "\"}",
-				n++ ? "," : "", STR_ARG(api->pod_ips.v[i].ip));
-	}
+				n++ ? "," : "", STR_ARG(old->v[i]));
 	buf_add_char(b, ']');
+}
+
+static struct str_vec pod_ips(const struct v1_pod_status *s, struct arena *a)
+{
+	struct str_vec ips = {0};
+
+	for (size_t i = 0; i < s->pod_ips.n; i++)
+		ARENA_PUSH(a, &ips, s->pod_ips.v[i].ip);
+	return ips;
+}
+
+static struct str_vec host_ips(const struct v1_pod_status *s, struct arena *a)
+{
+	struct str_vec ips = {0};
+
+	for (size_t i = 0; i < s->host_ips.n; i++)
+		ARENA_PUSH(a, &ips, s->host_ips.v[i].ip);
+	return ips;
 }
 
 static void patch_conditions(
@@ -122,20 +142,26 @@ static struct str make_patch(
 {
 	struct v1_pod_status s = *w->last;
 	struct buf b CLEANUP(buf_release) = {0};
+	struct str_vec old, now;
 	size_t at;
 
 	buf_init(&b, PATCH_MAX);
 	buf_fmt(&b, "{\"metadata\":{\"uid\":\"" STR_FMT "\"},\"status\":", STR_ARG(uid));
 	s.conditions = (struct v1_pod_condition_vec){0};
 	s.pod_ips = (struct v1_pod_ip_vec){0};
+	s.host_ips = (struct v1_host_ip_vec){0};
 	s.resource_claim_statuses = (struct v1_pod_resource_claim_status_vec){0};
 	at = b.n;
 	schema_encode_json(&v1_pod_status_schema, &s, &b);
 	if (b.n > at && !buf_failed(&b))
 		b.n--;
 	patch_conditions(&b, api, w->last);
-	if (w->last->pod_ips.n || api->pod_ips.n)
-		patch_ips(&b, api, w->last);
+	old = pod_ips(api, a);
+	now = pod_ips(w->last, a);
+	patch_ips(&b, "podIPs", &old, &now);
+	old = host_ips(api, a);
+	now = host_ips(w->last, a);
+	patch_ips(&b, "hostIPs", &old, &now);
 	if (str_empty(s.message) && !str_empty(api->message))
 		buf_add_c(&b, ",\"message\":null");
 	if (str_empty(s.reason) && !str_empty(api->reason))
@@ -172,7 +198,7 @@ static void write_out(struct status_writer *w)
 	struct client_call *call;
 	struct v1_pod *now;
 
-	if (w->busy || !w->dirty || p->gone)
+	if (w->busy || !w->dirty || p->gone || loop_timer_armed(&w->timer)) /* it failed just now */
 		return;
 	if (!target) { /* no mirror in the API yet */
 		w->dirty = p->is_static;

@@ -70,6 +70,8 @@ overlay_test() { # MTU
   machine_start 3
   has_ip() { [ "$(k get node node-3 -o jsonpath='{.status.addresses[0].address}')" = "$1" ]; }
   wait_for 20 "node-3 has its new address" has_ip 192.0.2.33
+  shows_host() { [ "$(k get pod pod-3 -o jsonpath='{.status.hostIP} {.status.hostIPs[*].ip}')" = "$1 $1" ]; }
+  wait_for 20 "its pod shows it" shows_host 192.0.2.33
   full_mesh pod-1 pod-2 pod-3
 
   step "a machine goes: nothing of it stays"

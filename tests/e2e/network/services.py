@@ -635,8 +635,9 @@ def moves_back(c, mode):
     wait_for("it moved back", lambda: (f"svc-default/{name}/" in c.rules("m0"), f"default/{name}:p -> 10.244.1.2:8080" in c.rules("m0")), (False, True), 60)
     h = Hammer(c, "a0", (ip, 80))
     c.endpoints(name, ["a1", "a2"])
-    wait_for("beside", lambda: f"svc-default/{name}/" in c.rules("m0"), True)
-    assert f"{name}:p -> 10.244.2.2:8080" not in c.rules("m0"), "it is not in iptables' tables yet"
+    def beside(rules):
+        return f"svc-default/{name}/" in rules and f"{name}:p -> 10.244.2.2:8080" not in rules
+    wait_for("beside, and not in iptables' tables yet", lambda: beside(c.rules("m0")), True)
     wait_for("both answer", lambda: c.who("a0", ip, 80), {"a1", "a2"})
     wait_for("it moved back", lambda: (f"svc-default/{name}/" in c.rules("m0"), f"{name}:p -> 10.244.2.2:8080" in c.rules("m0")), (False, True), 60)
     h.done("moving back")
