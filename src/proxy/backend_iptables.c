@@ -42,6 +42,7 @@ struct iptables_backend {
 	uint32_t seq;
 	uint32_t generation; /* of nftables: nobody has changed anything up to here */
 	bool reckoned;       /* generation and unexplained are known */
+	bool damaged;        /* since the last full program, before they were */
 	struct iptables_overlay overlay;
 	int result; /* of what has gone before the commit */
 	struct err err;
@@ -189,6 +190,7 @@ static void begin(struct proxy_backend *b, bool full, size_t n_services)
 	if (full)
 		prepare_overlay(n, n_services);
 	n->reckoned &= !full;
+	n->damaged &= !full;
 	for (int v6 = 0; v6 < 2; v6++)
 		if (n->family[v6].there)
 			begin_family(n, v6);
@@ -296,7 +298,8 @@ static int explain(struct iptables_backend *n, bool ipv6, int64_t *ret_unexplain
 	return 0;
 }
 
-/* After a full program the reckoning is left to the first tidying: it takes the time of a look. */
+/* After a full program the reckoning is left to the first tidying: it takes the time of a look.
+ * Less than what we wrote is no state to reckon from: somebody was there in between. */
 static void reckon(struct iptables_backend *n)
 {
 	uint32_t generation = nft_socket_generation(n->socket);
@@ -304,9 +307,12 @@ static void reckon(struct iptables_backend *n)
 
 	if (n->reckoned)
 		return;
-	for (int v6 = 0; v6 < 2; v6++)
-		if (n->family[v6].there)
-			explain(n, v6, &n->family[v6].unexplained, &jumps);
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct family *f = &n->family[v6];
+
+		if (f->there && explain(n, v6, &f->unexplained, &jumps) == 0)
+			n->damaged |= !jumps || f->unexplained < 0;
+	}
 	n->generation = generation;
 	n->reckoned = true;
 }
@@ -413,6 +419,8 @@ static bool intact_nft(struct iptables_backend *n)
 	int64_t unexplained;
 	bool jumps;
 
+	if (n->damaged)
+		return false;
 	if (!n->reckoned || generation == n->generation)
 		return true;
 	if (n->overlay.laid && !nft_socket_has_chain(n->socket, false, NFT_TABLE, "nat_post"))
