@@ -24,10 +24,16 @@ static void on_close(struct websocket *w, void *owner, int code)
 	s->closed = true;
 }
 
+static void peer_closed(struct conn *c, int status)
+{
+	*(struct conn **)c->user_data = NULL; /* it is freed after this */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct websocket_events events = {
 		.on_message = on_message, .on_close = on_close};
+	static const struct conn_events peer_events = {.on_close = peer_closed};
 	struct sim_clock *clock = sim_clock_new(1, 0);
 	struct loop *loop = loop_new_sim(clock);
 	struct str in = str_n((const char *)data, size);
@@ -36,15 +42,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct websocket *w;
 
 	conn_pair(loop, loop, &ours, &peer);
+	peer->events = &peer_events;
+	peer->user_data = &peer;
 	w = websocket_client(ours, &events, &seen);
 	conn_write(peer, str_sub(in, 0, size / 3));
 	while (sim_clock_step(clock, sim_clock_now_ms(clock) + 100))
 		;
-	conn_write(peer, str_sub(in, size / 3, size));
+	if (peer)
+		conn_write(peer, str_sub(in, size / 3, size));
 	while (sim_clock_step(clock, sim_clock_now_ms(clock) + 100))
 		;
 	websocket_abort(w);
-	conn_close(peer);
+	if (peer)
+		conn_close(peer);
 	while (sim_clock_step(clock, sim_clock_now_ms(clock) + 100))
 		;
 	loop_free(loop);
