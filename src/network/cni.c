@@ -57,7 +57,7 @@ bool cni_config_exists(const char *dir)
 static int read_config(const char *path, struct cni_config *ret, struct err *err)
 {
 	struct cni_config c = {0};
-	struct json_value *root, *list;
+	struct json_value *root, *list = NULL;
 	struct str text;
 	int r = fs_read(path, CONFIG_MAX, &c.arena, &text);
 
@@ -70,13 +70,15 @@ static int read_config(const char *path, struct cni_config *ret, struct err *err
 	else if (json_parse(text, &c.arena, &root, NULL) < 0 || root->kind != JSON_OBJECT)
 		r = err_fmt(err, 500, "InternalError", "CNI configuration %s is not a JSON object",
 			path);
+	else if ((list = json_getc(root, "plugins")) && !list->items.n)
+		r = err_fmt(err, 500, "InternalError", "CNI configuration %s: no plugins in list",
+			path);
 	if (r < 0) {
 		cni_config_release(&c);
 		return r;
 	}
 	c.name = arena_cstr(&c.arena, json_get_str(root, "name"));
 	c.version = arena_cstr(&c.arena, json_get_str(root, "cniVersion"));
-	list = json_getc(root, "plugins");
 	for (size_t i = 0; list && i < list->items.n && i < PLUGINS_MAX; i++)
 		ARENA_PUSH(&c.arena, &c.plugins, json_text(list->items.v[i], &c.arena));
 	if (!list)
